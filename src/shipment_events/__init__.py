@@ -1,0 +1,1 @@
+"""Shipment events: publish, store once and in order, find, repair."""

@@ -1,0 +1,72 @@
+"""Public names of the pipeline's resources, outputs and metrics: the one place that spells them.
+
+Other teams' code and dashboards rely on these; ``environment`` is the stage suffix (``dev``, ``prod``, …).
+"""
+
+from typing import Final
+
+SOURCE: Final = "shipment.service"
+EVENT_TYPE_PREFIX: Final = "shipment."
+
+STATUS_INDEX: Final = "status-timestamp-index"
+PARTITION_KEY: Final = "shipment_id"
+SORT_KEY: Final = "event_timestamp"
+STATUS_ATTRIBUTE: Final = "processing_status"
+TTL_ATTRIBUTE: Final = "expires_at"
+
+METRIC_NAMESPACE: Final = "ShipmentEvents"
+METRIC_DIMENSION: Final = "Environment"
+LATENCY_METRIC: Final = "EventToStored"
+
+OUTPUT_QUEUE_URL: Final = "SQSQueueURL"
+OUTPUT_DEAD_LETTER_QUEUE_URL: Final = "DeadLetterQueueURL"
+OUTPUT_PROCESSOR_ARN: Final = "ProcessorLambdaARN"
+OUTPUT_TABLE_NAME: Final = "EventsTableName"
+OUTPUT_DASHBOARD_URL: Final = "DashboardURL"
+OUTPUT_EVENT_BUS_NAME: Final = "EventBusName"
+OUTPUT_ARCHIVE_NAME: Final = "ArchiveName"
+
+
+def stack_name(environment: str) -> str:
+    """CloudFormation stack."""
+    return f"shipmentevents-{environment}"
+
+
+def event_bus_name(environment: str) -> str:
+    """EventBridge bus that producers publish to."""
+    return f"shipmentevents-{environment}"
+
+
+def rule_name(environment: str) -> str:
+    """Rule that delivers shipment events to the queue."""
+    return f"shipment-event-rule-{environment}"
+
+
+def unmatched_rule_name(environment: str) -> str:
+    """Catch-all rule that delivers every other event to the dead-letter queue."""
+    return f"shipment-event-unmatched-{environment}"
+
+
+def archive_name(environment: str) -> str:
+    """Archive of every event on the bus."""
+    return f"shipmentevents-archive-{environment}"
+
+
+def queue_name(environment: str) -> str:
+    """Queue between the bus and the processor."""
+    return f"shipmentevents-queue-{environment}"
+
+
+def dead_letter_queue_name(environment: str) -> str:
+    """Queue of events that could not be stored or delivered."""
+    return f"shipmentevents-dlq-{environment}"
+
+
+def processor_name(environment: str) -> str:
+    """Lambda function that stores events."""
+    return f"shipment-event-processor-{environment}"
+
+
+def table_name(environment: str) -> str:
+    """DynamoDB table of events."""
+    return f"shipmentevents-{environment}"
