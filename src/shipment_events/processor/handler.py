@@ -1,0 +1,69 @@
+"""Entry point of the function: clients are made once a container, each call settles one batch."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import botocore.session
+from botocore.config import Config
+
+from shipment_events.outcome import Outcome
+from shipment_events.processor.batch import BatchProcessor
+from shipment_events.processor.records import Record
+from shipment_events.processor.retries import RetryPolicy
+from shipment_events.processor.settings import ProcessorSettings
+from shipment_events.processor.telemetry import report_batch
+from shipment_events.store import EventTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the function's timeout."""
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Settle a batch of the queue and name the records that must come back.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html describes the answer.
+    """
+    settled = _PROCESSOR.process(
+        [Record.from_lambda(record) for record in event["Records"]],
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    report_batch(settled, _SETTINGS.environment, context.aws_request_id)
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": result.record.message_id}
+            for result in settled
+            if result.outcome is Outcome.RETRIED
+        ]
+    }
+
+
+def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
+    # botocore alone: the runtime has it, and it makes a client in three quarters of boto3's time.
+    session = botocore.session.get_session()
+    # Retries of writes are the batch processor's: botocore knows nothing of failed statements in a 200.
+    once = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1}, tcp_keepalive=True)
+    twice = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2})
+    dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
+    sqs = cast("SQSClient", session.create_client("sqs", config=twice))
+    return BatchProcessor(
+        table=EventTable(dynamodb, settings.table_name, settings.retention),
+        sqs=sqs,
+        queue_url=settings.queue_url,
+        dead_letter_queue_url=settings.dead_letter_queue_url,
+        policy=RetryPolicy(settings.visibility_timeout),
+    )
+
+
+_SETTINGS = ProcessorSettings.from_environment(os.environ)
+_PROCESSOR = _build_processor(_SETTINGS)

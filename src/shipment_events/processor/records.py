@@ -1,0 +1,59 @@
+"""Records of the queue on their way to an outcome."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shipment_events.event import Envelope, ShipmentEvent
+from shipment_events.outcome import Outcome, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as Lambda hands it over.
+
+    Attributes:
+        message_id: by which Lambda is told that the message failed.
+        receive_count: how often the queue has handed it out, this time included.
+        body: the EventBridge envelope.
+    """
+
+    message_id: str
+    receipt_handle: str
+    receive_count: int
+    body: str
+
+    @classmethod
+    def from_lambda(cls, record: Mapping[str, Any]) -> "Record":
+        """Read a record of the function's input.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html shows its form.
+        """
+        return cls(
+            message_id=record["messageId"],
+            receipt_handle=record["receiptHandle"],
+            receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
+            body=record["body"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A record with its outcome.
+
+    Attributes:
+        envelope: None where the body is none.
+        event: None where it is not valid.
+        reason: of a quarantine.
+        detail: of a quarantine or a retry: what was expected, or what failed.
+        stored_at: when the write that succeeded was sent.
+    """
+
+    record: Record
+    outcome: Outcome
+    envelope: Envelope | None = None
+    event: ShipmentEvent | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    stored_at: datetime | None = None

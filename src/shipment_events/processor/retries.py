@@ -1,0 +1,42 @@
+"""When to try again: within the invocation, and through the queue."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How the three receives of a message are spent.
+
+    A blip should cost seconds, and an outage as long as the visibility timeout should not send good events
+    to the dead-letter queue. So an invocation retries for a while, the first return to the queue waits a
+    36th of the visibility timeout (10 s of 360), the second the whole of it.
+
+    Attributes:
+        visibility_timeout: of the queue, in seconds.
+        budget: seconds of retrying within an invocation.
+        reserve: seconds that must be left before the function's timeout to start another attempt: enough
+            for the attempt, the quarantine and the answer to the queue, each at its client's timeout.
+        first_delay: upper bound of the first pause, in seconds; it doubles up to ``longest_delay``.
+    """
+
+    visibility_timeout: int
+    budget: float = 10.0
+    reserve: float = 25.0
+    first_delay: float = 0.05
+    longest_delay: float = 2.0
+
+    def delays(self) -> Iterator[float]:
+        """Pauses between attempts, in seconds, with full jitter so that throttled functions part ways."""
+        bound = self.first_delay
+        while True:
+            yield random.uniform(bound / 2, bound)  # noqa: S311
+            bound = min(bound * 2, self.longest_delay)
+
+    def wait_in_queue(self, receive_count: int) -> int:
+        """Seconds for which a failed message stays hidden after this receive."""
+        if receive_count > 1:
+            return self.visibility_timeout
+        wait = self.visibility_timeout / 36
+        return max(1, round(random.uniform(wait / 2, wait * 3 / 2)))  # noqa: S311

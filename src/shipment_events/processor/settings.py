@@ -1,0 +1,40 @@
+"""The function's environment variables as a typed model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSettings:
+    """What the stack tells the function.
+
+    Attributes:
+        environment: suffix of the stage, a dimension of every metric.
+        visibility_timeout: seconds for which the queue hides a received message.
+        retention: how long an event stays in the table.
+    """
+
+    environment: str
+    table_name: str
+    queue_url: str
+    dead_letter_queue_url: str
+    visibility_timeout: int
+    retention: timedelta
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> "ProcessorSettings":
+        """Read the variables.
+
+        Raises:
+            KeyError: one is missing; its name is the message.
+            ValueError: a number is none.
+        """
+        return cls(
+            environment=variables["ENVIRONMENT"],
+            table_name=variables["EVENTS_TABLE_NAME"],
+            queue_url=variables["QUEUE_URL"],
+            dead_letter_queue_url=variables["DEAD_LETTER_QUEUE_URL"],
+            visibility_timeout=int(variables["VISIBILITY_TIMEOUT_SECONDS"]),
+            retention=timedelta(days=int(variables["EVENT_RETENTION_DAYS"])),
+        )

@@ -1,0 +1,107 @@
+"""What the function says: one JSON line an event that needs attention, one with metrics a batch.
+
+Both are plain standard output, which Lambda sends to CloudWatch Logs. The metrics use the embedded metric
+format, so that they cost no request and no permission.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from shipment_events.names import LATENCY_METRIC, METRIC_DIMENSION, METRIC_NAMESPACE
+from shipment_events.outcome import Outcome
+from shipment_events.processor.records import Settled
+
+_LEVELS: Final[Mapping[Outcome, str]] = {
+    Outcome.DUPLICATE: "INFO",
+    Outcome.CONFLICT: "WARNING",
+    Outcome.QUARANTINED: "ERROR",
+    Outcome.RETRIED: "WARNING",
+}
+_MESSAGES: Final[Mapping[Outcome, str]] = {
+    Outcome.DUPLICATE: "event was stored before",
+    Outcome.CONFLICT: "another event with this identity has other content; stored beside it",
+    Outcome.QUARANTINED: "event can never be stored; sent to the dead-letter queue",
+    Outcome.RETRIED: "event could not be stored now; returned to the queue",
+}
+
+
+def report_batch(settled: Sequence[Settled], environment: str, request_id: str) -> None:
+    """Print the lines of one batch."""
+    common = {"environment": environment, "request_id": request_id, "trace_id": _trace_id()}
+    for result in settled:
+        if result.outcome is not Outcome.STORED:
+            _print({**_event_line(result), **common})
+    _print({**_metrics(settled, environment), **_batch_line(settled), **common})
+
+
+def _event_line(result: Settled) -> dict[str, Any]:
+    event = result.event
+    line = {
+        "level": _LEVELS[result.outcome],
+        "message": _MESSAGES[result.outcome],
+        "outcome": result.outcome.value,
+        "correlation_id": result.envelope.id if result.envelope else None,
+        "message_id": result.record.message_id,
+        "receive_count": result.record.receive_count,
+        "shipment_id": event.shipment_id if event else None,
+        "event_timestamp": event.sort_key if event else None,
+        "reason": result.reason.value if result.reason else None,
+        "detail": result.detail,
+    }
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def _batch_line(settled: Sequence[Settled]) -> dict[str, Any]:
+    correlation_ids: dict[str, list[str]] = {}
+    for result in settled:
+        if result.envelope:
+            correlation_ids.setdefault(result.outcome.value, []).append(result.envelope.id)
+    return {"level": "INFO", "message": "batch settled", "correlation_ids": correlation_ids}
+
+
+def _metrics(settled: Sequence[Settled], environment: str) -> dict[str, Any]:
+    counts = Counter(result.outcome for result in settled)
+    metrics: dict[str, Any] = {outcome.metric: counts[outcome] for outcome in Outcome}
+    definitions = [{"Name": name, "Unit": "Count"} for name in metrics]
+    if latencies := [latency for result in settled if (latency := _latency_ms(result)) is not None]:
+        metrics[LATENCY_METRIC] = latencies
+        definitions.append({"Name": LATENCY_METRIC, "Unit": "Milliseconds"})
+    directive = {
+        "Namespace": METRIC_NAMESPACE,
+        "Dimensions": [[METRIC_DIMENSION]],
+        "Metrics": definitions,
+    }
+    timestamp = int(datetime.now(UTC).timestamp() * 1000)
+    return {
+        "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]},
+        METRIC_DIMENSION: environment,
+        **metrics,
+    }
+
+
+def _latency_ms(result: Settled) -> int | None:
+    """From acceptance by the bus, which gives whole seconds, to the write; a replay says nothing of it."""
+    envelope = result.envelope
+    if result.stored_at is None or envelope is None or envelope.replay_name or not envelope.time:
+        return None
+    try:
+        accepted_at = datetime.fromisoformat(envelope.time)
+        return max(0, int((result.stored_at - accepted_at).total_seconds() * 1000))
+    except (ValueError, TypeError):
+        # A body that came to the queue past the bus may carry anything here.
+        return None
+
+
+def _trace_id() -> str | None:
+    """X-Ray's id, from ``Root=1-…;Parent=…;Sampled=1``."""
+    header = os.environ.get("_X_AMZN_TRACE_ID", "")
+    return dict(part.split("=", 1) for part in header.split(";") if "=" in part).get("Root")
+
+
+def _print(line: Mapping[str, Any]) -> None:
+    print(json.dumps(line, separators=(",", ":")), flush=True)  # noqa: T201

@@ -1,0 +1,116 @@
+"""The two queues as the processor needs them: quarantine an event, put a retry off.
+
+No other module talks to SQS.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+from shipment_events.outcome import Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, SendMessageBatchRequestEntryTypeDef
+
+REASON_ATTRIBUTE: Final = "reason"
+DETAIL_ATTRIBUTE: Final = "detail"
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_BATCH_ENTRIES: Final = 10
+MAX_BATCH_BYTES: Final = 1024 * 1024
+# Names, types and values of the attributes count towards a message's size.
+_ATTRIBUTE_OVERHEAD_BYTES: Final = len(REASON_ATTRIBUTE) + len(DETAIL_ATTRIBUTE) + 2 * len("String")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message for the dead-letter queue.
+
+    Attributes:
+        body: the EventBridge envelope, untouched.
+        reason: stable code.
+        detail: which field, what was expected; ASCII.
+    """
+
+    body: str
+    reason: Reason
+    detail: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards the service's limit."""
+        body = len(self.body.encode("utf-8", "surrogatepass"))
+        return body + len(self.reason) + len(self.detail) + _ATTRIBUTE_OVERHEAD_BYTES
+
+
+def send_dead_letters(client: "SQSClient", queue_url: str, letters: Sequence[DeadLetter]) -> dict[int, str]:
+    """Send messages in as few requests as the limits allow.
+
+    Returns:
+        Why, for the index of each message that may not be in the queue.
+    """
+    failed: dict[int, str] = {}
+    for indices in _pack(letters):
+        entries = [_entry(index, letters[index]) for index in indices]
+        try:
+            answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            failed.update(dict.fromkeys(indices, error_code(error)))
+        else:
+            failed.update(_failures(answer.get("Failed", [])))
+    return failed
+
+
+def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, int]]) -> dict[int, str]:
+    """Set when failed messages become visible again.
+
+    Args:
+        receipts: at most 10 pairs of receipt handle and seconds from now.
+
+    Returns:
+        Why, for the index of each message that keeps its present visibility: it comes back later than
+        asked for, but no less surely.
+    """
+    try:
+        answer = client.change_message_visibility_batch(
+            QueueUrl=queue_url,
+            Entries=[
+                {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                for index, (handle, seconds) in enumerate(receipts)
+            ],
+        )
+    except (ClientError, BotoCoreError) as error:
+        return dict.fromkeys(range(len(receipts)), error_code(error))
+    return _failures(answer.get("Failed", []))
+
+
+def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> dict[int, str]:
+    return {int(entry["Id"]): entry["Code"] for entry in entries}
+
+
+def _pack(letters: Sequence[DeadLetter]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    size = 0
+    for index, letter in enumerate(letters):
+        if batch and (len(batch) == MAX_BATCH_ENTRIES or size + letter.size > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(index)
+        size += letter.size
+    if batch:
+        yield batch
+
+
+def _entry(index: int, letter: DeadLetter) -> "SendMessageBatchRequestEntryTypeDef":
+    return {
+        "Id": str(index),
+        "MessageBody": letter.body,
+        "MessageAttributes": {
+            REASON_ATTRIBUTE: {"DataType": "String", "StringValue": letter.reason.value},
+            DETAIL_ATTRIBUTE: {"DataType": "String", "StringValue": letter.detail},
+        },
+    }

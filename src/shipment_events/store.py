@@ -1,0 +1,358 @@
+"""The table of events: how an event becomes an item, how items are written in one request, and read.
+
+No other module knows the table's attributes or talks to DynamoDB.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+from shipment_events.event import FIELDS, ShipmentEvent
+from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
+from shipment_events.outcome import InvalidEventError, Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, BatchStatementResponseTypeDef
+
+PROCESSED: Final = "PROCESSED"
+CONFLICT: Final = "CONFLICT"
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+MAX_STATEMENTS: Final = 25
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_ITEM_BYTES: Final = 400 * 1024
+# An item takes at most half as much again as its JSON (a list of one-digit numbers does), and the
+# attributes that we add; only what might be too large is measured.
+_SURELY_FITS_BYTES: Final = 256 * 1024
+
+# The producer's own text of the time; the attribute event_timestamp is the sort key.
+_OCCURRED_AT: Final = "occurred_at"
+# A map of its own, so that no field of a producer can collide with an attribute of ours, and the text of
+# the INSERT depends on nothing foreign.
+_ADDITIONAL_FIELDS: Final = "additional_fields"
+_CONTENT_HASH: Final = "content_hash"
+_NAMED_FIELDS: Final = tuple(name for name in FIELDS if name not in {PARTITION_KEY, SORT_KEY, "event_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One event on its way into the table.
+
+    Attributes:
+        event: the event.
+        sort_key: where it goes; differs from the event's own sort key for a conflict.
+        correlation_id: id that the bus gave to the delivery.
+    """
+
+    event: ShipmentEvent
+    sort_key: str
+    correlation_id: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Partition and sort key."""
+        return self.event.shipment_id, self.sort_key
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether another event holds this one's own place."""
+        return self.sort_key != self.event.sort_key
+
+    def beside(self) -> "Write":
+        """The same event at the place it takes when other content holds this one.
+
+        The place depends on the content alone, so a repeated conflict finds itself there.
+        """
+        return Write(self.event, f"{self.sort_key}#{self.event.content_hash}", self.correlation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """The item was written now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """The key is taken; ``content_hash`` is that of the item there."""
+
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nothing is known of the item, or it was not written; trying again may help."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The table refuses this item and always will."""
+
+    why: str
+
+
+InsertResult = Inserted | Occupied | Unavailable | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it lies in the table.
+
+    Attributes:
+        sort_key: its place within the shipment.
+        status: ``PROCESSED``, or ``CONFLICT`` where other content holds the same identity.
+        stored_at: when the processor wrote it, UTC, ISO 8601 with microseconds.
+        correlation_id: id that the bus gave to the delivery.
+        detail: the event as the producer sent it, with the event id that the pipeline derived where it
+            had none; numbers as ``Decimal``.
+    """
+
+    sort_key: str
+    status: str
+    stored_at: str
+    correlation_id: str
+    detail: dict[str, Any]
+
+
+class EventTable:
+    """The table of one environment.
+
+    Args:
+        client: DynamoDB client. It should not retry by itself where the caller does.
+        name: of the table.
+        retention: how long an event is kept.
+    """
+
+    def __init__(
+        self, client: "DynamoDBClient", name: str, retention: timedelta = timedelta(days=90)
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._retention = retention
+        self._statements: dict[tuple[str, ...], str] = {}
+
+    def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
+        """Write each event unless its key is taken, in one request, and read back the keys that are.
+
+        Args:
+            writes: at most 25, with distinct keys.
+            now: time of storing, aware.
+
+        Returns:
+            One result a write, in the same order. No result is ``Inserted`` unless the service said so.
+        """
+        results = self._insert(writes, now)
+        taken = [
+            write.key
+            for write, result in zip(writes, results, strict=True)
+            if isinstance(result, Occupied) and not result.content_hash
+        ]
+        if not taken:
+            return results
+        there = self._read_content_hashes(taken)
+        return [
+            there[write.key] if isinstance(result, Occupied) and not result.content_hash else result
+            for write, result in zip(writes, results, strict=True)
+        ]
+
+    def timeline(self, shipment_id: str) -> Iterator[StoredEvent]:
+        """Events of one shipment, in the order in which they happened.
+
+        Raises:
+            botocore.exceptions.ClientError: the table cannot be read.
+        """
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="#shipment = :shipment",
+            ExpressionAttributeNames={"#shipment": PARTITION_KEY},
+            ExpressionAttributeValues={":shipment": {"S": shipment_id}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from map(_stored_event, page["Items"])
+
+    def scan(self) -> Iterator[StoredEvent]:
+        """Every event of the table, in no order.
+
+        Raises:
+            botocore.exceptions.ClientError: the table cannot be read.
+        """
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
+        for page in pages:
+            yield from map(_stored_event, page["Items"])
+
+    def _insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
+        try:
+            answer = self._client.batch_execute_statement(
+                Statements=[
+                    {
+                        "Statement": self._statement(item),
+                        "Parameters": [_to_attribute(value) for value in item.values()],
+                        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                    }
+                    for item in (_build_item(write, now, self._retention) for write in writes)
+                ]
+            )
+        except ClientError as error:
+            if error_code(error) != "ValidationException":
+                return [Unavailable(error_code(error))] * len(writes)
+            # The service refuses the request whole and does not say for which statement: one foreign
+            # event must not take its neighbours with it, so they part until it stands alone.
+            if len(writes) == 1:
+                return [Rejected(error.response["Error"].get("Message", ""))]
+            middle = len(writes) // 2
+            return self._insert(writes[:middle], now) + self._insert(writes[middle:], now)
+        except BotoCoreError as error:
+            return [Unavailable(error_code(error))] * len(writes)
+        responses = answer.get("Responses", [])
+        if len(responses) != len(writes):
+            return [Unavailable("IncompleteResponse")] * len(writes)
+        return [_statement_result(response) for response in responses]
+
+    def _read_content_hashes(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], InsertResult]:
+        """What lies at keys that are taken; one that cannot be read proves nothing of its event."""
+        there: dict[tuple[str, str], InsertResult] = dict.fromkeys(keys, Unavailable("ReadBackIncomplete"))
+        try:
+            answer = self._client.batch_get_item(
+                RequestItems={
+                    self._name: {
+                        "Keys": [{PARTITION_KEY: {"S": pk}, SORT_KEY: {"S": sk}} for pk, sk in keys],
+                        "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}, {_CONTENT_HASH}",
+                        "ConsistentRead": True,
+                    }
+                }
+            )
+        except (ClientError, BotoCoreError) as error:
+            return dict.fromkeys(keys, Unavailable(error_code(error)))
+        for item in answer.get("Responses", {}).get(self._name, []):
+            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(item[_CONTENT_HASH]["S"])
+        return there
+
+    def _statement(self, item: Mapping[str, object]) -> str:
+        names = tuple(item)
+        if names not in self._statements:
+            values = ", ".join(f"'{name}': ?" for name in names)
+            self._statements[names] = f'INSERT INTO "{self._name}" VALUE {{{values}}}'
+        return self._statements[names]
+
+
+def ensure_fits(event: ShipmentEvent) -> None:
+    """Refuse what the table could never hold before a request is spent on it.
+
+    Raises:
+        InvalidEventError: the item would be larger than 400 KB.
+    """
+    if event.content_bytes <= _SURELY_FITS_BYTES:
+        return
+    item = _build_item(Write(event, event.sort_key, "0" * 36), datetime.now(UTC), timedelta(0))
+    size = sum(len(name.encode()) + _attribute_bytes(value) for name, value in item.items())
+    if size > MAX_ITEM_BYTES:
+        raise InvalidEventError(
+            Reason.TOO_LARGE, f"event: expected an item of at most {MAX_ITEM_BYTES} bytes, got {size}"
+        )
+
+
+def _build_item(write: Write, now: datetime, retention: timedelta) -> dict[str, Any]:
+    event = write.event
+    detail = event.detail
+    item: dict[str, Any] = {
+        PARTITION_KEY: event.shipment_id,
+        SORT_KEY: write.sort_key,
+        STATUS_ATTRIBUTE: CONFLICT if write.is_conflict else PROCESSED,
+        "event_id": event.event_id,
+        _OCCURRED_AT: detail[SORT_KEY],
+        _CONTENT_HASH: event.content_hash,
+        "correlation_id": write.correlation_id,
+        "stored_at": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        TTL_ATTRIBUTE: Decimal(int((now + retention).timestamp())),
+    }
+    item.update((name, detail[name]) for name in _NAMED_FIELDS if name in detail)
+    if additional := {name: value for name, value in detail.items() if name not in FIELDS}:
+        item[_ADDITIONAL_FIELDS] = additional
+    return item
+
+
+def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult:
+    """A response of HTTP status 200 still tells of each statement whether it failed."""
+    error = response.get("Error")
+    if not error:
+        return Inserted()
+    code = error.get("Code", "Unknown")
+    # The API reference names the first; ConditionalCheckFailed is what other statements get.
+    if code in {"DuplicateItem", "ConditionalCheckFailed"}:
+        return Occupied(error.get("Item", {}).get(_CONTENT_HASH, {}).get("S", ""))
+    if code == "ValidationError":
+        return Rejected(error.get("Message", code))
+    return Unavailable(code)
+
+
+def _stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
+    values = {name: _from_attribute(attribute) for name, attribute in item.items()}
+    detail = {
+        PARTITION_KEY: values[PARTITION_KEY],
+        SORT_KEY: values[_OCCURRED_AT],
+        "event_id": values["event_id"],
+    }
+    detail.update((name, values[name]) for name in _NAMED_FIELDS if name in values)
+    detail.update(values.get(_ADDITIONAL_FIELDS, {}))
+    return StoredEvent(
+        sort_key=values[SORT_KEY],
+        status=values[STATUS_ATTRIBUTE],
+        stored_at=values["stored_at"],
+        correlation_id=values["correlation_id"],
+        detail=detail,
+    )
+
+
+def _to_attribute(value: object) -> "AttributeValueTypeDef":
+    """What boto3's TypeSerializer does, without the import of boto3, which the processor does not need."""
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, Decimal):
+        return {"N": str(value)}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, list):
+        return {"L": [_to_attribute(element) for element in value]}
+    if isinstance(value, dict):
+        return {"M": {name: _to_attribute(element) for name, element in value.items()}}
+    raise TypeError(f"not a JSON value with exact numbers: {type(value).__name__}")
+
+
+def _from_attribute(attribute: "AttributeValueTypeDef") -> Any:
+    ((kind, value),) = attribute.items()
+    if kind == "N":
+        return Decimal(str(value))
+    if kind == "NULL":
+        return None
+    if kind == "L":
+        return [_from_attribute(element) for element in attribute["L"]]
+    if kind == "M":
+        return {name: _from_attribute(element) for name, element in attribute["M"].items()}
+    return value
+
+
+def _attribute_bytes(value: object) -> int:
+    """Size as the service counts it.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, Decimal):
+        digits = "".join(map(str, value.as_tuple().digits)).strip("0")
+        return min((len(digits) + 1) // 2 + 1, 21)
+    if isinstance(value, list):
+        return 3 + sum(1 + _attribute_bytes(element) for element in value)
+    if isinstance(value, dict):
+        return 3 + sum(1 + len(name.encode()) + _attribute_bytes(element) for name, element in value.items())
+    return 1
