@@ -1,0 +1,263 @@
+"""Publish shipment events so that each accepted one counts once, however often it is sent.
+
+    publisher = Publisher.connect("dev")
+    result = publisher.publish([{"shipment_id": "S-1", "event_timestamp": "2025-03-01T14:05:00+01:00",
+                                 "event_type": "shipment.departed"}])
+    result.refused  # broken events, with the field and what was expected
+    result.unsent   # good events that the bus did not take; publish them again, nothing can double
+
+No other module puts events on the bus.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events import names
+from shipment_events.aws_errors import error_code
+from shipment_events.event import parse_event
+from shipment_events.exact_json import dumps, loads
+from shipment_events.outcome import InvalidEventError
+from shipment_events.store import ensure_fits
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+MAX_REQUEST_ENTRIES: Final = 10
+# The service allows 1 MB a request; the smaller reading of that is the safe one.
+MAX_REQUEST_BYTES: Final = 1_000_000
+
+# Sending the same entry again cannot help with these; every other error may pass.
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+_PERMANENT_ERRORS: Final = frozenset(
+    {
+        "AccessDeniedException",
+        "InvalidAccountIdException",
+        "InvalidArgument",
+        "MalformedDetail",
+        "NotAuthorizedForDetailTypeException",
+        "NotAuthorizedForSourceException",
+        "RedactionFailure",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "ExpiredTokenException",
+        "ValidationException",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as it is put on the bus.
+
+    Attributes:
+        position: of the event in the producer's input, from 1.
+        detail: the event as JSON, with its event id.
+    """
+
+    position: int
+    detail_type: str
+    detail: str
+    source: str = names.SOURCE
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards the service's limit.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html
+        """
+        return sum(
+            len(text.encode("utf-8", "replace")) for text in (self.source, self.detail_type, self.detail)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The bus took the event.
+
+    Attributes:
+        envelope_id: id that the bus gave it, the correlation id of everything that follows.
+        sent_at: when the request that succeeded was sent.
+    """
+
+    entry: Entry
+    envelope_id: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """The bus did not take the event, or its answer was lost; sending it again is safe."""
+
+    entry: Entry
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The event breaks the contract and was not sent."""
+
+    position: int
+    event: object
+    error: InvalidEventError
+
+
+@dataclass(slots=True)
+class PublishResult:
+    """What became of a call of :meth:`Publisher.publish`."""
+
+    accepted: int = 0
+    unsent: list[Unsent] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+def prepare(event: Mapping[str, Any], position: int = 1) -> Entry:
+    """Validate an event and give it the identity that makes a resend harmless.
+
+    Raises:
+        InvalidEventError: the event breaks the contract.
+    """
+    return prepare_text(dumps(dict(event)), position)
+
+
+def prepare_text(text: str, position: int = 1) -> Entry:
+    """The same for an event that is JSON already.
+
+    Raises:
+        InvalidEventError: the text is no JSON, or the event breaks the contract.
+    """
+    detail = loads(text)
+    event = parse_event(detail)
+    ensure_fits(event)
+    return Entry(position, event.event_type, dumps({**event.detail, "event_id": event.event_id}))
+
+
+class Publisher:
+    """Puts events on the bus of one environment.
+
+    Args:
+        client: EventBridge client; it should not retry by itself.
+        bus_name: of the bus.
+        concurrency: requests under way at once.
+        max_attempts: how often an entry is sent before it is handed back.
+    """
+
+    def __init__(
+        self, client: "EventBridgeClient", bus_name: str, *, concurrency: int = 4, max_attempts: int = 8
+    ) -> None:
+        self._client = client
+        self._bus_name = bus_name
+        self._concurrency = concurrency
+        self._max_attempts = max_attempts
+
+    @classmethod
+    def connect(cls, environment: str, *, concurrency: int = 4) -> "Publisher":
+        """Publisher for an environment, with credentials and region found as boto3 finds them."""
+        config = Config(
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"total_max_attempts": 1},
+            max_pool_connections=concurrency,
+        )
+        client = boto3.client("events", config=config)
+        return cls(client, names.event_bus_name(environment), concurrency=concurrency)
+
+    def publish(self, events: Iterable[Mapping[str, Any]]) -> PublishResult:
+        """Validate and send events; a broken one never stops the rest."""
+        result = PublishResult()
+
+        def entries() -> Iterator[Entry]:
+            for position, event in enumerate(events, start=1):
+                try:
+                    yield prepare(event, position)
+                except InvalidEventError as error:
+                    result.refused.append(Refused(position, event, error))
+
+        for receipt in self.send(entries()):
+            if isinstance(receipt, Accepted):
+                result.accepted += 1
+            else:
+                result.unsent.append(receipt)
+        return result
+
+    def send(self, entries: Iterable[Entry]) -> Iterator[Accepted | Unsent]:
+        """Send prepared entries, a few requests at a time, and yield a receipt for each as it is known.
+
+        Entries are taken as they are needed, so a stream of any length keeps the memory flat.
+        """
+        under_way: set[Future[list[Accepted | Unsent]]] = set()
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="publish") as pool:
+            for batch in _pack(entries):
+                under_way.add(pool.submit(self._send_batch, batch))
+                if len(under_way) >= 2 * self._concurrency:
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield from future.result()
+            for future in under_way:
+                yield from future.result()
+
+    def _send_batch(self, batch: Sequence[Entry]) -> list[Accepted | Unsent]:
+        receipts: list[Accepted | Unsent] = []
+        left: list[Unsent] = [Unsent(entry, "NotTried") for entry in batch]
+        bound = 0.1
+        for attempt in range(self._max_attempts):
+            if attempt:
+                time.sleep(random.uniform(bound / 2, bound))  # noqa: S311 - jitter
+                bound = min(bound * 2, 5.0)
+            entries = [unsent.entry for unsent in left]
+            sent_at = datetime.now(UTC)
+            left = []
+            for entry, (envelope_id, why) in zip(entries, self._put(entries), strict=True):
+                if envelope_id:
+                    receipts.append(Accepted(entry, envelope_id, sent_at))
+                elif why in _PERMANENT_ERRORS:
+                    receipts.append(Unsent(entry, why))
+                else:
+                    left.append(Unsent(entry, why))
+            if not left:
+                break
+        return receipts + left
+
+    def _put(self, entries: Sequence[Entry]) -> list[tuple[str, str]]:
+        """Envelope id or error code of each entry."""
+        try:
+            answer = self._client.put_events(
+                Entries=[
+                    {
+                        "EventBusName": self._bus_name,
+                        "Source": entry.source,
+                        "DetailType": entry.detail_type,
+                        "Detail": entry.detail,
+                    }
+                    for entry in entries
+                ]
+            )
+        except (ClientError, BotoCoreError) as error:
+            return [("", error_code(error))] * len(entries)
+        results = answer.get("Entries", [])
+        if len(results) != len(entries):
+            return [("", "IncompleteResponse")] * len(entries)
+        return [(result.get("EventId", ""), result.get("ErrorCode", "Unknown")) for result in results]
+
+
+def _pack(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        if batch and (len(batch) == MAX_REQUEST_ENTRIES or size + entry.size > MAX_REQUEST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(entry)
+        size += entry.size
+    if batch:
+        yield batch
