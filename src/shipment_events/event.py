@@ -5,6 +5,7 @@ everything else is content. This module knows JSON and time, and no AWS service.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -139,6 +140,15 @@ def open_envelope(body: str) -> Envelope:
         replay_name=_plain_text(envelope.get("replay-name")) or None,
         detail=envelope["detail"],
     )
+
+
+def find_envelope_id(body: str) -> str:
+    """Id that the bus gave to a message's event, even where :func:`open_envelope` refuses it; or empty."""
+    try:
+        envelope = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    return _plain_text(envelope.get("id")) if isinstance(envelope, dict) else ""
 
 
 def parse_event(detail: object, *, detail_type: str | None = None) -> ShipmentEvent:

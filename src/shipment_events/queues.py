@@ -1,4 +1,4 @@
-"""The two queues as the processor needs them: quarantine an event, put a retry off.
+"""The two queues: quarantine an event, put a retry off, see what waits.
 
 No other module talks to SQS.
 """
@@ -14,7 +14,12 @@ from shipment_events.outcome import Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+    from mypy_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 REASON_ATTRIBUTE: Final = "reason"
 DETAIL_ATTRIBUTE: Final = "detail"
@@ -86,6 +91,45 @@ def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, i
     except (ClientError, BotoCoreError) as error:
         return dict.fromkeys(range(len(receipts)), error_code(error))
     return _failures(answer.get("Failed", []))
+
+
+def depth(client: "SQSClient", queue_url: str) -> int:
+    """Messages that wait or are being worked on; SQS calls it approximate.
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    names: list[QueueAttributeNameType] = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    attributes = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes.get(name, "0")) for name in names)
+
+
+def peek(client: "SQSClient", queue_url: str, *, hold_seconds: int = 60) -> "list[MessageTypeDef]":
+    """All visible messages of a queue, left in it; they become visible again before this returns.
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    seen: dict[str, MessageTypeDef] = {}
+    try:
+        while messages := client.receive_message(
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=MAX_BATCH_ENTRIES,
+            VisibilityTimeout=hold_seconds,
+            WaitTimeSeconds=0,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        ).get("Messages", []):
+            seen.update((message["MessageId"], message) for message in messages)
+    finally:
+        handles = [(message["ReceiptHandle"], 0) for message in seen.values()]
+        for start in range(0, len(handles), MAX_BATCH_ENTRIES):
+            put_off(client, queue_url, handles[start : start + MAX_BATCH_ENTRIES])
+    return list(seen.values())
 
 
 def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> dict[int, str]:

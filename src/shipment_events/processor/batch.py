@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from traceback import format_exception
 from typing import TYPE_CHECKING
 
-from shipment_events.event import Envelope, open_envelope, parse_event
+from shipment_events.event import Envelope, find_envelope_id, open_envelope, parse_event
 from shipment_events.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy
@@ -43,7 +43,16 @@ class _Pending:
         detail: str | None = None,
         stored_at: datetime | None = None,
     ) -> Settled:
-        return Settled(self.record, outcome, self.envelope, self.write.event, reason, detail, stored_at)
+        return Settled(
+            self.record,
+            outcome,
+            self.envelope.id,
+            envelope=self.envelope,
+            event=self.write.event,
+            reason=reason,
+            detail=detail,
+            stored_at=stored_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +168,16 @@ class BatchProcessor:
 
 
 def _read(record: Record) -> "_Pending | Settled":
-    envelope = None
     try:
         envelope = open_envelope(record.body)
         event = parse_event(envelope.detail, detail_type=envelope.detail_type)
         ensure_fits(event)
     except InvalidEventError as error:
-        return Settled(record, Outcome.QUARANTINED, envelope, reason=error.reason, detail=error.detail)
+        correlation_id = find_envelope_id(record.body)
+        return Settled(record, Outcome.QUARANTINED, correlation_id, reason=error.reason, detail=error.detail)
     except Exception as error:  # noqa: BLE001 - a defect of ours must not take the batch's other events along
-        return Settled(record, Outcome.RETRIED, envelope, detail="".join(format_exception(error)))
+        trace = "".join(format_exception(error))
+        return Settled(record, Outcome.RETRIED, find_envelope_id(record.body), detail=trace)
     return _Pending(record, envelope, Write(event, event.sort_key, envelope.id))
 
 

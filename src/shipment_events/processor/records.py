@@ -43,8 +43,9 @@ class Settled:
     """A record with its outcome.
 
     Attributes:
-        envelope: None where the body is none.
-        event: None where it is not valid.
+        correlation_id: id that the bus gave to the event; empty where the body has none.
+        envelope: None where the event is not valid.
+        event: likewise.
         reason: of a quarantine.
         detail: of a quarantine or a retry: what was expected, or what failed.
         stored_at: when the write that succeeded was sent.
@@ -52,6 +53,7 @@ class Settled:
 
     record: Record
     outcome: Outcome
+    correlation_id: str
     envelope: Envelope | None = None
     event: ShipmentEvent | None = None
     reason: Reason | None = None

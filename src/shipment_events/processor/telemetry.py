@@ -45,7 +45,7 @@ def _event_line(result: Settled) -> dict[str, Any]:
         "level": _LEVELS[result.outcome],
         "message": _MESSAGES[result.outcome],
         "outcome": result.outcome.value,
-        "correlation_id": result.envelope.id if result.envelope else None,
+        "correlation_id": result.correlation_id,
         "message_id": result.record.message_id,
         "receive_count": result.record.receive_count,
         "shipment_id": event.shipment_id if event else None,
@@ -59,8 +59,7 @@ def _event_line(result: Settled) -> dict[str, Any]:
 def _batch_line(settled: Sequence[Settled]) -> dict[str, Any]:
     correlation_ids: dict[str, list[str]] = {}
     for result in settled:
-        if result.envelope:
-            correlation_ids.setdefault(result.outcome.value, []).append(result.envelope.id)
+        correlation_ids.setdefault(result.outcome.value, []).append(result.correlation_id)
     return {"level": "INFO", "message": "batch settled", "correlation_ids": correlation_ids}
 
 

@@ -1,0 +1,1 @@
+"""What people do with the pipeline: publish files, read timelines, run a feed, reconcile."""

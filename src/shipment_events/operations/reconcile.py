@@ -1,0 +1,163 @@
+"""Account for every event that the bus accepted: in the table once, or in the dead-letter queue.
+
+This judges the pipeline, so it shares none of the pipeline's rules: it reads the journal, the items and the
+dead letters, and compares contents in a way of its own.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from shipment_events.operations.journal import JournalRecord
+
+_BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class TableEvent:
+    """An item of the table, as far as it matters here."""
+
+    correlation_id: str
+    status: str
+    stored_at: datetime
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    """A dead letter, as far as it matters here."""
+
+    envelope_id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Where the accepted events are. ``published`` is the sum of the five counts below it.
+
+    Attributes:
+        lost: journal records that are nowhere.
+        doubled: events that lie in more than one place, each with where.
+        unexpected: items of these shipments that no journal record accounts for.
+        latencies_ms: from sending to storing, of the events that this journal's deliveries stored.
+        first_sent_at: of all records.
+        last_stored_at: of the events that this journal's deliveries stored.
+    """
+
+    published: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    quarantined: int = 0
+    lost: list[JournalRecord] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    unexpected: int = 0
+    quarantined_by_reason: Counter[str] = field(default_factory=Counter)
+    latencies_ms: list[float] = field(default_factory=list)
+    first_sent_at: datetime | None = None
+    last_stored_at: datetime | None = None
+
+
+def reconcile(
+    journal: Iterable[JournalRecord], table: Iterable[TableEvent], dead_letters: Iterable[QueuedEvent]
+) -> Reconciliation:
+    """Hold the journal against the table and the dead-letter queue.
+
+    Args:
+        table: every item of the journal's shipments.
+        dead_letters: messages of the dead-letter queue; those of other events are passed over.
+    """
+    items: dict[Any, list[TableEvent]] = defaultdict(list)
+    for item in table:
+        items[_content(item.detail)].append(item)
+    letters: dict[str, list[QueuedEvent]] = defaultdict(list)
+    for letter in dead_letters:
+        letters[letter.envelope_id].append(letter)
+
+    groups: dict[Any, list[JournalRecord]] = defaultdict(list)
+    for record in journal:
+        detail = json.loads(record.detail, parse_float=Decimal, parse_int=Decimal)
+        groups[(_content(detail), detail.get("event_id"))].append(record)
+
+    result = Reconciliation()
+    claimed: Counter[Any] = Counter()
+    for (content, event_id), records in groups.items():
+        found = [item for item in items.get(content, ()) if event_id in (None, item.detail.get("event_id"))]
+        claimed[content] += len(found)
+        _account(result, records, found, letters)
+    result.unexpected = sum(max(0, len(there) - claimed[content]) for content, there in items.items())
+    return result
+
+
+def _account(
+    result: Reconciliation,
+    records: list[JournalRecord],
+    found: list[TableEvent],
+    letters: Mapping[str, list[QueuedEvent]],
+) -> None:
+    result.published += len(records)
+    sent = min(datetime.fromisoformat(record.sent_at) for record in records)
+    result.first_sent_at = min(result.first_sent_at or sent, sent)
+    alive: list[JournalRecord] = []
+    for record in records:
+        dead = letters.get(record.envelope_id, [])
+        if not dead:
+            alive.append(record)
+            continue
+        result.quarantined += 1
+        result.quarantined_by_reason[dead[0].reason] += 1
+        if len(dead) > 1:
+            result.doubled.append(f"{record.envelope_id}: {len(dead)} times in the dead-letter queue")
+    if not found:
+        result.lost += alive
+        return
+    if len(found) > 1:
+        result.doubled.append(f"{records[0].envelope_id}: {len(found)} times in the table")
+    if not alive:
+        result.doubled.append(f"{records[0].envelope_id}: in the table and in the dead-letter queue")
+        return
+    if found[0].status == "CONFLICT":
+        result.conflict += 1
+    else:
+        result.stored += 1
+    result.duplicate += len(alive) - 1
+    _time(result, alive, found[0])
+
+
+def _time(result: Reconciliation, records: list[JournalRecord], item: TableEvent) -> None:
+    for record in records:
+        if record.envelope_id == item.correlation_id:
+            took = item.stored_at - datetime.fromisoformat(record.sent_at)
+            result.latencies_ms.append(took.total_seconds() * 1000)
+            result.last_stored_at = max(result.last_stored_at or item.stored_at, item.stored_at)
+
+
+def _content(detail: Mapping[str, Any]) -> Any:
+    """Equal for equal content: blind to key order, event id, offset of the time, spelling of numbers."""
+    rest = {name: value for name, value in detail.items() if name != "event_id"}
+    if "event_timestamp" in rest:
+        rest["event_timestamp"] = _instant(rest["event_timestamp"])
+    return _frozen(rest)
+
+
+def _instant(text: Any) -> Any:
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return text
+    finer = _BEYOND_MICROSECONDS.search(text)
+    return f"{moment.isoformat()}+{finer[1].rstrip('0') if finer else ''}"
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return frozenset((name, _frozen(element)) for name, element in value.items())
+    if isinstance(value, list):
+        return tuple(_frozen(element) for element in value)
+    # 1 and true are equal in Python and different in JSON.
+    return (type(value).__name__, value)

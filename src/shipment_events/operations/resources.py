@@ -1,0 +1,60 @@
+"""Find a deployed stack's resources by its outputs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from shipment_events import names
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+
+class StackNotFoundError(Exception):
+    """The stack is not there; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the operations need of a stack."""
+
+    event_bus_name: str
+    queue_url: str
+    dead_letter_queue_url: str
+    table_name: str
+
+
+def find_resources(client: "CloudFormationClient", environment: str) -> Resources:
+    """Read the outputs of an environment's stack.
+
+    Raises:
+        StackNotFoundError: there is no such stack where the client looks.
+        botocore.exceptions.ClientError: it cannot be read.
+    """
+    name = names.stack_name(environment)
+    try:
+        stacks = client.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            raise StackNotFoundError(_missing(name, client.meta.endpoint_url, environment)) from error
+        raise
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+    try:
+        return Resources(
+            event_bus_name=outputs[names.OUTPUT_EVENT_BUS_NAME],
+            queue_url=outputs[names.OUTPUT_QUEUE_URL],
+            dead_letter_queue_url=outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL],
+            table_name=outputs[names.OUTPUT_TABLE_NAME],
+        )
+    except KeyError as error:
+        raise StackNotFoundError(
+            f"stack {name} at {client.meta.endpoint_url} has no output {error}: it is not deployed whole"
+        ) from error
+
+
+def _missing(name: str, endpoint: str, environment: str) -> str:
+    return (
+        f"no stack {name} at {endpoint}. Deploy it with 'make up' (local engine) or"
+        f" 'make deploy ENV={environment}' (AWS), or name another environment with --env."
+    )
