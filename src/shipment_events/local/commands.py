@@ -1,0 +1,128 @@
+"""The commands ``shipments local …``."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from shipment_events.local import assembly, gaps
+from shipment_events.local import engine as engines
+from shipment_events.local.clients import exports
+from shipment_events.local.deploy import DeployResult, deploy
+from shipment_events.local.engine import RunningEngine, State
+from shipment_events.local.errors import LocalEngineError
+from shipment_events.local.settings import settings_from
+
+
+@click.group(name="local")
+def local() -> None:
+    """Run the whole pipeline on this machine, on an emulated AWS.
+
+    SHIPMENTS_PORT chooses the port (default 4566), ENV the stage (default dev).
+    """
+
+
+@local.command()
+@click.option("--fresh", is_flag=True, help="Discard everything that an earlier run stored.")
+def up(fresh: bool) -> None:
+    """Start the engine, deploy the stack, and return. Safe to repeat; deploys what changed."""
+    with _readable_errors():
+        settings = settings_from(os.environ)
+        running = engines.start(settings, fresh=fresh)
+        _say_started(running)
+        started = time.monotonic()
+        synthesized, is_new = assembly.synthesize(
+            settings.root, settings.environment, settings.assemblies_dir
+        )
+        if is_new:
+            click.echo(f"Synthesized the stack in {time.monotonic() - started:.1f} s.")
+        _say_deployed(deploy(running.endpoint, synthesized, settings.environment))
+        click.echo('\nTo use it, run these lines, or `eval "$(shipments local env)"`:\n')
+        click.echo(exports(running.endpoint))
+
+
+@local.command()
+def down() -> None:
+    """Stop the engine with all it started. What it stored is there again after the next `up`."""
+    with _readable_errors():
+        stopped = engines.stop(settings_from(os.environ))
+        click.echo("Stopped." if stopped else "No local engine of this directory is running.")
+
+
+@local.command()
+def env() -> None:
+    """Print the exports that point AWS tools at the engine, and nothing else."""
+    with _readable_errors():
+        settings = settings_from(os.environ)
+        found = engines.status(settings)
+        if found.state is not State.RUNNING or found.endpoint is None:
+            raise LocalEngineError(f"The local engine is {found.state}.", "Start it: make up")
+        click.echo(exports(found.endpoint))
+
+
+@local.command()
+def status() -> None:
+    """Say whether the engine runs; exit status 1 if it does not."""
+    with _readable_errors():
+        settings = settings_from(os.environ)
+        found = engines.status(settings)
+        match found.state:
+            case State.RUNNING:
+                click.echo(f"Running at {found.endpoint} (process {found.pid}, since {found.started}).")
+                return
+            case State.STOPPED:
+                click.echo("Stopped.")
+            case State.CRASHED:
+                click.echo(f"Not running: it ended by itself. Its log: {settings.log_file}")
+            case State.NOT_ANSWERING:
+                click.echo(
+                    f"Process {found.pid} runs but does not answer at {found.endpoint}. "
+                    f"Stop it (make down). Its log: {settings.log_file}"
+                )
+        raise SystemExit(1)
+
+
+@local.command(name="gaps")
+def list_gaps() -> None:
+    """Print the table of all that is different from AWS, in Markdown."""
+    click.echo(gaps.markdown_table())
+
+
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    try:
+        yield
+    except LocalEngineError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _say_started(running: RunningEngine) -> None:
+    if not running.started_now:
+        click.echo(f"The local engine already runs at {running.endpoint}.")
+        return
+    if running.after_crash:
+        click.echo(
+            "The engine before this one did not stop cleanly: what it stored since its start is gone.",
+            err=True,
+        )
+    click.echo(f"Started the local engine at {running.endpoint}.")
+
+
+def _say_deployed(result: DeployResult) -> None:
+    match result.action:
+        case "unchanged":
+            click.echo(f"{result.stack_name} is up to date; nothing to deploy.")
+        case action:
+            click.echo(f"{action.capitalize()} {result.stack_name} in {result.seconds:.1f} s.")
+            click.echo("\nDifferent from AWS (all differences: docs/local-engine.md):")
+            for item in result.substitutions:
+                click.echo(f"  {item.name}: {item.gap.subject} {item.gap.remedy}. {item.gap.here}")
+    click.echo("")
+    for key, value in sorted(result.outputs.items()):
+        click.echo(f"  {key:20} {value}")
+
+
+if __name__ == "__main__":
+    local()

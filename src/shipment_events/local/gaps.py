@@ -1,0 +1,318 @@
+"""What the local engine cannot do, and what is done about it: the one place that knows.
+
+``prepare`` takes out of a template what the engine would refuse; the module ``completion`` creates it through
+the services' own APIs after the deploy. Every entry of ``GAPS`` is a row of the table in
+``docs/local-engine.md``.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from shipment_events.local.settings import REGION
+
+ACCOUNT: Final = "000000000000"
+_HELPER_OUTPUT: Final = "LocalEngine"
+
+
+class Remedy(StrEnum):
+    """What becomes of something that the engine cannot do."""
+
+    MADE_UP = "made up"
+    CHANGED = "changed"
+    LEFT_OUT = "left out"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One difference from AWS: ``subject`` is what AWS has, ``here`` what holds on the local engine."""
+
+    subject: str
+    remedy: Remedy
+    here: str
+
+
+ARCHIVE: Final = Gap(
+    "Event archive in the stack",
+    Remedy.MADE_UP,
+    "CloudFormation does not know the type; it is created with CreateArchive after the deploy.",
+)
+COMPOSITE_ALARM: Final = Gap(
+    "Composite alarms in the stack",
+    Remedy.MADE_UP,
+    "CloudFormation does not know the type; they are created with PutCompositeAlarm after the deploy.",
+)
+METRIC_MATH_ALARM: Final = Gap(
+    "Alarms on a formula of several metrics",
+    Remedy.LEFT_OUT,
+    "The engine refuses them; such an alarm does not exist here.",
+)
+TIME_TO_LIVE: Final = Gap(
+    "Time to live of the table",
+    Remedy.MADE_UP,
+    "The deploy ignores it; it is set with UpdateTimeToLive.",
+)
+POINT_IN_TIME_RECOVERY: Final = Gap(
+    "Point-in-time recovery of the table",
+    Remedy.MADE_UP,
+    "The deploy ignores it; it is set with UpdateContinuousBackups.",
+)
+PARTIQL_PERMISSION: Final = Gap(
+    "Permission to write a batch",
+    Remedy.CHANGED,
+    "With AUTH=true the engine asks for dynamodb:BatchExecuteStatement where AWS asks for "
+    "dynamodb:PartiQLInsert; the role gets both.",
+)
+BOOTSTRAP: Final = Gap(
+    "Check for the CDK bootstrap stack",
+    Remedy.CHANGED,
+    "Taken out: assets go straight into a bucket of the engine.",
+)
+
+GAPS: Final = (
+    ARCHIVE,
+    COMPOSITE_ALARM,
+    METRIC_MATH_ALARM,
+    TIME_TO_LIVE,
+    POINT_IN_TIME_RECOVERY,
+    PARTIQL_PERMISSION,
+    BOOTSTRAP,
+    Gap(
+        "Retries and dead-letter queue of a rule's target",
+        Remedy.DIFFERENT,
+        "Stored, not honoured: an event that the bus cannot deliver is gone.",
+    ),
+    Gap(
+        "Redrive with StartMessageMoveTask",
+        Remedy.LEFT_OUT,
+        "Does not exist; messages have to be moved one by one.",
+    ),
+    Gap(
+        "Replay that feeds chosen rules only",
+        Remedy.DIFFERENT,
+        "FilterArns is ignored: a replay reaches every rule of the bus.",
+    ),
+    Gap(
+        "Metrics of the services and of the processor",
+        Remedy.LEFT_OUT,
+        "No queue, bus, table or function metrics, and embedded metric format stays a log line.",
+    ),
+    Gap(
+        "Alarms",
+        Remedy.DIFFERENT,
+        "Evaluated only on PutMetricData and without regard to dimensions.",
+    ),
+    Gap("Traces", Remedy.LEFT_OUT, "There is no X-Ray."),
+    Gap(
+        "Limits of PutEvents",
+        Remedy.DIFFERENT,
+        "Requests above 1 MB and a detail that is no JSON are accepted, AWS refuses them.",
+    ),
+    Gap(
+        "Old item of a failed insert",
+        Remedy.DIFFERENT,
+        "BatchExecuteStatement does not return the item that was there before.",
+    ),
+    Gap("Batching window of the event source", Remedy.DIFFERENT, "Ignored: batches are read at once."),
+    Gap("Memory of a function", Remedy.DIFFERENT, "Not enforced, and the processor has the whole CPU."),
+    Gap(
+        "Runtime and architecture of a function",
+        Remedy.DIFFERENT,
+        "Functions run on the interpreter and the processor of this machine, without a container.",
+    ),
+    Gap(
+        "Transport encryption",
+        Remedy.DIFFERENT,
+        "The engine speaks plain HTTP on the loopback interface, so policies that deny it are not enforced.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Substitution:
+    """A gap that this stack fell into: the gap and the name of the thing."""
+
+    gap: Gap
+    name: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A template that the engine takes, and what to do after its deploy.
+
+    ``later`` holds the resources to create by hand, with every value that only the deployed stack knows
+    replaced by a reference to an output of the prepared template.
+    """
+
+    template: dict[str, Any]
+    substitutions: tuple[Substitution, ...]
+    later: tuple["LaterResource", ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class LaterResource:
+    """A resource that CloudFormation did not create."""
+
+    type: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _LeftOutType:
+    gap: Gap
+    name_property: str
+    arn: str
+    created_later: bool
+
+
+_LEFT_OUT_TYPES: Final = {
+    "AWS::Events::Archive": _LeftOutType(
+        ARCHIVE, "ArchiveName", f"arn:aws:events:{REGION}:{ACCOUNT}:archive/{{}}", True
+    ),
+    "AWS::CloudWatch::CompositeAlarm": _LeftOutType(
+        COMPOSITE_ALARM, "AlarmName", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{{}}", True
+    ),
+    "AWS::CloudWatch::Alarm": _LeftOutType(
+        METRIC_MATH_ALARM, "AlarmName", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{{}}", False
+    ),
+}
+
+
+def prepare(template: Mapping[str, Any]) -> Prepared:
+    """Take out of a synthesized template, or change in it, what the engine would refuse.
+
+    The given template is left as it is.
+    """
+    changed = copy.deepcopy(dict(template))
+    substitutions = [*_drop_bootstrap_check(changed), *_allow_statement_batches(changed)]
+    later: list[LaterResource] = []
+    values = _DeployedValues()
+    for logical_id, resource, kind in list(_left_out(changed)):
+        del changed["Resources"][logical_id]
+        properties = resource.get("Properties", {})
+        name = properties.get(kind.name_property, logical_id)
+        changed = _replace_references(changed, logical_id, name, kind.arn.format(name))
+        substitutions.append(Substitution(kind.gap, name))
+        if kind.created_later:
+            later.append(LaterResource(resource["Type"], {**properties, kind.name_property: name}))
+    for logical_id, resource in changed["Resources"].items():
+        substitutions.extend(_ignored_table_settings(logical_id, resource))
+    prepared_later = tuple(LaterResource(item.type, values.extract(item.properties)) for item in later)
+    if values.outputs:
+        changed.setdefault("Outputs", {}).update(values.outputs)
+    return Prepared(changed, tuple(substitutions), prepared_later)
+
+
+def fill_in(node: Any, outputs: Mapping[str, str]) -> Any:
+    """Put the values of a deployed stack's outputs where ``prepare`` left references to them."""
+    if isinstance(node, Mapping):
+        if node.keys() == {_HELPER_OUTPUT}:
+            return outputs[node[_HELPER_OUTPUT]]
+        return {key: fill_in(value, outputs) for key, value in node.items()}
+    if isinstance(node, list):
+        return [fill_in(value, outputs) for value in node]
+    return node
+
+
+def public_outputs(outputs: Mapping[str, str]) -> dict[str, str]:
+    """The outputs that the stack itself declares, without those that ``prepare`` added."""
+    return {key: value for key, value in outputs.items() if not key.startswith(_HELPER_OUTPUT)}
+
+
+def markdown_table() -> str:
+    """The table of all gaps, for the documentation."""
+    rows = [f"| {gap.subject} | {gap.remedy} | {gap.here} |" for gap in GAPS]
+    return "\n".join(["| On AWS | Here | How |", "| --- | --- | --- |", *rows])
+
+
+class _DeployedValues:
+    """Turns expressions such as ``Fn::GetAtt`` into extra outputs, so that the engine resolves them."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, Any] = {}
+
+    def extract(self, node: Any) -> Any:
+        if isinstance(node, Mapping):
+            if len(node) == 1 and next(iter(node)).startswith(("Ref", "Fn::")):
+                name = f"{_HELPER_OUTPUT}{len(self.outputs)}"
+                self.outputs[name] = {"Value": dict(node)}
+                return {_HELPER_OUTPUT: name}
+            return {key: self.extract(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self.extract(value) for value in node]
+        return node
+
+
+def _left_out(template: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], _LeftOutType]]:
+    for logical_id, resource in template["Resources"].items():
+        kind = _LEFT_OUT_TYPES.get(resource["Type"])
+        plain_alarm = resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" not in resource["Properties"]
+        if kind is not None and not plain_alarm:
+            yield logical_id, resource, kind
+
+
+def _replace_references(node: Any, logical_id: str, name: str, arn: str) -> Any:
+    if isinstance(node, dict):
+        if node == {"Ref": logical_id}:
+            return name
+        if node in ({"Fn::GetAtt": [logical_id, "Arn"]}, {"Fn::GetAtt": f"{logical_id}.Arn"}):
+            return arn
+        return {
+            key: _without(value, logical_id)
+            if key == "DependsOn"
+            else _replace_references(value, logical_id, name, arn)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_replace_references(value, logical_id, name, arn) for value in node]
+    return node
+
+
+def _without(depends_on: str | list[str], logical_id: str) -> list[str]:
+    everything = [depends_on] if isinstance(depends_on, str) else depends_on
+    return [other for other in everything if other != logical_id]
+
+
+def _drop_bootstrap_check(template: dict[str, Any]) -> list[Substitution]:
+    template.get("Rules", {}).pop("CheckBootstrapVersion", None)
+    if template.get("Parameters", {}).pop("BootstrapVersion", None) is None:
+        return []
+    return [Substitution(BOOTSTRAP, "BootstrapVersion")]
+
+
+def _allow_statement_batches(template: Mapping[str, Any]) -> list[Substitution]:
+    changed = []
+    for logical_id, resource in template["Resources"].items():
+        for statement in _policy_statements(resource):
+            actions = statement.get("Action", [])
+            actions = [actions] if isinstance(actions, str) else actions
+            if statement.get("Effect") == "Allow" and "dynamodb:PartiQLInsert" in actions:
+                statement["Action"] = [*actions, "dynamodb:BatchExecuteStatement"]
+                changed.append(Substitution(PARTIQL_PERMISSION, logical_id))
+    return changed
+
+
+def _policy_statements(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    properties = resource.get("Properties", {})
+    if resource["Type"] == "AWS::IAM::Role":
+        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    elif resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        documents = [properties["PolicyDocument"]]
+    else:
+        documents = []
+    for document in documents:
+        yield from document["Statement"]
+
+
+def _ignored_table_settings(logical_id: str, resource: Mapping[str, Any]) -> Iterator[Substitution]:
+    if resource["Type"] != "AWS::DynamoDB::Table":
+        return
+    properties = resource["Properties"]
+    name = properties.get("TableName", logical_id)
+    if "TimeToLiveSpecification" in properties:
+        yield Substitution(TIME_TO_LIVE, name)
+    if "PointInTimeRecoverySpecification" in properties:
+        yield Substitution(POINT_IN_TIME_RECOVERY, name)
