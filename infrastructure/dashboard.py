@@ -1,0 +1,222 @@
+"""One page that answers, from top to bottom: is it healthy, how far behind is it, what fails, and where."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from aws_cdk import Aws, CfnMapping, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from infrastructure.metrics import PipelineMetrics
+from infrastructure.settings import StageSettings
+from shipment_events import names
+from shipment_events.outcome import Outcome
+
+GRID_WIDTH: Final = 24
+"""Columns of a CloudWatch dashboard."""
+SUMMARY_HEIGHT: Final = 5
+GRAPH_HEIGHT: Final = 6
+
+WRITE_OPERATION: Final = "BatchExecuteStatement"
+READ_OPERATION: Final = "BatchGetItem"
+
+# No service reports the host name of the console, which differs between partitions.
+CONSOLE_HOSTS: Final = {
+    "aws": {"Console": "console.aws.amazon.com"},
+    "aws-cn": {"Console": "console.amazonaws.cn"},
+    "aws-us-gov": {"Console": "console.amazonaws-us-gov.com"},
+}
+
+
+class _Graph(NamedTuple):
+    title: str
+    metrics: tuple[cloudwatch.IMetric, ...]
+    stacked: bool
+
+
+class PipelineDashboard(Construct):
+    """Dashboard of the stage; below the summary it follows the way of an event."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: StageSettings,
+        alarms: Sequence[cloudwatch.IAlarm],
+    ) -> None:
+        """Build the dashboard of the stage; the first row shows the state of ``alarms``."""
+        super().__init__(scope, construct_id)
+        self._metrics = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
+        self._totals = PipelineMetrics(
+            settings.environment, period_seconds=settings.alarm_rate_period_seconds
+        )
+        name = names.stack_name(settings.environment)
+        cloudwatch.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=name,
+            default_interval=Duration.hours(3),
+            widgets=[
+                self._build_summary(alarms),
+                self._build_bus_row(),
+                self._build_queue_row(),
+                self._build_processor_row(),
+                self._build_outcome_row(),
+                self._build_table_row(),
+                self._build_dead_letter_row(),
+            ],
+        )
+        self.url = self._build_url(name)
+
+    def _build_url(self, name: str) -> str:
+        hosts = CfnMapping(self, "ConsoleHosts", mapping=CONSOLE_HOSTS)
+        console = f"https://{Aws.REGION}.{hosts.find_in_map(Aws.PARTITION, 'Console')}"
+        return f"{console}/cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/{name}"
+
+    def _build_summary(self, alarms: Sequence[cloudwatch.IAlarm]) -> list[cloudwatch.IWidget]:
+        return [
+            cloudwatch.AlarmStatusWidget(
+                title="Is it healthy?", alarms=alarms, width=GRID_WIDTH // 2, height=SUMMARY_HEIGHT
+            ),
+            cloudwatch.SingleValueWidget(
+                title="How far behind?",
+                metrics=[
+                    self._metrics.queue("ApproximateAgeOfOldestMessage", "Maximum", "Oldest event (s)"),
+                    self._metrics.latency("p99", "Event to stored, p99 (ms)"),
+                ],
+                width=GRID_WIDTH // 4,
+                height=SUMMARY_HEIGHT,
+            ),
+            cloudwatch.SingleValueWidget(
+                title="What fails?",
+                metrics=[
+                    self._metrics.dead_letter_queue(
+                        "ApproximateNumberOfMessagesVisible", "Maximum", "Dead letters"
+                    ),
+                    self._totals.outcome(Outcome.QUARANTINED),
+                    self._totals.outcome(Outcome.RETRIED),
+                    self._totals.processor("Errors", "Sum", "Processor errors"),
+                ],
+                width=GRID_WIDTH // 4,
+                height=SUMMARY_HEIGHT,
+            ),
+        ]
+
+    def _build_bus_row(self) -> list[cloudwatch.IWidget]:
+        return _row(
+            _graph(
+                "Bus: events by rule",
+                self._metrics.shipment_rule("MatchedEvents", "Shipment events"),
+                self._metrics.unmatched_rule("MatchedEvents", "Unmatched"),
+            ),
+            _graph(
+                "Bus: failed deliveries",
+                self._metrics.shipment_rule("FailedInvocations", "Not delivered to the queue"),
+                self._metrics.shipment_rule("InvocationsSentToDlq", "Dead letters of delivery"),
+                self._metrics.shipment_rule("InvocationsFailedToBeSentToDlq", "Lost by the rule"),
+                self._metrics.unmatched_rule("FailedInvocations", "Lost by the catch-all"),
+            ),
+        )
+
+    def _build_queue_row(self) -> list[cloudwatch.IWidget]:
+        return _row(
+            _graph(
+                "Queue: depth",
+                self._metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum", "Waiting"),
+                self._metrics.queue("ApproximateNumberOfMessagesNotVisible", "Maximum", "In work"),
+            ),
+            _graph(
+                "Queue: age of the oldest message (s)",
+                self._metrics.queue("ApproximateAgeOfOldestMessage", "Maximum", "Oldest"),
+            ),
+            _graph(
+                "Queue: throughput",
+                self._metrics.queue("NumberOfMessagesSent", "Sum", "In"),
+                self._metrics.queue("NumberOfMessagesDeleted", "Sum", "Done"),
+            ),
+        )
+
+    def _build_processor_row(self) -> list[cloudwatch.IWidget]:
+        return _row(
+            _graph(
+                "Processor: invocations, errors, throttles",
+                self._metrics.processor("Invocations", "Sum", "Invocations"),
+                self._metrics.processor("Errors", "Sum", "Errors"),
+                self._metrics.processor("Throttles", "Sum", "Throttles"),
+            ),
+            _graph("Processor: error rate (%)", self._totals.processor_error_rate()),
+            _graph(
+                "Processor: duration (ms)",
+                self._metrics.processor("Duration", "p50", "p50"),
+                self._metrics.processor("Duration", "p99", "p99"),
+                self._metrics.processor("Duration", "Maximum", "Maximum"),
+            ),
+        )
+
+    def _build_outcome_row(self) -> list[cloudwatch.IWidget]:
+        return _row(
+            _graph("Outcomes", *(self._metrics.outcome(outcome) for outcome in Outcome), stacked=True),
+            _graph(
+                "Event to stored (ms)",
+                self._metrics.latency("p50", "p50"),
+                self._metrics.latency("p99", "p99"),
+            ),
+        )
+
+    def _build_table_row(self) -> list[cloudwatch.IWidget]:
+        index = names.STATUS_INDEX
+        return _row(
+            _graph(
+                "Table: consumed capacity",
+                self._metrics.table("ConsumedWriteCapacityUnits", "Sum", "Table, write"),
+                self._metrics.table("ConsumedReadCapacityUnits", "Sum", "Table, read"),
+                self._metrics.table("ConsumedWriteCapacityUnits", "Sum", "Index, write", index=index),
+                self._metrics.table("ConsumedReadCapacityUnits", "Sum", "Index, read", index=index),
+            ),
+            _graph(
+                "Table: throttles",
+                self._metrics.table("WriteThrottleEvents", "Sum", "Table, write"),
+                self._metrics.table("ReadThrottleEvents", "Sum", "Table, read"),
+                self._metrics.table("WriteThrottleEvents", "Sum", "Index, write", index=index),
+            ),
+            _graph(
+                "Table: errors",
+                self._metrics.table("SystemErrors", "Sum", "Service, write", operation=WRITE_OPERATION),
+                self._metrics.table("SystemErrors", "Sum", "Service, read", operation=READ_OPERATION),
+                self._metrics.table("ConditionalCheckFailedRequests", "Sum", "Failed conditions"),
+            ),
+        )
+
+    def _build_dead_letter_row(self) -> list[cloudwatch.IWidget]:
+        return _row(
+            _graph(
+                "Dead letters: waiting",
+                self._metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum", "Waiting"),
+                self._metrics.dead_letter_queue(
+                    "ApproximateNumberOfMessagesNotVisible", "Maximum", "In work"
+                ),
+            ),
+            _graph(
+                "Dead letters: age of the oldest message (s)",
+                self._metrics.dead_letter_queue("ApproximateAgeOfOldestMessage", "Maximum", "Oldest"),
+            ),
+        )
+
+
+def _graph(title: str, *metrics: cloudwatch.IMetric, stacked: bool = False) -> _Graph:
+    return _Graph(title, metrics, stacked)
+
+
+def _row(*graphs: _Graph) -> list[cloudwatch.IWidget]:
+    return [
+        cloudwatch.GraphWidget(
+            title=graph.title,
+            left=list(graph.metrics),
+            left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
+            stacked=graph.stacked,
+            width=GRID_WIDTH // len(graphs),
+            height=GRAPH_HEIGHT,
+        )
+        for graph in graphs
+    ]

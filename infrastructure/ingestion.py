@@ -1,0 +1,120 @@
+"""The bus that producers publish to, the rules that empty it, and the archive of all it carried."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infrastructure.settings import StageSettings
+from shipment_events import names
+
+
+class EventIngestion(Construct):
+    """Bus with two complementary rules, so that every event ends in exactly one of the two queues."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: StageSettings,
+        queue: sqs.Queue,
+        dead_letter_queue: sqs.Queue,
+    ) -> None:
+        """Build bus, rules and archive of the stage; the rules deliver to the given queues."""
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self.bus = events.EventBus(self, "Bus", event_bus_name=names.event_bus_name(settings.environment))
+        self.rule = self._build_shipment_rule(queue, dead_letter_queue)
+        self.unmatched_rule = self._build_unmatched_rule(dead_letter_queue)
+        self.archive = self._build_archive()
+
+    def _build_shipment_rule(self, queue: sqs.Queue, dead_letter_queue: sqs.Queue) -> events.CfnRule:
+        rule = events.CfnRule(
+            self,
+            "ShipmentRule",
+            name=names.rule_name(self._settings.environment),
+            description="Delivers shipment events to the queue",
+            event_bus_name=self.bus.event_bus_name,
+            event_pattern={
+                "source": [names.SOURCE],
+                "detail-type": [{"prefix": names.EVENT_TYPE_PREFIX}],
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="queue",
+                    arn=queue.queue_arn,
+                    retry_policy=_retry_policy(
+                        self._settings.delivery_retry_attempts, self._settings.delivery_max_age_hours
+                    ),
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(
+                        arn=dead_letter_queue.queue_arn
+                    ),
+                )
+            ],
+        )
+        _allow_delivery(queue, rule, sid="AllowShipmentRule")
+        _allow_delivery(dead_letter_queue, rule, sid="AllowShipmentRule")
+        return rule
+
+    def _build_unmatched_rule(self, dead_letter_queue: sqs.Queue) -> events.CfnRule:
+        # One rule with $or rather than two rules: an event that is wrong in both fields would be delivered by
+        # each of two rules. Its target has no dead-letter queue, since that could only be the very queue that
+        # has just refused the event; instead EventBridge keeps trying for as long as it can, and an alarm on
+        # this rule's FailedInvocations reports the one case in which an event is gone (the archive has it).
+        rule = events.CfnRule(
+            self,
+            "UnmatchedRule",
+            name=names.unmatched_rule_name(self._settings.environment),
+            description="Delivers what the shipment rule does not match to the dead-letter queue",
+            event_bus_name=self.bus.event_bus_name,
+            event_pattern={
+                "$or": [
+                    {"source": [{"anything-but": [names.SOURCE]}]},
+                    {"detail-type": [{"anything-but": {"prefix": names.EVENT_TYPE_PREFIX}}]},
+                ]
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="dead-letter-queue",
+                    arn=dead_letter_queue.queue_arn,
+                    retry_policy=_retry_policy(
+                        self._settings.unmatched_retry_attempts, self._settings.unmatched_max_age_hours
+                    ),
+                )
+            ],
+        )
+        _allow_delivery(dead_letter_queue, rule, sid="AllowUnmatchedRule")
+        return rule
+
+    def _build_archive(self) -> events.CfnArchive:
+        # The plain resource, because CDK's own demands a pattern, and this one has no exceptions.
+        return events.CfnArchive(
+            self,
+            "Archive",
+            archive_name=names.archive_name(self._settings.environment),
+            description="Every event of the bus, for replays",
+            source_arn=self.bus.event_bus_arn,
+            retention_days=self._settings.archive_retention_days,
+        )
+
+
+def _retry_policy(attempts: int, max_age_hours: int) -> events.CfnRule.RetryPolicyProperty:
+    return events.CfnRule.RetryPolicyProperty(
+        maximum_retry_attempts=attempts,
+        maximum_event_age_in_seconds=int(Duration.hours(max_age_hours).to_seconds()),
+    )
+
+
+def _allow_delivery(queue: sqs.Queue, rule: events.CfnRule, *, sid: str) -> None:
+    # CDK's own targets.SqsQueue grants GetQueueUrl and GetQueueAttributes besides; EventBridge needs neither.
+    queue.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid=sid,
+            principals=[iam.ServicePrincipal("events.amazonaws.com")],
+            actions=["sqs:SendMessage"],
+            resources=[queue.queue_arn],
+            conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+        )
+    )

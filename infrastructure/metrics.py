@@ -1,0 +1,112 @@
+"""The CloudWatch metrics of the pipeline, spelled once for alarms and dashboard.
+
+Dimensions are the public names rather than references to resources: an alarm then neither waits for a
+resource nor changes with it. Durations are milliseconds, ages seconds, everything else counts.
+"""
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from shipment_events import names
+from shipment_events.outcome import Outcome
+
+
+class PipelineMetrics:
+    """Metrics of one stage, all over the same period."""
+
+    def __init__(self, environment: str, *, period_seconds: int) -> None:
+        """Metrics of the stage ``environment``, one value for each ``period_seconds``."""
+        self._environment = environment
+        self._period = Duration.seconds(period_seconds)
+
+    def queue(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return a metric of the queue; what SQS reports once a minute for a queue in use."""
+        return self._metric(
+            "AWS/SQS", metric, statistic, {"QueueName": names.queue_name(self._environment)}, label
+        )
+
+    def dead_letter_queue(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return a metric of the dead-letter queue."""
+        return self._metric(
+            "AWS/SQS",
+            metric,
+            statistic,
+            {"QueueName": names.dead_letter_queue_name(self._environment)},
+            label,
+        )
+
+    def shipment_rule(self, metric: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return a count of the rule that delivers shipment events."""
+        return self._rule(names.rule_name(self._environment), metric, label)
+
+    def unmatched_rule(self, metric: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return a count of the catch-all rule."""
+        return self._rule(names.unmatched_rule_name(self._environment), metric, label)
+
+    def processor(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return a metric of the function."""
+        return self._metric(
+            "AWS/Lambda", metric, statistic, {"FunctionName": names.processor_name(self._environment)}, label
+        )
+
+    def processor_error_rate(self) -> cloudwatch.MathExpression:
+        """Return the share of invocations that failed, in percent; no value where nothing was invoked."""
+        return cloudwatch.MathExpression(
+            expression="errors / invocations * 100",
+            using_metrics={
+                "errors": self.processor("Errors", "Sum"),
+                "invocations": self.processor("Invocations", "Sum"),
+            },
+            label="Error rate (%)",
+            period=self._period,
+        )
+
+    def outcome(self, outcome: Outcome) -> cloudwatch.Metric:
+        """Return the count of one outcome; the processor logs it in embedded metric format."""
+        return self._own(outcome.metric, "Sum", outcome.value)
+
+    def latency(self, statistic: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return the time from acceptance by the bus to the table, in milliseconds."""
+        return self._own(names.LATENCY_METRIC, statistic, label)
+
+    def table(
+        self,
+        metric: str,
+        statistic: str,
+        label: str | None = None,
+        *,
+        index: str | None = None,
+        operation: str | None = None,
+    ) -> cloudwatch.Metric:
+        """Return a metric of the table, or of one ``index`` or API ``operation`` of it."""
+        dimensions = {"TableName": names.table_name(self._environment)}
+        if index is not None:
+            dimensions["GlobalSecondaryIndexName"] = index
+        if operation is not None:
+            dimensions["Operation"] = operation
+        return self._metric("AWS/DynamoDB", metric, statistic, dimensions, label)
+
+    def _own(self, metric: str, statistic: str, label: str | None) -> cloudwatch.Metric:
+        return self._metric(
+            names.METRIC_NAMESPACE, metric, statistic, {names.METRIC_DIMENSION: self._environment}, label
+        )
+
+    def _rule(self, rule: str, metric: str, label: str | None) -> cloudwatch.Metric:
+        # A rule of a custom bus reports under both dimensions, one of the default bus under the rule alone:
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+        bus = names.event_bus_name(self._environment)
+        return self._metric("AWS/Events", metric, "Sum", {"EventBusName": bus, "RuleName": rule}, label)
+
+    def _metric(
+        self, namespace: str, metric: str, statistic: str, dimensions: Mapping[str, str], label: str | None
+    ) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=namespace,
+            metric_name=metric,
+            statistic=statistic,
+            dimensions_map=dimensions,
+            label=label,
+            period=self._period,
+        )

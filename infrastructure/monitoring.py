@@ -1,0 +1,249 @@
+"""Who is told what: two topics, and the alarms that notify them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infrastructure.metrics import PipelineMetrics
+from infrastructure.settings import StageSettings
+from shipment_events import names
+from shipment_events.outcome import Outcome
+
+
+class Urgency(StrEnum):
+    """How soon a person has to look; each has a topic of its own."""
+
+    PAGE = "page"
+    """Now: events are failing, or may be gone."""
+    WARNING = "warning"
+    """In working hours: nothing is lost, something is not as it should be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmSpec:
+    """One row of the alarm table."""
+
+    name: str
+    urgency: Urgency
+    metric: cloudwatch.IMetric
+    threshold: float
+    above: bool = False
+    """Whether the threshold itself is still good; otherwise reaching it is bad."""
+    periods: int = 1
+    """Consecutive periods at fault before anybody is told (count)."""
+    meaning: str
+    """What has happened."""
+    look_at: str
+    """Where to start."""
+
+
+class Monitoring(Construct):
+    """Alarms of the stage. Silence of a metric is health: no events, nothing to fail."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings) -> None:
+        """Build topics and alarms of the stage; they know the pipeline by its public names only."""
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        key = self._build_key()
+        self.topics = {urgency: self._build_topic(urgency, key) for urgency in Urgency}
+        self.alarms: Sequence[cloudwatch.Alarm] = [self._build_alarm(spec) for spec in alarm_specs(settings)]
+
+    def _build_key(self) -> kms.Key:
+        # CloudWatch cannot publish to a topic under the AWS managed key, whose policy nobody can change:
+        # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+        key = kms.Key(
+            self,
+            "TopicKey",
+            description=f"Alarm topics of {names.stack_name(self._settings.environment)}",
+            enable_key_rotation=True,
+            # Topics store nothing for long, so there is nothing to lose with the key.
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        # No condition on the caller: which alarms may publish is the topic policy's business, and a condition
+        # that CloudWatch does not meet would silence every alarm without a sign.
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AllowAlarms",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=["*"],
+            )
+        )
+        return key
+
+    def _build_topic(self, urgency: Urgency, key: kms.Key) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            f"{urgency.capitalize()}Topic",
+            topic_name=f"{names.stack_name(self._settings.environment)}-{urgency}",
+            master_key=key,
+            enforce_ssl=True,
+        )
+        # A topic policy replaces the default one that lets the account's own alarms publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AllowAlarms",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
+                    "ArnLike": {"aws:SourceArn": self._alarm_arn("*")},
+                },
+            )
+        )
+        if self._settings.alarm_email is not None:
+            topic.add_subscription(subscriptions.EmailSubscription(self._settings.alarm_email))
+        return topic
+
+    def _build_alarm(self, spec: AlarmSpec) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            "".join(word.capitalize() for word in spec.name.split("-")),
+            alarm_name=self._alarm_name(spec.name),
+            alarm_description=f"{spec.meaning} Look at: {spec.look_at}",
+            metric=spec.metric,
+            threshold=spec.threshold,
+            comparison_operator=(
+                cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+                if spec.above
+                else cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+            ),
+            evaluation_periods=spec.periods,
+            datapoints_to_alarm=spec.periods,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topics[spec.urgency]))
+        alarm.add_ok_action(actions.SnsAction(self.topics[spec.urgency]))
+        return alarm
+
+    def _alarm_name(self, name: str) -> str:
+        return f"{names.stack_name(self._settings.environment)}-{name}"
+
+    def _alarm_arn(self, name: str) -> str:
+        return Stack.of(self).format_arn(service="cloudwatch", resource=f"alarm:{self._alarm_name(name)}")
+
+
+def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
+    """Return the alarm table of the stage: the three that the contract names, then those operation needs."""
+    metrics = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
+    rates = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
+    return [
+        AlarmSpec(
+            name="queue-depth",
+            urgency=Urgency.WARNING,
+            metric=metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+            threshold=settings.queue_depth_threshold,
+            above=True,
+            periods=settings.queue_depth_periods,
+            meaning="Events arrive faster than the processor stores them. Nothing is lost.",
+            look_at="processor throttles and duration, retried events; expected during a replay.",
+        ),
+        AlarmSpec(
+            name="error-rate",
+            urgency=Urgency.PAGE,
+            metric=rates.processor_error_rate(),
+            threshold=settings.error_rate_threshold_percent,
+            above=True,
+            meaning="The processor crashes or times out, or every record of its batches fails.",
+            look_at="the processor's log for the exception, and the last deployment.",
+        ),
+        AlarmSpec(
+            name="dead-letters",
+            urgency=Urgency.PAGE,
+            # The visible count: NumberOfMessagesSent leaves out what SQS itself moves here after the last
+            # receive (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
+            # sqs-available-cloudwatch-metrics.html).
+            metric=metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+            threshold=settings.dead_letter_threshold,
+            meaning=(
+                "Events wait in the dead-letter queue for a decision and expire "
+                f"{settings.dead_letter_retention_days} days after they were first queued."
+            ),
+            look_at="their attributes reason and detail; repair and redrive them, or discard them knowingly.",
+        ),
+        AlarmSpec(
+            name="oldest-message",
+            urgency=Urgency.WARNING,
+            metric=metrics.queue("ApproximateAgeOfOldestMessage", "Maximum"),
+            threshold=settings.queue_age_threshold_seconds,
+            periods=settings.queue_age_periods,
+            meaning="The pipeline is behind by this many seconds, whatever the number of waiting events.",
+            look_at="retried events, processor throttles, and whether the event source is enabled.",
+        ),
+        AlarmSpec(
+            name="quarantined",
+            urgency=Urgency.WARNING,
+            metric=rates.outcome(Outcome.QUARANTINED),
+            threshold=settings.quarantined_threshold,
+            meaning="A producer is sending events right now that can never be stored.",
+            look_at="the reason in the processor's log; tell the producer before the dead letters pile up.",
+        ),
+        AlarmSpec(
+            name="retried",
+            urgency=Urgency.WARNING,
+            metric=rates.outcome(Outcome.RETRIED),
+            threshold=settings.retried_threshold,
+            meaning="The table refuses or delays writes. Partial batch failures are no Lambda errors, so the "
+            "error rate does not show this.",
+            look_at="table throttles and errors, and the AWS health dashboard.",
+        ),
+        AlarmSpec(
+            name="throttles",
+            urgency=Urgency.WARNING,
+            metric=rates.processor("Throttles", "Sum"),
+            threshold=settings.throttles_threshold,
+            meaning="The account's Lambda concurrency is used up. A throttled receive counts towards the "
+            f"{settings.queue_max_receives} that an event has.",
+            look_at="which function uses the concurrency, and the account's quota.",
+        ),
+        AlarmSpec(
+            name="undelivered",
+            urgency=Urgency.PAGE,
+            metric=metrics.shipment_rule("FailedInvocations"),
+            threshold=settings.undelivered_threshold,
+            meaning="EventBridge gave up on putting shipment events into the queue.",
+            look_at="the queue and its policy; the events are in the dead-letter queue.",
+        ),
+        AlarmSpec(
+            name="delivery-dead-lettered",
+            urgency=Urgency.WARNING,
+            metric=metrics.shipment_rule("InvocationsSentToDlq"),
+            threshold=settings.undelivered_threshold,
+            meaning="Shipment events went from the bus to the dead-letter queue, past the processor.",
+            look_at="attributes ERROR_CODE and ERROR_MESSAGE of the dead letters; redrive them as they are.",
+        ),
+        AlarmSpec(
+            name="delivery-lost",
+            urgency=Urgency.PAGE,
+            metric=metrics.shipment_rule("InvocationsFailedToBeSentToDlq"),
+            threshold=settings.undelivered_threshold,
+            meaning="Shipment events reached neither the queue nor the dead-letter queue.",
+            look_at="the policies of both queues; then replay the period from the archive.",
+        ),
+        AlarmSpec(
+            name="unmatched",
+            urgency=Urgency.WARNING,
+            metric=rates.unmatched_rule("MatchedEvents"),
+            threshold=settings.unmatched_threshold,
+            meaning="Events arrive with a source or detail-type outside the contract.",
+            look_at="source and detail-type of the newest dead letters; tell the producer.",
+        ),
+        AlarmSpec(
+            name="unmatched-lost",
+            urgency=Urgency.PAGE,
+            metric=metrics.unmatched_rule("FailedInvocations"),
+            threshold=settings.undelivered_threshold,
+            meaning="Unmatched events could not even be put into the dead-letter queue.",
+            look_at="the dead-letter queue's policy; the archive has the events.",
+        ),
+    ]

@@ -1,0 +1,175 @@
+"""The function that stores events, the role that bounds it and the event source that feeds it."""
+
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infrastructure.settings import StageSettings
+from infrastructure.validation import acknowledge, acknowledge_lint
+from shipment_events import names
+
+SOURCE_ROOT: Final = Path(__file__).resolve().parent.parent / "src"
+
+BUNDLED_MODULES: Final = ("__init__", "names", "outcome", "event", "store", "queues")
+"""Modules of ``shipment_events`` that the function imports, besides its own package ``processor``."""
+
+# An allow list in gitignore terms: everything is out, then a folder has to come back in before its files can.
+# Anything else, caches and byte code above all, would change the hash of the bundle from machine to machine.
+BUNDLE_EXCLUDES: Final = (
+    "*",
+    "!/shipment_events/",
+    *(f"!/shipment_events/{module}.py" for module in BUNDLED_MODULES),
+    "!/shipment_events/processor/",
+    "!/shipment_events/processor/**/",
+    "!/shipment_events/processor/**/*.py",
+    "__pycache__/",
+)
+
+
+class EventProcessing(Construct):
+    """Processor with a role that allows exactly the calls it makes."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: StageSettings,
+        table: dynamodb.Table,
+        queue: sqs.Queue,
+        dead_letter_queue: sqs.Queue,
+    ) -> None:
+        """Build the processor of the stage, which moves events from ``queue`` to ``table``."""
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self._table = table
+        self._queue = queue
+        self._dead_letter_queue = dead_letter_queue
+        self.log_group = self._build_log_group()
+        self.role = self._build_role()
+        self.function = self._build_function()
+        self._build_event_source()
+
+    def _build_log_group(self) -> logs.LogGroup:
+        return logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{names.processor_name(self._settings.environment)}",
+            retention=_log_retention(self._settings.log_retention_days),
+            # Logs are no record of events, and a group left behind would block creating the stage anew.
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+    def _build_role(self) -> iam.Role:
+        # Inline, so that no moment exists in which the role is there and its permissions are not: Lambda
+        # checks them when it creates the event source.
+        role = iam.Role(
+            self,
+            "Role",
+            description="Exactly what the shipment event processor calls",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={"processor": iam.PolicyDocument(statements=self._permissions())},
+        )
+        acknowledge(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            "Only the X-Ray statement has the resource '*': PutTraceSegments and PutTelemetryRecords act on "
+            "no resource that a policy could name (Service Authorization Reference, AWS X-Ray). They write "
+            "traces and read nothing.",
+        )
+        return role
+
+    def _permissions(self) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="StoreEvents",
+                actions=["dynamodb:PartiQLInsert", "dynamodb:BatchGetItem"],
+                resources=[self._table.table_arn],
+            ),
+            iam.PolicyStatement(
+                sid="ConsumeQueue",
+                actions=[
+                    "sqs:ReceiveMessage",
+                    "sqs:DeleteMessage",
+                    "sqs:GetQueueAttributes",
+                    "sqs:ChangeMessageVisibility",
+                ],
+                resources=[self._queue.queue_arn],
+            ),
+            iam.PolicyStatement(
+                sid="Quarantine",
+                actions=["sqs:SendMessage"],
+                resources=[self._dead_letter_queue.queue_arn],
+            ),
+            iam.PolicyStatement(
+                sid="WriteLogs",
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                resources=[self.log_group.log_group_arn],
+            ),
+            iam.PolicyStatement(
+                sid="WriteTraces",
+                actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+                resources=["*"],
+            ),
+        ]
+
+    def _build_function(self) -> lambda_.Function:
+        function = lambda_.Function(
+            self,
+            "Function",
+            function_name=names.processor_name(self._settings.environment),
+            description="Stores shipment events once and in order; sets aside those that can never be stored",
+            runtime=lambda_.Runtime.PYTHON_3_12,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="shipment_events.processor.handler.handler",
+            code=lambda_.Code.from_asset(
+                str(SOURCE_ROOT), exclude=list(BUNDLE_EXCLUDES), ignore_mode=IgnoreMode.GIT
+            ),
+            memory_size=self._settings.processor_memory_mb,
+            timeout=Duration.seconds(self._settings.processor_timeout_seconds),
+            tracing=lambda_.Tracing.ACTIVE,
+            log_group=self.log_group,
+            # Tracing and event source would each add permissions of CDK's choice to a mutable role.
+            role=self.role.without_policy_updates(),
+            environment={
+                "EVENTS_TABLE_NAME": self._table.table_name,
+                "ENVIRONMENT": self._settings.environment,
+                "QUEUE_URL": self._queue.queue_url,
+                "DEAD_LETTER_QUEUE_URL": self._dead_letter_queue.queue_url,
+                "VISIBILITY_TIMEOUT_SECONDS": str(self._settings.visibility_timeout_seconds),
+                "EVENT_RETENTION_DAYS": str(self._settings.event_retention_days),
+            },
+        )
+        acknowledge(
+            function,
+            "AwsSolutions-L1",
+            "Python 3.12 on purpose: the version is part of the pipeline's published contract, and AWS "
+            "supports it until October 2028. A newer one is a change of that contract, not of a default.",
+        )
+        # CDK adds a dependency on the role, which the reference to the role implies already.
+        acknowledge_lint(function, "W3005")
+        return function
+
+    def _build_event_source(self) -> None:
+        # No batching window: it would add its whole length to the wait at low load, and batches fill without
+        # it as soon as there is a backlog.
+        self.function.add_event_source(
+            sources.SqsEventSource(
+                self._queue,
+                batch_size=self._settings.batch_size,
+                report_batch_item_failures=True,
+            )
+        )
+
+
+def _log_retention(days: int) -> logs.RetentionDays:
+    by_days = {30: logs.RetentionDays.ONE_MONTH, 90: logs.RetentionDays.THREE_MONTHS}
+    return by_days[days]

@@ -1,0 +1,153 @@
+"""Every number of a deployment: one immutable object for each stage.
+
+Constructs read their numbers from here and nowhere else, so that two stages can be compared by reading one
+file, and a limit of a service is checked before anything is deployed.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+DEFAULT_STAGE: Final = "dev"
+
+SECONDS_PER_DAY: Final = 86_400
+SQS_MAX_RETENTION_DAYS: Final = 14
+SQS_MAX_VISIBILITY_SECONDS: Final = 43_200
+SQS_MAX_LONG_POLL_SECONDS: Final = 20
+LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
+EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
+EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
+
+
+class UnknownStageError(ValueError):
+    """The name is not the name of a stage; the message lists those that are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """The numbers of one stage. Units are part of the field names; counts and percentages say so below."""
+
+    environment: str
+    """Stage suffix of every resource name."""
+
+    archive_retention_days: int = 7
+    """How far back a replay can reach."""
+
+    delivery_retry_attempts: int = 2
+    """Attempts of EventBridge after the first to put a shipment event into the queue (count, 0 to 185)."""
+    delivery_max_age_hours: int = 2
+    """Age at which EventBridge gives up on the queue and uses the dead-letter queue (1 to 24)."""
+    unmatched_retry_attempts: int = EVENTBRIDGE_MAX_RETRY_ATTEMPTS
+    """Attempts after the first for an unmatched event (count): all there are, as it has no second way out."""
+    unmatched_max_age_hours: int = EVENTBRIDGE_MAX_RETRY_HOURS
+    """Age at which EventBridge gives up on an unmatched event (1 to 24)."""
+
+    queue_retention_days: int = 4
+    """How long the processor may be down before SQS discards events."""
+    queue_long_poll_seconds: int = 20
+    """Longest wait of an empty receive."""
+    queue_max_receives: int = 3
+    """Receives after which SQS moves a message to the dead-letter queue (count)."""
+    dead_letter_retention_days: int = 14
+    """How long people have for a dead letter. SQS keeps the first send time, so the days that the message
+    waited in the queue count too."""
+    dead_letter_visibility_seconds: int = 300
+    """How long a dead letter that an operator is reading is hidden from others."""
+
+    processor_memory_mb: int = 512
+    """Memory, and with it the share of a CPU: 1,769 MB is one vCPU."""
+    processor_timeout_seconds: int = 60
+    """Longest run of one batch."""
+    visibility_timeout_multiple: int = 6
+    """Visibility of the queue as a multiple of the processor's timeout (count). AWS advises at least 6:
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    batch_size: int = 10
+    """Most messages of one invocation (count). More than 10 needs a batching window, and with it a wait."""
+    log_retention_days: int = 30
+    """How long the processor's logs are kept."""
+
+    event_retention_days: int = 90
+    """Life of a stored event, counted from the moment of storing."""
+    deletion_protection: bool = True
+    """Whether the table and the stack refuse to be deleted until someone turns this off."""
+    retain_data: bool = True
+    """Whether table and queues stay when they leave the stack. A stage created anew after that has to import
+    them, because their names are taken."""
+
+    alarm_email: str | None = None
+    """Address that both alarm topics notify, once it has confirmed the subscription; nobody if absent."""
+    alarm_period_seconds: int = 60
+    """Resolution of the alarms on queues and rules; SQS and EventBridge report once a minute."""
+    alarm_rate_period_seconds: int = 300
+    """Window of the alarms on rates and counts, wide enough that one failure at night is no trend."""
+    queue_depth_threshold: int = 1000
+    """Waiting messages above which the processor counts as behind (count)."""
+    queue_depth_periods: int = 2
+    """Consecutive periods above the threshold (count)."""
+    queue_age_threshold_seconds: int = 300
+    """Age of the oldest waiting message above which the processor counts as behind."""
+    queue_age_periods: int = 3
+    """Consecutive periods above the threshold (count)."""
+    error_rate_threshold_percent: float = 5.0
+    """Share of invocations that end in an error."""
+    dead_letter_threshold: int = 1
+    """Dead letters that need a person (count)."""
+    quarantined_threshold: int = 1
+    """Quarantined events in one window (count)."""
+    retried_threshold: int = 100
+    """Events handed back for a retry in one window (count); a single throttled batch is 10 at most."""
+    throttles_threshold: int = 1
+    """Throttled invocations in one window (count)."""
+    undelivered_threshold: int = 1
+    """Events that EventBridge could not deliver in one period (count)."""
+    unmatched_threshold: int = 1
+    """Events in one window that the shipment rule does not match (count)."""
+
+    @property
+    def visibility_timeout_seconds(self) -> int:
+        """How long a received message is hidden: the multiple of the processor's timeout."""
+        return self.visibility_timeout_multiple * self.processor_timeout_seconds
+
+    def __post_init__(self) -> None:
+        """Refuse what the services would refuse, or accept and quietly lose events over."""
+        limits = {
+            "processor_timeout_seconds": (1, LAMBDA_MAX_TIMEOUT_SECONDS),
+            "visibility_timeout_multiple": (6, None),
+            "visibility_timeout_seconds": (1, SQS_MAX_VISIBILITY_SECONDS),
+            "queue_long_poll_seconds": (0, SQS_MAX_LONG_POLL_SECONDS),
+            "queue_retention_days": (1, SQS_MAX_RETENTION_DAYS),
+            # A dead letter keeps its first send time, so an equal retention could drop it on arrival.
+            "dead_letter_retention_days": (self.queue_retention_days + 1, SQS_MAX_RETENTION_DAYS),
+            "dead_letter_visibility_seconds": (0, SQS_MAX_VISIBILITY_SECONDS),
+            "delivery_retry_attempts": (0, EVENTBRIDGE_MAX_RETRY_ATTEMPTS),
+            "delivery_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
+            "unmatched_retry_attempts": (0, EVENTBRIDGE_MAX_RETRY_ATTEMPTS),
+            "unmatched_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
+            "batch_size": (1, 10),
+        }
+        for field, (least, most) in limits.items():
+            value = getattr(self, field)
+            if value < least or (most is not None and value > most):
+                raise ValueError(
+                    f"{field} is {value}, allowed is {least} to {most if most is not None else '…'}"
+                )
+        if self.alarm_email is not None and "@" not in self.alarm_email.strip("@"):
+            raise ValueError(f"alarm_email is {self.alarm_email!r}, which is no e-mail address")
+
+
+STAGES: Final = {
+    stage.environment: stage
+    for stage in (
+        # The only stage that may be thrown away in one command.
+        StageSettings(environment="dev", deletion_protection=False),
+        StageSettings(environment="staging"),
+        StageSettings(environment="prod"),
+    )
+}
+
+
+def settings_for(name: str) -> StageSettings:
+    """Return the settings of the stage ``name``, or raise ``UnknownStageError`` with the names allowed."""
+    try:
+        return STAGES[name]
+    except KeyError:
+        raise UnknownStageError(f"{name!r} is no stage; allowed: {', '.join(STAGES)}") from None

@@ -1,0 +1,65 @@
+"""The stack of one stage: the constructs, wired, and the outputs that others read."""
+
+from aws_cdk import App, CfnOutput, Stack, Tags
+
+from infrastructure.buffering import EventBuffer
+from infrastructure.dashboard import PipelineDashboard
+from infrastructure.ingestion import EventIngestion
+from infrastructure.monitoring import Monitoring
+from infrastructure.processing import EventProcessing
+from infrastructure.settings import StageSettings
+from infrastructure.storage import EventStorage
+from shipment_events import names
+
+
+class ShipmentEventsStack(Stack):
+    """Everything of one stage, for whichever account and region it is deployed to."""
+
+    def __init__(self, app: App, *, settings: StageSettings) -> None:
+        """Build the stack of the stage."""
+        super().__init__(
+            app,
+            names.stack_name(settings.environment),
+            description=f"Shipment Events ({settings.environment}): stored once, in order, none lost unseen",
+            termination_protection=settings.deletion_protection,
+            analytics_reporting=False,
+        )
+        buffer = EventBuffer(self, "Buffer", settings=settings)
+        ingestion = EventIngestion(
+            self,
+            "Ingestion",
+            settings=settings,
+            queue=buffer.queue,
+            dead_letter_queue=buffer.dead_letter_queue,
+        )
+        storage = EventStorage(self, "Storage", settings=settings)
+        processing = EventProcessing(
+            self,
+            "Processing",
+            settings=settings,
+            table=storage.table,
+            queue=buffer.queue,
+            dead_letter_queue=buffer.dead_letter_queue,
+        )
+        monitoring = Monitoring(self, "Monitoring", settings=settings)
+        dashboard = PipelineDashboard(self, "Dashboard", settings=settings, alarms=monitoring.alarms)
+
+        # An output directly under the stack has its construct id as its logical id.
+        for output, value, description in (
+            (names.OUTPUT_QUEUE_URL, buffer.queue.queue_url, "Queue between bus and processor"),
+            (
+                names.OUTPUT_DEAD_LETTER_QUEUE_URL,
+                buffer.dead_letter_queue.queue_url,
+                "Queue of events that could not be delivered or stored",
+            ),
+            (names.OUTPUT_PROCESSOR_ARN, processing.function.function_arn, "Function that stores events"),
+            (names.OUTPUT_TABLE_NAME, storage.table.table_name, "Table of events"),
+            (names.OUTPUT_DASHBOARD_URL, dashboard.url, "Dashboard of the pipeline"),
+            (names.OUTPUT_EVENT_BUS_NAME, ingestion.bus.event_bus_name, "Bus that producers publish to"),
+            (names.OUTPUT_ARCHIVE_NAME, ingestion.archive.ref, "Archive of every event of the bus"),
+        ):
+            CfnOutput(self, output, value=value, description=description)
+
+        Tags.of(self).add("project", "shipment-events")
+        Tags.of(self).add("environment", settings.environment)
+        Tags.of(self).add("managed-by", "aws-cdk")

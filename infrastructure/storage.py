@@ -1,0 +1,72 @@
+"""The table in which every event is kept, and the index by status."""
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infrastructure.settings import StageSettings
+from shipment_events import names
+
+
+class EventStorage(Construct):
+    """Table of events: encrypted, recoverable to any second of 35 days, kept when the stack goes."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings) -> None:
+        """Build the table of the stage."""
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self.table = self._build_table()
+        self._build_status_index()
+
+    def _build_table(self) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            "Table",
+            table_name=names.table_name(self._settings.environment),
+            partition_key=_string(names.PARTITION_KEY),
+            sort_key=_string(names.SORT_KEY),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            time_to_live_attribute=names.TTL_ATTRIBUTE,
+            stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            resource_policy=self._build_tls_only_policy(),
+            deletion_protection=self._settings.deletion_protection,
+            removal_policy=RemovalPolicy.RETAIN if self._settings.retain_data else RemovalPolicy.DESTROY,
+        )
+
+    def _build_tls_only_policy(self) -> iam.PolicyDocument:
+        # DynamoDB answers plain HTTP too (https://docs.aws.amazon.com/general/latest/gr/ddb.html). The ARN is
+        # put together from the name: a policy that referred to its own table would be a circular reference.
+        table_arn = Stack.of(self).format_arn(
+            service="dynamodb",
+            resource="table",
+            resource_name=names.table_name(self._settings.environment),
+        )
+        return iam.PolicyDocument(
+            statements=[
+                iam.PolicyStatement(
+                    sid="DenyPlainHttp",
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=["dynamodb:*"],
+                    resources=[table_arn, f"{table_arn}/index/*"],
+                    conditions={"Bool": {"aws:SecureTransport": "false"}},
+                )
+            ]
+        )
+
+    def _build_status_index(self) -> None:
+        self.table.add_global_secondary_index(
+            index_name=names.STATUS_INDEX,
+            partition_key=_string(names.STATUS_ATTRIBUTE),
+            sort_key=_string(names.SORT_KEY),
+            projection_type=dynamodb.ProjectionType.ALL,
+        )
+
+
+def _string(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
