@@ -1,0 +1,57 @@
+"""The same JSON in another spelling: other key order, other white space, other escapes, every digit kept."""
+
+import json
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Final, TypeVar
+
+_Item = TypeVar("_Item")
+
+PLAIN: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+SPACED: Final = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+ASCII: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+class Raw(str):
+    """JSON text that is written as it is: a number with all its digits, or something that is no JSON."""
+
+    __slots__ = ()
+
+
+def pick(rng: Random, items: Sequence[_Item]) -> _Item:
+    """One of the items.
+
+    Python promises the same sequence for the same seed only for ``random()``, so the feed draws from that
+    alone; ``choice`` and its like have changed between versions.
+    """
+    return items[int(rng.random() * len(items))]
+
+
+def parse(text: str) -> Any:
+    """Decode JSON and keep numbers as they are written (:class:`Raw`)."""
+    return json.loads(text, parse_int=Raw, parse_float=Raw)
+
+
+def write(value: object) -> str:
+    """Encode what :func:`parse` gave, compactly."""
+    return _write(value, None, ",", ":", ascii_only=False)
+
+
+def respelt(text: str, rng: Random) -> str:
+    """The same content with the keys of every object in another order, and other white space and escapes."""
+    comma, colon = pick(rng, ((",", ":"), (", ", ": "), (" ,\t", " :  ")))
+    return _write(parse(text), rng, comma, colon, ascii_only=rng.random() < 0.5)
+
+
+def _write(value: object, rng: Random | None, comma: str, colon: str, *, ascii_only: bool) -> str:
+    if isinstance(value, Raw):
+        return str(value)
+    if isinstance(value, dict):
+        keys = list(value)
+        if rng is not None:
+            keys.sort(key=lambda _: rng.random())
+        members = {key: _write(value[key], rng, comma, colon, ascii_only=ascii_only) for key in keys}
+        return "{" + comma.join([f"{PLAIN(key)}{colon}{text}" for key, text in members.items()]) + "}"
+    if isinstance(value, list):
+        return f"[{comma.join([_write(item, rng, comma, colon, ascii_only=ascii_only) for item in value])}]"
+    return (ASCII if ascii_only else PLAIN)(value)
