@@ -18,7 +18,16 @@ from shipment_events import names
 
 SOURCE_ROOT: Final = Path(__file__).resolve().parent.parent / "src"
 
-BUNDLED_MODULES: Final = ("__init__", "names", "outcome", "event", "store", "queues")
+BUNDLED_MODULES: Final = (
+    "__init__",
+    "aws_errors",
+    "event",
+    "exact_json",
+    "names",
+    "outcome",
+    "queues",
+    "store",
+)
 """Modules of ``shipment_events`` that the function imports, besides its own package ``processor``."""
 
 # An allow list in gitignore terms: everything is out, then a folder has to come back in before its files can.
@@ -32,6 +41,13 @@ BUNDLE_EXCLUDES: Final = (
     "!/shipment_events/processor/**/*.py",
     "__pycache__/",
 )
+
+
+LOG_RETENTION: Final = {
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+}
 
 
 class EventProcessing(Construct):
@@ -63,7 +79,7 @@ class EventProcessing(Construct):
             self,
             "Logs",
             log_group_name=f"/aws/lambda/{names.processor_name(self._settings.environment)}",
-            retention=_log_retention(self._settings.log_retention_days),
+            retention=LOG_RETENTION[self._settings.log_retention_days],
             # Logs are no record of events, and a group left behind would block creating the stage anew.
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -168,8 +184,3 @@ class EventProcessing(Construct):
                 report_batch_item_failures=True,
             )
         )
-
-
-def _log_retention(days: int) -> logs.RetentionDays:
-    by_days = {30: logs.RetentionDays.ONE_MONTH, 90: logs.RetentionDays.THREE_MONTHS}
-    return by_days[days]

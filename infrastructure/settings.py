@@ -16,6 +16,8 @@ SQS_MAX_LONG_POLL_SECONDS: Final = 20
 LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
 EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
+LOG_RETENTION_DAYS: Final = (30, 90, 365)
+"""Of the periods that CloudWatch Logs offers, those that make sense here."""
 
 
 class UnknownStageError(ValueError):
@@ -63,7 +65,7 @@ class StageSettings:
     batch_size: int = 10
     """Most messages of one invocation (count). More than 10 needs a batching window, and with it a wait."""
     log_retention_days: int = 30
-    """How long the processor's logs are kept."""
+    """How long the processor's logs are kept; one of ``LOG_RETENTION_DAYS``."""
 
     event_retention_days: int = 90
     """Life of a stored event, counted from the moment of storing."""
@@ -130,6 +132,10 @@ class StageSettings:
                 raise ValueError(
                     f"{field} is {value}, allowed is {least} to {most if most is not None else '…'}"
                 )
+        if self.log_retention_days not in LOG_RETENTION_DAYS:
+            raise ValueError(
+                f"log_retention_days is {self.log_retention_days}, allowed is one of {LOG_RETENTION_DAYS}"
+            )
         if self.alarm_email is not None and "@" not in self.alarm_email.strip("@"):
             raise ValueError(f"alarm_email is {self.alarm_email!r}, which is no e-mail address")
 

@@ -1,0 +1,87 @@
+"""A synthesized template, asked by resource type and public name instead of logical id."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Template:
+    """What CloudFormation would be given for one stage."""
+
+    def __init__(self, folder: Path, environment: str) -> None:
+        """Read the template of the stage from a cloud assembly in ``folder``."""
+        self.folder = folder
+        self.environment = environment
+        self.path = folder / f"shipmentevents-{environment}.template.json"
+        self.body: dict[str, Any] = json.loads(self.path.read_text())
+        self.resources: dict[str, dict[str, Any]] = self.body["Resources"]
+
+    def types(self) -> set[str]:
+        """Every resource type in use."""
+        return {resource["Type"] for resource in self.resources.values()}
+
+    def of_type(self, resource_type: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Logical id and properties of every resource of one type."""
+        for logical_id, resource in self.resources.items():
+            if resource["Type"] == resource_type:
+                yield logical_id, resource["Properties"]
+
+    def properties(self, resource_type: str, **wanted: str) -> dict[str, Any]:
+        """Properties of the one resource of a type whose properties include ``wanted``."""
+        return self.resources[self.logical_id(resource_type, **wanted)]["Properties"]  # type: ignore[no-any-return]
+
+    def logical_id(self, resource_type: str, **wanted: str) -> str:
+        """Logical id of the one resource of a type whose properties include ``wanted``."""
+        found = [
+            logical_id
+            for logical_id, properties in self.of_type(resource_type)
+            if wanted.items() <= _texts(properties).items()
+        ]
+        assert len(found) == 1, f"{len(found)} resources of type {resource_type} with {wanted}"
+        return found[0]
+
+    def ref(self, resource_type: str, **wanted: str) -> dict[str, str]:
+        """The reference to that resource."""
+        return {"Ref": self.logical_id(resource_type, **wanted)}
+
+    def arn(self, resource_type: str, **wanted: str) -> dict[str, list[str]]:
+        """The reference to the ARN of that resource."""
+        return {"Fn::GetAtt": [self.logical_id(resource_type, **wanted), "Arn"]}
+
+    def statements(
+        self, resource_type: str, target: str, reference: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Statements of the resource policy whose list ``target`` holds ``reference``."""
+        found = [
+            properties["PolicyDocument"]["Statement"]
+            for _, properties in self.of_type(resource_type)
+            if reference in properties[target]
+        ]
+        assert len(found) == 1
+        return found[0]  # type: ignore[no-any-return]
+
+
+def text(value: Any) -> str:
+    """An intrinsic function as readable text: references as ``${…}``, joins joined."""
+    if isinstance(value, str):
+        return value
+    match value:
+        case {"Ref": str(name)}:
+            return f"${{{name}}}"
+        case {"Fn::GetAtt": [str(name), str(attribute)]}:
+            return f"${{{name}.{attribute}}}"
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(text(part) for part in parts)
+        case {"Fn::FindInMap": [str(_), key, str(name)]}:
+            return f"${{map:{text(key)}:{name}}}"
+    raise AssertionError(f"unexpected {value}")
+
+
+def as_list(value: Any) -> list[Any]:
+    """CloudFormation writes a list of one as the one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _texts(properties: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in properties.items() if isinstance(value, str)}

@@ -1,0 +1,182 @@
+"""What the function's bundle holds: everything that it imports, nothing else, the same bytes every time."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infrastructure.settings import settings_for
+from tests.infrastructure.conftest import REPOSITORY
+from tests.infrastructure.template import Template
+
+SOURCE = REPOSITORY / "src"
+HANDLER = "shipment_events.processor.handler"
+
+
+def test_bundle_is_what_the_handler_imports(template: Template) -> None:
+    processor = {
+        path.relative_to(SOURCE).as_posix() for path in (SOURCE / "shipment_events/processor").rglob("*.py")
+    }
+    assert _files(_bundle(template.folder)) == _imported(HANDLER) | processor
+
+
+def test_bundle_has_the_bytes_of_the_sources(template: Template) -> None:
+    bundle = _bundle(template.folder)
+    for name in _files(bundle):
+        assert (bundle / name).read_bytes() == (SOURCE / name).read_bytes()
+
+
+def test_bundle_has_no_folder_without_a_reason(template: Template) -> None:
+    bundle = _bundle(template.folder)
+    folders = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_dir()}
+    assert folders == {"shipment_events", "shipment_events/processor"}
+
+
+def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path) -> None:
+    """Isolated from our own installed package; botocore is what Lambda's runtime brings along."""
+    bundle = _bundle(template.folder)
+    program = (
+        "import sys; sys.dont_write_bytecode = True\n"
+        f"sys.path.insert(0, {str(bundle)!r})\n"
+        f"import {HANDLER} as module, shipment_events\n"
+        f"assert shipment_events.__path__ == [{str(bundle / 'shipment_events')!r}]\n"
+        "assert callable(module.handler)\n"
+    )
+    variables = {
+        "EVENTS_TABLE_NAME": "table",
+        "ENVIRONMENT": "dev",
+        "QUEUE_URL": "https://queue",
+        "DEAD_LETTER_QUEUE_URL": "https://dead-letters",
+        "VISIBILITY_TIMEOUT_SECONDS": "360",
+        "EVENT_RETENTION_DAYS": "90",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "PATH": "/usr/bin:/bin",
+    }
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        env=variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.fixture
+def copied_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the sources that a test may soil, in the place of the real ones."""
+    from infrastructure import processing
+
+    copy = tmp_path / "src"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(processing, "SOURCE_ROOT", copy)
+    return copy
+
+
+def test_litter_beside_the_sources_does_not_change_the_bundle(
+    template: Template, copied_source: Path, tmp_path: Path
+) -> None:
+    package = copied_source / "shipment_events"
+    for litter in (
+        "__pycache__/event.cpython-312.pyc",
+        "processor/__pycache__/handler.cpython-312.pyc",
+        "processor/__pycache__/left_over.py",
+        "processor/handler.pyc",
+        "processor/notes.txt",
+        "processor/deep/__pycache__/x.cpython-312.pyc",
+        "local/other.py",
+        "another.py",
+    ):
+        path = package / litter
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("soiled")
+    (copied_source / "top_level.py").write_text("soiled")
+    assert _asset_hash(_synthesize(tmp_path)) == _asset_hash(template.folder)
+
+
+def test_change_of_the_processor_changes_the_bundle(
+    template: Template, copied_source: Path, tmp_path: Path
+) -> None:
+    handler = copied_source / "shipment_events/processor/handler.py"
+    handler.write_text(handler.read_text() + "\n# changed\n")
+    assert _asset_hash(_synthesize(tmp_path)) != _asset_hash(template.folder)
+
+
+def test_every_stage_runs_the_same_code(every_template: Template, template: Template) -> None:
+    assert _asset_hash(every_template.folder) == _asset_hash(template.folder)
+
+
+def test_lambda_is_given_that_bundle(template: Template) -> None:
+    key = template.properties("AWS::Lambda::Function")["Code"]["S3Key"]
+    destinations = {
+        destination["objectKey"]: asset["source"]
+        for asset in _assets(template.folder).values()
+        for destination in asset["destinations"].values()
+    }
+    source = destinations[key]
+    assert source["packaging"] == "zip"
+    assert template.folder / source["path"] == _bundle(template.folder)
+
+
+def _synthesize(tmp_path: Path) -> Path:
+    from infrastructure.app import build_app
+
+    folder = tmp_path / "assembly"
+    build_app(settings_for("dev"), folder).synth()
+    return folder
+
+
+def _assets(folder: Path) -> dict[str, dict[str, Any]]:
+    (manifest,) = folder.glob("*.assets.json")
+    files: dict[str, dict[str, Any]] = json.loads(manifest.read_text())["files"]
+    return files
+
+
+def _bundle(folder: Path) -> Path:
+    (bundle,) = (path for path in folder.glob("asset.*") if path.is_dir())
+    return bundle
+
+
+def _asset_hash(folder: Path) -> str:
+    return _bundle(folder).name
+
+
+def _files(bundle: Path) -> set[str]:
+    return {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+
+
+def _imported(module: str) -> set[str]:
+    """Files of our own package that importing ``module`` brings in, found by reading the sources."""
+    found: set[str] = set()
+    waiting = {module}
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name)
+        if path is None or path in found:
+            continue
+        found.add(path)
+        waiting.update(_imports(SOURCE / path))
+        if "." in name:
+            waiting.add(name.rpartition(".")[0])
+    return found
+
+
+def _file_of(module: str) -> str | None:
+    base = module.replace(".", "/")
+    return next((name for name in (f"{base}.py", f"{base}/__init__.py") if (SOURCE / name).is_file()), None)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

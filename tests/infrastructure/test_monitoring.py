@@ -1,0 +1,251 @@
+"""Alarms that reach somebody and watch something that exists, and a dashboard that shows the rest."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.infrastructure.template import Template, text
+
+# What the services report, by namespace, with the dimensions that they report it under; from the metric pages
+# of their documentation. What our own processor reports is read off its own output below.
+REPORTED = {
+    ("AWS/SQS", "QueueName"): {
+        "ApproximateNumberOfMessagesVisible",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateAgeOfOldestMessage",
+        "NumberOfMessagesSent",
+        "NumberOfMessagesDeleted",
+    },
+    ("AWS/Lambda", "FunctionName"): {"Invocations", "Errors", "Duration", "Throttles"},
+    ("AWS/Events", "EventBusName", "RuleName"): {
+        "MatchedEvents",
+        "FailedInvocations",
+        "InvocationsSentToDlq",
+        "InvocationsFailedToBeSentToDlq",
+    },
+    ("AWS/DynamoDB", "TableName"): {
+        "ConsumedReadCapacityUnits",
+        "ConsumedWriteCapacityUnits",
+        "ReadThrottleEvents",
+        "WriteThrottleEvents",
+        "ConditionalCheckFailedRequests",
+    },
+    ("AWS/DynamoDB", "GlobalSecondaryIndexName", "TableName"): {
+        "ConsumedReadCapacityUnits",
+        "ConsumedWriteCapacityUnits",
+        "WriteThrottleEvents",
+    },
+    ("AWS/DynamoDB", "Operation", "TableName"): {"SystemErrors"},
+}
+
+
+@pytest.fixture
+def emitted(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Names of the metrics that the processor really writes, for a batch in which an event was stored."""
+    from datetime import UTC, datetime
+    from unittest.mock import Mock
+
+    from shipment_events.outcome import Outcome
+    from shipment_events.processor.telemetry import report_batch
+
+    now = datetime.now(UTC)
+    stored = Mock(
+        outcome=Outcome.STORED,
+        stored_at=now,
+        correlation_id="1",
+        envelope=Mock(time=now.isoformat(), replay_name=None),
+    )
+    report_batch([stored], "dev", "request")
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], directive["Dimensions"]) == ("ShipmentEvents", [["Environment"]])
+    assert line["Environment"] == "dev"
+    return {metric["Name"] for metric in directive["Metrics"]}
+
+
+def test_contract_alarms(every_template: Template) -> None:
+    environment = every_template.environment
+    depth = _alarm(every_template, "queue-depth")
+    assert _watches(depth) == (
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": f"shipmentevents-queue-{environment}"},
+    )
+    assert (depth["ComparisonOperator"], depth["Threshold"]) == ("GreaterThanThreshold", 1000)
+    assert (depth["EvaluationPeriods"], depth["DatapointsToAlarm"]) == (2, 2)
+
+    dead_letters = _alarm(every_template, "dead-letters")
+    assert _watches(dead_letters) == (
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": f"shipmentevents-dlq-{environment}"},
+    )
+    assert dead_letters["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert dead_letters["Threshold"] == 1
+    assert dead_letters["EvaluationPeriods"] == 1
+
+    errors = _alarm(every_template, "error-rate")
+    assert (errors["ComparisonOperator"], errors["Threshold"]) == ("GreaterThanThreshold", 5)
+    (rate,) = (each for each in errors["Metrics"] if "Expression" in each)
+    assert rate["Expression"] == "errors / invocations * 100"
+    parts = {each["Id"]: each for each in errors["Metrics"] if "MetricStat" in each}
+    assert {name: part["MetricStat"]["Metric"]["MetricName"] for name, part in parts.items()} == {
+        "errors": "Errors",
+        "invocations": "Invocations",
+    }
+    assert {part["MetricStat"]["Stat"] for part in parts.values()} == {"Sum"}
+    assert [each["Id"] for each in errors["Metrics"] if each.get("ReturnData", True)] == [rate["Id"]]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "topic"),
+    [
+        ("queue-depth", "warning"),
+        ("error-rate", "page"),
+        ("dead-letters", "page"),
+        ("oldest-message", "warning"),
+        ("quarantined", "warning"),
+        ("retried", "warning"),
+        ("throttles", "warning"),
+        ("undelivered", "page"),
+        ("delivery-dead-lettered", "warning"),
+        ("delivery-lost", "page"),
+        ("unmatched", "warning"),
+        ("unmatched-lost", "page"),
+    ],
+)
+def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
+    environment = every_template.environment
+    properties = _alarm(every_template, alarm)
+    told = [every_template.ref("AWS::SNS::Topic", TopicName=f"shipmentevents-{environment}-{topic}")]
+    assert properties["AlarmActions"] == told
+    assert properties["OKActions"] == told
+    assert properties.get("ActionsEnabled", True)
+
+
+def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template: Template) -> None:
+    alarms = list(every_template.of_type("AWS::CloudWatch::Alarm"))
+    assert len(alarms) == 12
+    for logical_id, alarm in alarms:
+        assert alarm["AlarmActions"], logical_id
+        assert alarm["TreatMissingData"] == "notBreaching", logical_id
+        assert re.fullmatch(r".+\. Look at: .+\.", alarm["AlarmDescription"]), logical_id
+
+
+def test_every_alarm_watches_what_something_reports(every_template: Template, emitted: set[str]) -> None:
+    for logical_id, alarm in every_template.of_type("AWS::CloudWatch::Alarm"):
+        metrics = list(_alarm_metrics(alarm))
+        assert metrics, logical_id
+        for namespace, name, dimensions in metrics:
+            _assert_reported(every_template, emitted, namespace, name, dimensions)
+
+
+def test_every_graph_shows_what_something_reports(every_template: Template, emitted: set[str]) -> None:
+    metrics = list(_dashboard_metrics(every_template))
+    assert metrics
+    for namespace, name, dimensions in metrics:
+        _assert_reported(every_template, emitted, namespace, name, dimensions)
+
+
+def test_processor_reports_nothing_that_nobody_watches(template: Template, emitted: set[str]) -> None:
+    shown = {name for namespace, name, _ in _dashboard_metrics(template) if namespace == "ShipmentEvents"}
+    assert shown == emitted
+
+
+def test_dashboard_shows_every_part(template: Template) -> None:
+    shown = {
+        (namespace, dimensions.get("QueueName"), name)
+        for namespace, name, dimensions in _dashboard_metrics(template)
+    }
+    queue, dead_letters = "shipmentevents-queue-dev", "shipmentevents-dlq-dev"
+    assert shown >= {
+        ("AWS/SQS", queue, "ApproximateNumberOfMessagesVisible"),
+        ("AWS/SQS", queue, "ApproximateAgeOfOldestMessage"),
+        ("AWS/SQS", queue, "NumberOfMessagesSent"),
+        ("AWS/SQS", queue, "NumberOfMessagesDeleted"),
+        ("AWS/SQS", dead_letters, "ApproximateNumberOfMessagesVisible"),
+        ("AWS/Lambda", None, "Invocations"),
+        ("AWS/Lambda", None, "Errors"),
+        ("AWS/Lambda", None, "Duration"),
+        ("AWS/Lambda", None, "Throttles"),
+        ("AWS/DynamoDB", None, "ConsumedWriteCapacityUnits"),
+        ("AWS/DynamoDB", None, "ConsumedReadCapacityUnits"),
+        ("AWS/DynamoDB", None, "WriteThrottleEvents"),
+        ("AWS/DynamoDB", None, "SystemErrors"),
+    }
+
+
+def test_first_row_answers_the_three_questions(template: Template) -> None:
+    widgets = _dashboard(template)["widgets"]
+    top = sorted((each for each in widgets if each["y"] == 0), key=lambda each: int(each["x"]))
+    assert [each["properties"]["title"] for each in top] == [
+        "Is it healthy?",
+        "How far behind?",
+        "What fails?",
+    ]
+    assert len(top[0]["properties"]["alarms"]) == len(list(template.of_type("AWS::CloudWatch::Alarm")))
+
+
+def test_every_row_fills_the_width(template: Template) -> None:
+    rows: dict[int, int] = {}
+    for widget in _dashboard(template)["widgets"]:
+        rows[widget["y"]] = rows.get(widget["y"], 0) + widget["width"]
+    assert set(rows.values()) == {24}
+
+
+def _alarm(template: Template, name: str) -> dict[str, Any]:
+    return template.properties(
+        "AWS::CloudWatch::Alarm", AlarmName=f"shipmentevents-{template.environment}-{name}"
+    )
+
+
+def _watches(alarm: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    return alarm["MetricName"], _dimensions(alarm["Dimensions"])
+
+
+def _dimensions(pairs: list[dict[str, str]]) -> dict[str, str]:
+    return {pair["Name"]: pair["Value"] for pair in pairs}
+
+
+def _alarm_metrics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    stats = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", ()) if "MetricStat" in each]
+    for metric in stats or [alarm]:
+        yield metric["Namespace"], metric["MetricName"], _dimensions(metric["Dimensions"])
+
+
+def _dashboard(template: Template) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(
+        text(template.properties("AWS::CloudWatch::Dashboard")["DashboardBody"])
+    )
+    return body
+
+
+def _dashboard_metrics(template: Template) -> Iterator[tuple[str, str, dict[str, str]]]:
+    for widget in _dashboard(template)["widgets"]:
+        for namespace, name, *rest in (
+            each for each in widget["properties"].get("metrics", ()) if isinstance(each[0], str)
+        ):
+            pairs = [each for each in rest if isinstance(each, str)]
+            yield namespace, name, dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+def _assert_reported(
+    template: Template, emitted: set[str], namespace: str, name: str, dimensions: dict[str, str]
+) -> None:
+    if namespace == "ShipmentEvents":
+        assert name in emitted
+        assert dimensions == {"Environment": template.environment}
+        return
+    assert name in REPORTED[(namespace, *sorted(dimensions))]
+    names = {
+        "QueueName": ("AWS::SQS::Queue", "QueueName"),
+        "FunctionName": ("AWS::Lambda::Function", "FunctionName"),
+        "EventBusName": ("AWS::Events::EventBus", "Name"),
+        "RuleName": ("AWS::Events::Rule", "Name"),
+        "TableName": ("AWS::DynamoDB::Table", "TableName"),
+    }
+    for dimension, (resource_type, attribute) in names.items():
+        if dimension in dimensions:
+            existing = {properties[attribute] for _, properties in template.of_type(resource_type)}
+            assert dimensions[dimension] in existing

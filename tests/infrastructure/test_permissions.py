@@ -1,0 +1,115 @@
+"""Who may do what: exactly this, no more and no less."""
+
+from typing import Any
+
+from tests.infrastructure.template import Template, as_list, text
+
+
+def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> None:
+    environment = every_template.environment
+    queue = every_template.arn("AWS::SQS::Queue", QueueName=f"shipmentevents-queue-{environment}")
+    dead_letters = every_template.arn("AWS::SQS::Queue", QueueName=f"shipmentevents-dlq-{environment}")
+    role = every_template.properties("AWS::IAM::Role")
+    allowed = {
+        (action, text(resource))
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+    assert allowed == {
+        ("dynamodb:PartiQLInsert", text(every_template.arn("AWS::DynamoDB::Table"))),
+        ("dynamodb:BatchGetItem", text(every_template.arn("AWS::DynamoDB::Table"))),
+        ("sqs:ReceiveMessage", text(queue)),
+        ("sqs:DeleteMessage", text(queue)),
+        ("sqs:GetQueueAttributes", text(queue)),
+        ("sqs:ChangeMessageVisibility", text(queue)),
+        ("sqs:SendMessage", text(dead_letters)),
+        ("logs:CreateLogStream", text(every_template.arn("AWS::Logs::LogGroup"))),
+        ("logs:PutLogEvents", text(every_template.arn("AWS::Logs::LogGroup"))),
+        ("xray:PutTraceSegments", "*"),
+        ("xray:PutTelemetryRecords", "*"),
+    }
+
+
+def test_processor_role_grants_in_one_place_only(every_template: Template) -> None:
+    role = every_template.properties("AWS::IAM::Role")
+    assert not role.get("ManagedPolicyArns")
+    statements = [
+        statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    for statement in statements:
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource"} & statement.keys()
+    # Policies, managed policies and permissions for other services would be resources of their own.
+    assert not every_template.types() & {
+        "AWS::IAM::Policy",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::RolePolicy",
+        "AWS::Lambda::Permission",
+    }
+
+
+def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template) -> None:
+    trust = template.properties("AWS::IAM::Role")["AssumeRolePolicyDocument"]["Statement"]
+    assert trust == [
+        {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+    ]
+    assert template.properties("AWS::Lambda::Function")["Role"] == template.arn("AWS::IAM::Role")
+
+
+def test_only_the_rules_may_send_to_the_queues(every_template: Template) -> None:
+    environment = every_template.environment
+    shipment = every_template.arn("AWS::Events::Rule", Name=f"shipment-event-rule-{environment}")
+    unmatched = every_template.arn("AWS::Events::Rule", Name=f"shipment-event-unmatched-{environment}")
+    for queue, rules in (
+        (f"shipmentevents-queue-{environment}", [shipment]),
+        (f"shipmentevents-dlq-{environment}", [shipment, unmatched]),
+    ):
+        statements = every_template.statements(
+            "AWS::SQS::QueuePolicy", "Queues", every_template.ref("AWS::SQS::Queue", QueueName=queue)
+        )
+        allowed = [_without_sid(each) for each in statements if each["Effect"] == "Allow"]
+        assert allowed == [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": every_template.arn("AWS::SQS::Queue", QueueName=queue),
+                "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+            }
+            for rule in rules
+        ]
+
+
+def test_only_alarms_of_the_stage_publish_to_the_topics(every_template: Template) -> None:
+    environment = every_template.environment
+    for logical_id, _ in every_template.of_type("AWS::SNS::Topic"):
+        topic = {"Ref": logical_id}
+        statements = every_template.statements("AWS::SNS::TopicPolicy", "Topics", topic)
+        (allowed,) = (each for each in statements if each["Effect"] == "Allow")
+        assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+        assert allowed["Action"] == "sns:Publish"
+        assert allowed["Resource"] == topic
+        assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        assert text(allowed["Condition"]["ArnLike"]["aws:SourceArn"]) == (
+            "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}"
+            f":alarm:shipmentevents-{environment}-*"
+        )
+
+
+def test_alarms_can_use_the_key_of_their_topics(template: Template) -> None:
+    key = template.properties("AWS::KMS::Key")
+    statements = [_without_sid(each) for each in key["KeyPolicy"]["Statement"]]
+    assert {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": "*",
+    } in statements
+    # The other one is the account itself, without which nobody could administer the key.
+    assert len(statements) == 2
+
+
+def _without_sid(statement: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in statement.items() if name != "Sid"}

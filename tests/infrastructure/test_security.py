@@ -1,0 +1,150 @@
+"""Encryption, TLS, no custom code in the deployment, and the tools that judge all of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infrastructure.settings import settings_for
+from tests.infrastructure.template import Template, as_list, text
+
+ALLOWED_TYPES = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::DynamoDB::Table",
+    "AWS::Events::Archive",
+    "AWS::Events::EventBus",
+    "AWS::Events::Rule",
+    "AWS::IAM::Role",
+    "AWS::KMS::Key",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Function",
+    "AWS::Logs::LogGroup",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
+}
+
+
+def test_no_custom_resource_and_nothing_unexpected(every_template: Template) -> None:
+    assert every_template.types() == ALLOWED_TYPES
+    assert len(list(every_template.of_type("AWS::Lambda::Function"))) == 1
+
+
+def test_encryption_at_rest(every_template: Template) -> None:
+    table = every_template.properties("AWS::DynamoDB::Table")
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    for _, queue in every_template.of_type("AWS::SQS::Queue"):
+        assert queue["SqsManagedSseEnabled"] is True
+    key = every_template.arn("AWS::KMS::Key")
+    topics = list(every_template.of_type("AWS::SNS::Topic"))
+    assert len(topics) == 2
+    for _, topic in topics:
+        assert topic["KmsMasterKeyId"] == key
+    assert every_template.properties("AWS::KMS::Key")["EnableKeyRotation"] is True
+
+
+def test_queues_refuse_plain_http(every_template: Template) -> None:
+    for logical_id, _ in every_template.of_type("AWS::SQS::Queue"):
+        statements = every_template.statements("AWS::SQS::QueuePolicy", "Queues", {"Ref": logical_id})
+        _assert_plain_http_denied(statements, "sqs:*", {"Fn::GetAtt": [logical_id, "Arn"]})
+
+
+def test_topics_refuse_plain_http(every_template: Template) -> None:
+    for logical_id, _ in every_template.of_type("AWS::SNS::Topic"):
+        statements = every_template.statements("AWS::SNS::TopicPolicy", "Topics", {"Ref": logical_id})
+        _assert_plain_http_denied(statements, "sns:Publish", {"Ref": logical_id})
+
+
+def test_table_refuses_plain_http(every_template: Template) -> None:
+    table = every_template.properties("AWS::DynamoDB::Table")
+    (statement,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    _assert_plain_http_denied([statement], "dynamodb:*", statement["Resource"])
+    arn = (
+        "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}"
+        f":table/shipmentevents-{every_template.environment}"
+    )
+    assert [text(resource) for resource in statement["Resource"]] == [arn, f"{arn}/index/*"]
+
+
+def test_cfn_lint_has_no_finding(every_template: Template) -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    run = subprocess.run([str(linter), str(every_template.path)], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_cfn_lint_is_told_to_overlook_one_thing_only(template: Template) -> None:
+    overlooked = {
+        logical_id: resource["Metadata"]["cfn-lint"]["config"]["ignore_checks"]
+        for logical_id, resource in template.resources.items()
+        if "cfn-lint" in resource.get("Metadata", {})
+    }
+    assert overlooked == {template.logical_id("AWS::Lambda::Function"): ["W3005"]}
+
+
+def test_security_rules_accept_every_stage_with_these_acknowledgements_only(tmp_path: Path) -> None:
+    findings = _findings(tmp_path, acknowledged=False)
+    assert findings == {
+        ("AwsSolutions-IAM5[Resource::*]", "shipmentevents-dev/Processing/Role/Resource"),
+        ("AwsSolutions-L1", "shipmentevents-dev/Processing/Function/Resource"),
+    }
+    assert _findings(tmp_path, acknowledged=True) == set()
+
+
+def test_unacknowledged_finding_fails_the_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from infrastructure import app, processing
+
+    monkeypatch.setattr(processing, "acknowledge", lambda *_: None)
+    broken = app.build_app(settings_for("dev"), tmp_path / "assembly")
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        broken.synth()
+    report = (tmp_path / "assembly" / "validation-report.json").read_text()
+    assert "AwsSolutions-L1" in report
+    assert "AwsSolutions-IAM5[Resource::*]" in report
+
+
+def test_new_weakness_fails_the_synthesis(tmp_path: Path) -> None:
+    """A finding that nobody foresaw, rather than one whose acknowledgement was taken away."""
+    from aws_cdk import Stack
+    from aws_cdk import aws_sqs as sqs
+
+    from infrastructure.app import build_app
+
+    app = build_app(settings_for("dev"), tmp_path / "assembly")
+    stack = app.node.find_child("shipmentevents-dev")
+    assert isinstance(stack, Stack)
+    sqs.Queue(stack, "PlainHttpQueue")
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    assert "AwsSolutions-SQS4" in (tmp_path / "assembly" / "validation-report.json").read_text()
+
+
+def _findings(tmp_path: Path, *, acknowledged: bool) -> set[tuple[str, str]]:
+    """Rule and place of every finding, with or without regard to what we acknowledged."""
+    from cdk_nag import AwsSolutionsChecks
+
+    from infrastructure import processing
+    from infrastructure.app import build_app
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not acknowledged:
+            patch.setattr(processing, "acknowledge", lambda *_: None)
+        app = build_app(settings_for("dev"), tmp_path / f"acknowledged-{acknowledged}")
+    report = AwsSolutionsChecks(app).validate_scope(app)
+    return {
+        (violation.rule_name, resource.construct_path)
+        for violation in report.violations
+        for resource in violation.violating_resources
+        if resource.construct_path is not None
+    }
+
+
+def _assert_plain_http_denied(statements: list[dict[str, Any]], action: str, resource: Any) -> None:
+    (denied,) = (each for each in statements if each["Effect"] == "Deny")
+    assert as_list(denied["Action"]) == [action]
+    assert denied["Principal"] in ("*", {"AWS": "*"})
+    assert denied["Resource"] == resource
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

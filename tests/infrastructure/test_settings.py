@@ -1,0 +1,61 @@
+"""Numbers of a stage, and which stages there are."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from infrastructure.settings import STAGES, UnknownStageError, settings_for
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_each_stage_has_settings(name: str) -> None:
+    assert settings_for(name).environment == name
+
+
+@pytest.mark.parametrize("name", ["", "qa", "Dev", "dev ", "prod;rm", "../prod"])
+def test_unknown_or_ill_formed_stage_is_refused_with_the_list(name: str) -> None:
+    with pytest.raises(UnknownStageError) as refusal:
+        settings_for(name)
+    assert str(refusal.value) == f"{name!r} is no stage; allowed: dev, staging, prod"
+
+
+def test_only_dev_can_be_thrown_away() -> None:
+    assert {name for name, stage in STAGES.items() if not stage.deletion_protection} == {"dev"}
+    assert all(stage.retain_data for stage in STAGES.values())
+
+
+def test_visibility_follows_the_timeout() -> None:
+    settings = settings_for("dev")
+    assert settings.visibility_timeout_seconds == 360
+    assert replace(settings, processor_timeout_seconds=100).visibility_timeout_seconds == 600
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        settings_for("dev").batch_size = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("visibility_timeout_multiple", 5),
+        ("processor_timeout_seconds", 901),
+        ("queue_retention_days", 15),
+        ("dead_letter_retention_days", 4),
+        ("dead_letter_retention_days", 15),
+        ("queue_long_poll_seconds", 21),
+        ("delivery_retry_attempts", 186),
+        ("delivery_max_age_hours", 25),
+        ("batch_size", 11),
+        ("log_retention_days", 31),
+    ],
+)
+def test_what_a_service_would_refuse_is_refused_here(field: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"{field} is {value}, allowed is"):
+        replace(settings_for("dev"), **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "@", "@example.org", "someone@"])
+def test_alarm_email_has_to_be_an_address(address: str) -> None:
+    with pytest.raises(ValueError, match="no e-mail address"):
+        replace(settings_for("dev"), alarm_email=address)
