@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -24,8 +25,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shipment_events import names
 from shipment_events.aws_errors import error_code
 from shipment_events.event import parse_event
-from shipment_events.exact_json import dumps, loads
-from shipment_events.outcome import InvalidEventError
+from shipment_events.exact_json import dumps, loads, shown
+from shipment_events.outcome import InvalidEventError, Reason
 from shipment_events.store import ensure_fits
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 MAX_REQUEST_ENTRIES: Final = 10
 # The service allows 1 MB a request; the smaller reading of that is the safe one.
 MAX_REQUEST_BYTES: Final = 1_000_000
+
+_INTEGER_LIMIT: Final = Decimal(2**63)
 
 # Sending the same entry again cannot help with these; every other error may pass.
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
@@ -136,10 +139,36 @@ def prepare_text(text: str, position: int = 1) -> Entry:
     Raises:
         InvalidEventError: the text is no JSON, or the event breaks the contract.
     """
-    detail = loads(text)
-    event = parse_event(detail)
+    event = parse_event(loads(text))
     ensure_fits(event)
+    ensure_carried(event.detail)
     return Entry(position, event.event_type, dumps({**event.detail, "event_id": event.event_id}))
+
+
+def ensure_carried(value: object, name: str = "event") -> None:
+    """Refuse numbers that would not come out of the bus as they went in.
+
+    The API reference of PutEvents allows integers of 64 bits. It is silent on decimals, which JSON readers
+    commonly take for 64-bit floats (the local engine's bus does): one that a float rounds must be a text.
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+
+    Raises:
+        InvalidEventError: names the number.
+    """
+    if isinstance(value, dict):
+        for key, element in value.items():
+            ensure_carried(element, key)
+    elif isinstance(value, list):
+        for element in value:
+            ensure_carried(element, name)
+    elif isinstance(value, Decimal):
+        is_integer = value.as_tuple().exponent == 0
+        if not (abs(value) < _INTEGER_LIMIT if is_integer else Decimal(repr(float(value))) == value):
+            expected = "an integer of 64 bits" if is_integer else "a decimal that a 64-bit float holds"
+            raise InvalidEventError(
+                Reason.NUMBER_OUT_OF_RANGE,
+                f"{shown(name)}: expected {expected}, got {shown(str(value))}; send it as a text",
+            )
 
 
 class Publisher:

@@ -197,9 +197,9 @@ def _extra(carrier: Carrier, serial: int, draw: int) -> Mapping[str, str]:
             return {
                 "weight_kg": f"{draw // 100}.{draw // 10 % 10}0",
                 "volume_m3": f"{draw}E-4",
-                "customs_value": f"{draw}.125000000000000000001",
+                "customs_value": f"{draw}.125000",
                 "freight_bill": str(2**53 + 1 + 2 * serial),
-                "barcode": f"4205202792001{serial:013d}00000123456",
+                "barcode": f'"4205202792001{serial:013d}00000123456"',
             }
         case "nested":
             cash = f'{{"code":"COD","amount":{{"value":{draw}.50,"currency":"EUR"}}}}'

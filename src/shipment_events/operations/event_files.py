@@ -6,11 +6,11 @@ import io
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 # More than any event can have; it bounds the memory that a file of another kind could take.
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
@@ -18,6 +18,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _WHITE_SPACE: Final = " \t\r\n"
 
+Watch: TypeAlias = Callable[[BinaryIO, int], BinaryIO]
 _Stream: TypeAlias = "io.BufferedReader[Any] | gzip.GzipFile"
 
 
@@ -38,17 +39,18 @@ class EventText:
     text: str
 
 
-def read_events(path: str) -> Iterator[EventText]:
+def read_events(path: str, watch: Watch | None = None) -> Iterator[EventText]:
     """Events of a file in order, one at a time.
 
     Args:
         path: of the file, or ``-`` for standard input.
+        watch: wraps the opened file, given its size in bytes, to see how far it is read.
 
     Raises:
         EventFileError: the file cannot be opened or unpacked, or an array is broken.
     """
     try:
-        with _open(path) as stream:
+        with _open(path, watch) as stream:
             head = stream.peek(_CHUNK_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
             yield from _elements(stream) if head.startswith(b"[") else _lines(stream)
     except (OSError, EOFError, zlib.error) as error:
@@ -57,9 +59,11 @@ def read_events(path: str) -> Iterator[EventText]:
 
 
 @contextmanager
-def _open(path: str) -> "Iterator[_Stream]":
+def _open(path: str, watch: Watch | None) -> "Iterator[_Stream]":
     with ExitStack() as stack:
         raw = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+        if watch and path != "-":
+            raw = watch(raw, Path(path).stat().st_size)
         stream = io.BufferedReader(cast("io.RawIOBase", raw))
         # Closing the reader would close standard input with it.
         stack.callback(stream.detach)

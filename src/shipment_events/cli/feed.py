@@ -1,0 +1,132 @@
+"""``shipments feed`` and ``shipments run``."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import boto3
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from shipment_events.cli.presentation import print_feed_report, timeline_table
+from shipment_events.feed import generate
+from shipment_events.operations.event_files import EventText, read_events
+from shipment_events.operations.resources import find_resources
+from shipment_events.operations.run_feed import FeedProgress, FeedRun, run_feed
+from shipment_events.publisher import Publisher
+from shipment_events.store import EventTable
+
+_count = click.option(
+    "--events", "count", type=click.IntRange(min=0), default=5000, show_default=True, help="How many lines."
+)
+_seed = click.option(
+    "--seed", type=int, default=1, show_default=True, help="The same seed gives the same feed."
+)
+
+
+@click.command()
+@_count
+@_seed
+@click.option(
+    "--broken-share", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    help="Share of lines that break the contract.",
+)  # fmt: skip
+def feed(*, count: int, seed: int, broken_share: float) -> None:
+    """Print a feed of events that behaves like real carriers, one JSON object a line.
+
+    \b
+    Example:
+      shipments feed --events 1000 | shipments publish -
+    """
+    stream = click.get_text_stream("stdout", encoding="utf-8")
+    for line in generate(count, seed=seed, broken_share=broken_share):
+        stream.write(f"{line.text}\n")
+
+
+@click.command()
+@click.argument("file", required=False)
+@_count
+@_seed
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1),
+    help="Events a second; without it as fast as the bus takes them.",
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), default=Path(".local/report.json"),
+    show_default=True, help="Where the report goes as JSON; the journal goes beside it.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_obj
+def run(
+    environment: str,
+    *,
+    file: str | None,
+    count: int,
+    seed: int,
+    rate: float | None,
+    report: Path,
+    as_json: bool,
+) -> None:
+    """Send a feed through the deployed pipeline and account for every event of it.
+
+    Without FILE the feed is generated. Broken events go out as well, the way a producer without our
+    publisher would send them. The account compares what the bus accepted with what lies in the table and
+    the dead-letter queue.
+
+    \b
+    Example:
+      shipments run events.ndjson.gz
+
+    Exit status: 0 nothing is lost, doubled or unsent; 1 otherwise.
+    """
+    resources = find_resources(boto3.client("cloudformation"), environment)
+    table = EventTable(boto3.client("dynamodb"), resources.table_name)
+    console = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+        console=console, transient=True, disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
+        task = progress.add_task("publishing", total=None)
+
+        def show(state: FeedProgress) -> None:
+            waiting = f", {state.waiting:,} waiting" if state.waiting else ""
+            progress.update(task, description=f"{state.accepted:,} events on the bus{waiting}")
+
+        result = run_feed(
+            _events(file, count, seed),
+            publisher=Publisher.connect(environment),
+            table=table,
+            sqs=boto3.client("sqs"),
+            queue_url=resources.queue_url,
+            dead_letter_queue_url=resources.dead_letter_queue_url,
+            journal_path=report.with_name("journal.ndjson"),
+            rate=rate,
+            on_progress=show,
+        )
+    report.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(result.as_json()))
+    else:
+        _print(result, table, report)
+    if not result.succeeded:
+        sys.exit(1)
+
+
+def _events(file: str | None, count: int, seed: int) -> Iterable[EventText]:
+    if file is not None:
+        return read_events(file)
+    lines = enumerate(generate(count, seed=seed), start=1)
+    return (EventText(position, line.text) for position, line in lines)
+
+
+def _print(result: FeedRun, table: EventTable, report: Path) -> None:
+    console = Console()
+    print_feed_report(console, result)
+    console.print(f"Report: {report}", style="dim", highlight=False)
+    if result.shipment_ids:
+        (shipment_id, _), *_ = result.shipment_ids.most_common(1)
+        console.print()
+        console.print(timeline_table(shipment_id, table.timeline(shipment_id)))

@@ -1,0 +1,73 @@
+"""How results look in a terminal; ``--json`` output is made by the commands themselves."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from shipment_events.operations.run_feed import FeedRun
+from shipment_events.store import CONFLICT, StoredEvent
+
+
+def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
+    """A shipment's events as people read them: local times as the producer wrote them."""
+    table = Table(title=f"Shipment {shipment_id}", title_justify="left", header_style="bold")
+    for name in ("occurred at", "event", "status", "carrier", "where", "event id", ""):
+        table.add_column(name, overflow="fold")
+    for event in events:
+        detail = event.detail
+        table.add_row(
+            _text(detail.get("event_timestamp")),
+            _text(detail.get("event_type")).removeprefix("shipment."),
+            _text(detail.get("status") or detail.get("description")),
+            _text(detail.get("carrier") or detail.get("carrier_code")),
+            _place(detail.get("location")),
+            _text(detail.get("event_id")),
+            "[yellow]CONFLICT[/]" if event.status == CONFLICT else "",
+        )
+    return table
+
+
+def print_feed_report(console: Console, run: FeedRun) -> None:
+    """The account of a run: every accepted event under exactly one heading."""
+    report = run.as_json()
+    table = Table(title="Where every event ended", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_row("published", f"{report['published']:,}", "accepted by the bus", end_section=True)
+    table.add_row("stored", f"{report['stored']:,}", "one item each")
+    table.add_row("duplicate", f"{report['duplicate']:,}", "repeats of a stored event; nothing written")
+    table.add_row("conflict", f"{report['conflict']:,}", "same identity, other content; stored beside it")
+    reasons = _counts(report["quarantined_by_reason"])
+    table.add_row("quarantined", f"{report['quarantined']:,}", reasons or "in the dead-letter queue")
+    for name, meaning in (("lost", "nowhere"), ("doubled", "in more than one place")):
+        style = "bold red" if report[name] else "bold green"
+        table.add_row(f"[{style}]{name}[/]", f"[{style}]{report[name]:,}[/]", meaning)
+    for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
+        if report[name]:
+            table.add_row(name, f"{report[name]:,}", f"not on the bus: {_counts(report[why])}")
+    console.print(table)
+    latency = report["latency_ms"]
+    if latency["p50"] is not None:
+        console.print(
+            f"{report['events_per_second']:,.0f} events/s;"
+            f" from PutEvents to the table p50 {latency['p50']:,.0f} ms, p99 {latency['p99']:,.0f} ms"
+        )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _place(location: Any) -> str:
+    if not isinstance(location, Mapping):
+        return ""
+    return " ".join(_text(value) for value in location.values() if isinstance(value, str))
+
+
+def _text(value: Any) -> str:
+    """Foreign text without terminal control characters, and without rich's markup meaning anything."""
+    shown = "" if value is None else str(value)
+    return "".join(character if character.isprintable() else "·" for character in shown).replace("[", r"\[")

@@ -1,0 +1,124 @@
+"""``shipments publish``."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from shipment_events.operations.event_files import EventText, read_events
+from shipment_events.operations.journal import JournalWriter
+from shipment_events.operations.publish_file import Publication, publish_events
+from shipment_events.outcome import InvalidEventError
+from shipment_events.publisher import Publisher
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--dry-run", is_flag=True, help="Validate only: send nothing, need no AWS.")
+@click.option(
+    "--unsent", type=click.Path(path_type=Path, dir_okay=False), default=Path("unsent.ndjson"),
+    show_default=True, help="Where events go that the bus did not take, to be published again.",
+)  # fmt: skip
+@click.option(
+    "--journal", type=click.Path(path_type=Path, dir_okay=False),
+    help="Append a line for each event that the bus accepted, as evidence for an audit.",
+)  # fmt: skip
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Requests under way at once.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_obj
+def publish(
+    environment: str,
+    *,
+    files: tuple[str, ...],
+    dry_run: bool,
+    unsent: Path,
+    journal: Path | None,
+    concurrency: int,
+    as_json: bool,
+) -> None:
+    """Publish events from files: NDJSON or a JSON array, gzipped or not; - is standard input.
+
+    Good events are sent and broken ones are named with their line and reason; nothing stops the rest.
+    Publishing a file again is harmless: an event that is stored already is not stored twice.
+
+    \b
+    Examples:
+      shipments publish events.ndjson
+      zcat old.ndjson.gz | shipments publish --dry-run -
+
+    Exit status: 0 all events are on the bus (dry run: all are valid), 1 some are not, 130 interrupted.
+    """
+    publisher = None if dry_run else Publisher.connect(environment, concurrency=concurrency)
+    console = Console(stderr=True)
+    counts = Publication()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        JournalWriter(journal, append=True) if journal else nullcontext() as writer,
+    ):
+        try:
+            for file in files:
+                task = progress.add_task(f"publishing {file}", total=None)
+                publish_events(
+                    read_events(file, partial(_watch, progress, task)),
+                    publisher,
+                    on_refused=_namer(file),
+                    unsent_path=unsent,
+                    journal=writer,
+                    publication=counts,
+                )
+        except KeyboardInterrupt:
+            click.echo(
+                f"\nInterrupted; the bus has accepted at least {counts.accepted:,} events."
+                " Run the same command again: nothing is stored twice.",
+                err=True,
+            )
+            sys.exit(130)
+    _print_summary(counts, dry_run=dry_run, unsent=unsent, as_json=as_json)
+    if counts.refused or counts.unsent:
+        sys.exit(1)
+
+
+def _watch(progress: Progress, task: TaskID, raw: BinaryIO, size: int) -> BinaryIO:
+    return progress.wrap_file(raw, total=size, task_id=task)
+
+
+def _namer(file: str) -> Callable[[EventText, InvalidEventError], None]:
+    def name(event: EventText, error: InvalidEventError) -> None:
+        click.echo(f"{file}:{event.position}: {error}", err=True)
+
+    return name
+
+
+def _print_summary(counts: Publication, *, dry_run: bool, unsent: Path, as_json: bool) -> None:
+    if as_json:
+        summary = {
+            "dry_run": dry_run,
+            "valid": counts.valid,
+            "accepted": counts.accepted,
+            "unsent": counts.unsent,
+            "unsent_by_error": counts.unsent_by_error,
+            "unsent_file": str(unsent) if counts.unsent else None,
+            "refused": counts.refused,
+            "refused_by_reason": counts.refused_by_reason,
+        }
+        click.echo(json.dumps(summary))
+        return
+    done = f"{counts.valid:,} valid" if dry_run else f"{counts.accepted:,} accepted"
+    click.echo(f"{done}, {counts.refused:,} refused, {counts.unsent:,} unsent")
+    if counts.unsent:
+        why = ", ".join(f"{code} {number:,}" for code, number in counts.unsent_by_error.items())
+        click.echo(f"Unsent ({why}): in {unsent}; try again with: shipments publish {unsent}", err=True)

@@ -1,0 +1,45 @@
+"""``shipments timeline``."""
+
+import sys
+
+import boto3
+import click
+from rich.console import Console
+
+from shipment_events.cli.presentation import timeline_table
+from shipment_events.exact_json import dumps
+from shipment_events.operations.resources import find_resources
+from shipment_events.store import EventTable
+
+
+@click.command()
+@click.argument("shipment_id")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object an event.")
+@click.pass_obj
+def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:
+    """Show a shipment's events in the order in which they happened.
+
+    \b
+    Example:
+      shipments timeline C2K-00030
+
+    Exit status: 0 there are events, 1 there are none.
+    """
+    resources = find_resources(boto3.client("cloudformation"), environment)
+    events = list(EventTable(boto3.client("dynamodb"), resources.table_name).timeline(shipment_id))
+    if as_json:
+        for event in events:
+            line = {
+                "shipment_id": shipment_id,
+                "event_timestamp": event.sort_key,
+                "processing_status": event.status,
+                "stored_at": event.stored_at,
+                "correlation_id": event.correlation_id,
+                "event": event.detail,
+            }
+            click.echo(dumps(line))
+    elif events:
+        Console().print(timeline_table(shipment_id, events))
+    if not events:
+        click.echo(f"No events of shipment {shipment_id!r} in {resources.table_name}.", err=True)
+        sys.exit(1)

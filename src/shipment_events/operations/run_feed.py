@@ -1,0 +1,251 @@
+"""Send a feed through the deployed pipeline and account for every event of it."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any, Final
+
+from shipment_events.event import MAX_EVENT_TYPE_CHARACTERS
+from shipment_events.operations.dead_letters import read_dead_letters
+from shipment_events.operations.event_files import EventText
+from shipment_events.operations.journal import JournalRecord, JournalWriter, read_journal
+from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
+from shipment_events.outcome import InvalidEventError
+from shipment_events.publisher import (
+    MAX_REQUEST_BYTES,
+    Accepted,
+    Entry,
+    Publisher,
+    Unsent,
+    ensure_carried,
+    prepare_text,
+)
+from shipment_events.queues import depth
+from shipment_events.store import EventTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_POLL_SECONDS: Final = 0.2
+# Counts of a queue are approximate on AWS, so an empty queue is asked again before anything is called lost.
+_SECOND_LOOKS: Final = 3
+_SECOND_LOOK_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
+class FeedProgress:
+    """How far a run is, for whoever watches."""
+
+    accepted: int = 0
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class FeedRun:
+    """A run's result.
+
+    Attributes:
+        refused_by_reason: lines that no bus would take (no JSON object), by reason code.
+        unsent_by_error: entries that the bus did not take, by error code.
+        shipment_ids: of the accepted events.
+    """
+
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    refused_by_reason: Counter[str] = field(default_factory=Counter)
+    unsent_by_error: Counter[str] = field(default_factory=Counter)
+    shipment_ids: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def succeeded(self) -> bool:
+        """Nothing lost, nothing doubled, nothing unsent."""
+        found = self.reconciliation
+        return not (found.lost or found.doubled or self.unsent_by_error)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report, for machines; times in milliseconds."""
+        found = self.reconciliation
+        seconds = _seconds(found)
+        return {
+            "published": found.published,
+            "stored": found.stored,
+            "duplicate": found.duplicate,
+            "conflict": found.conflict,
+            "quarantined": found.quarantined,
+            "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
+            "lost": len(found.lost),
+            "doubled": len(found.doubled),
+            "unexpected": found.unexpected,
+            "refused": self.refused_by_reason.total(),
+            "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
+            "unsent": self.unsent_by_error.total(),
+            "unsent_by_error": dict(sorted(self.unsent_by_error.items())),
+            "seconds": round(seconds, 3),
+            "events_per_second": round(found.published / seconds, 1) if seconds else 0.0,
+            "latency_ms": _percentiles(found.latencies_ms),
+            "lost_events": [record.envelope_id for record in found.lost[:100]],
+            "doubled_events": found.doubled[:100],
+        }
+
+
+def run_feed(
+    events: Iterable[EventText],
+    *,
+    publisher: Publisher,
+    table: EventTable,
+    sqs: "SQSClient",
+    queue_url: str,
+    dead_letter_queue_url: str,
+    journal_path: Path,
+    rate: float | None = None,
+    patience: float = 60.0,
+    on_progress: Callable[[FeedProgress], None] = lambda _: None,
+) -> FeedRun:
+    """Publish a feed, wait until the queue is empty, and find where each event is.
+
+    Broken events go out too, as a producer without our publisher would send them, as far as a bus takes them.
+
+    Args:
+        journal_path: gets the journal of what the bus accepted.
+        rate: events a second, or None for as fast as it goes.
+        patience: seconds without any change of the queue after which waiting ends.
+
+    Raises:
+        botocore.exceptions.ClientError: table or queues cannot be read.
+    """
+    run = FeedRun()
+    progress = FeedProgress()
+    entries = _entries(events, run.refused_by_reason)
+    receipts = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
+    with JournalWriter(journal_path) as journal:
+        for receipt in receipts:
+            if isinstance(receipt, Accepted):
+                journal.write(JournalRecord.of(receipt))
+                run.shipment_ids.update(_shipment_id(receipt.entry))
+                progress.accepted += 1
+                on_progress(progress)
+            else:
+                run.unsent_by_error[receipt.why] += 1
+    _await_empty_queue(sqs, queue_url, patience, progress, on_progress)
+    for _ in range(_SECOND_LOOKS):
+        run.reconciliation = _look(journal_path, run.shipment_ids, table, sqs, dead_letter_queue_url)
+        if not run.reconciliation.lost:
+            break
+        time.sleep(_SECOND_LOOK_SECONDS)
+    return run
+
+
+def _entries(events: Iterable[EventText], refused: Counter[str]) -> Iterator[Entry]:
+    for event in events:
+        try:
+            yield prepare_text(event.text, event.position)
+        except InvalidEventError as error:
+            if careless := _careless_entry(event):
+                yield careless
+            else:
+                refused[error.reason.value] += 1
+
+
+def _careless_entry(event: EventText) -> Entry | None:
+    """The event as a producer without validation would send it, or None where the bus would refuse it.
+
+    PutEvents takes a JSON object of at most 1 MB; the local engine is less strict than AWS.
+    """
+    try:
+        detail = json.loads(event.text, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse)
+        ensure_carried(detail)
+        event.text.encode()
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+    if not isinstance(detail, dict):
+        return None
+    event_type = detail.get("event_type")
+    if not (isinstance(event_type, str) and 0 < len(event_type) <= MAX_EVENT_TYPE_CHARACTERS):
+        event_type = "shipment.unknown"
+    entry = Entry(event.position, event_type, event.text)
+    return entry if entry.size <= MAX_REQUEST_BYTES else None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _shipment_id(entry: Entry) -> list[str]:
+    shipment_id = json.loads(entry.detail).get("shipment_id")
+    return [shipment_id] if isinstance(shipment_id, str) and shipment_id else []
+
+
+def _send_at_rate(
+    publisher: Publisher, entries: Iterator[Entry], rate: float
+) -> "Iterator[Accepted | Unsent]":
+    step = max(1, min(10, int(rate / 20)))
+    start = time.monotonic()
+    sent = 0
+    while batch := list(islice(entries, step)):
+        time.sleep(max(0.0, start + sent / rate - time.monotonic()))
+        sent += len(batch)
+        yield from publisher.send(batch)
+
+
+def _await_empty_queue(
+    sqs: "SQSClient",
+    queue_url: str,
+    patience: float,
+    progress: FeedProgress,
+    on_progress: Callable[[FeedProgress], None],
+) -> None:
+    last_change = time.monotonic()
+    while waiting := depth(sqs, queue_url):
+        if waiting != progress.waiting:
+            progress.waiting = waiting
+            last_change = time.monotonic()
+            on_progress(progress)
+        elif time.monotonic() - last_change > patience:
+            return
+        time.sleep(_POLL_SECONDS)
+    progress.waiting = 0
+    on_progress(progress)
+
+
+def _look(
+    journal_path: Path,
+    shipment_ids: Iterable[str],
+    table: EventTable,
+    sqs: "SQSClient",
+    dead_letter_queue_url: str,
+) -> Reconciliation:
+    letters = read_dead_letters(sqs, dead_letter_queue_url)
+    with ThreadPoolExecutor(4) as pool, journal_path.open(encoding="utf-8") as journal:
+        timelines = pool.map(lambda shipment_id: list(table.timeline(shipment_id)), shipment_ids)
+        return reconcile(
+            read_journal(journal),
+            (
+                TableEvent(
+                    item.correlation_id, item.status, datetime.fromisoformat(item.stored_at), item.detail
+                )
+                for timeline in timelines
+                for item in timeline
+            ),
+            (QueuedEvent(letter.envelope_id, letter.reason) for letter in letters),
+        )
+
+
+def _seconds(found: Reconciliation) -> float:
+    if found.first_sent_at is None or found.last_stored_at is None:
+        return 0.0
+    return (found.last_stored_at - found.first_sent_at).total_seconds()
+
+
+def _percentiles(latencies: list[float]) -> dict[str, float | None]:
+    if len(latencies) < 2:
+        only = round(latencies[0], 1) if latencies else None
+        return {"p50": only, "p99": only}
+    cuts = quantiles(latencies, n=100, method="inclusive")
+    return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
