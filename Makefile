@@ -1,38 +1,103 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash -o pipefail
 
+# The stage: dev, staging or prod.
+ENV ?= dev
+# A file of events for 'make run'; without it a feed is generated.
+FEED ?=
 PYTHON ?= python3
+
 VENV := .venv
 ENGINE_VENV := .venv-engine
 BIN := $(VENV)/bin
 # jsii and the CDK CLI run on the Node that the Python environment brings along.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-
-ENV ?= dev
+export ENV
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ENV=dev|staging|prod chooses the stage, SHIPMENTS_PORT=4566 the port of the local engine."
 
 .PHONY: setup
-setup: $(VENV)/.ready $(ENGINE_VENV)/.ready ## Install everything, pinned by hash, into .venv and .venv-engine
+setup: $(VENV)/.ready $(ENGINE_VENV)/.ready ## Install everything, pinned by hash, into this folder
 
-$(VENV)/.ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed, '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 …" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once, about a minute)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+.PHONY: up
+up: setup ## Start the local engine and deploy the stack to it
+	@shipments local up
 
-$(ENGINE_VENV)/.ready: requirements-engine.lock
-	@echo "Setting up $(ENGINE_VENV) (the local engine, an environment of its own)"
-	@test -x $(ENGINE_VENV)/bin/python || $(PYTHON) -m venv $(ENGINE_VENV)
-	@$(ENGINE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engine.lock
-	@touch $@
+.PHONY: down
+down: $(VENV)/.ready ## Stop the local engine
+	@shipments local down
+
+.PHONY: run
+run: up ## Send a feed through the pipeline and account for every event (FEED=path for your own)
+	@eval "$$(shipments local env)" && shipments run $(if $(FEED),"$(FEED)")
+
+.PHONY: test
+test: setup ## Run all tests, also those on the local engine
+	@pytest
+
+.PHONY: check
+check: setup ## Lint, format and strict types, then all tests
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@$(MAKE) --no-print-directory test
+
+.PHONY: format
+format: $(VENV)/.ready ## Format the code and fix what the linter can
+	@ruff check --quiet --fix-only .
+	@ruff format .
+
+.PHONY: synth
+synth: $(VENV)/.ready ## Write the CloudFormation template to cdk.out/
+	@python -m infrastructure.app
+	@echo "cdk.out/shipmentevents-$(ENV).template.json"
+
+.PHONY: diff
+diff: setup node_modules/.ready ## Show what a deploy would change
+	@npx --no-install cdk diff
+
+.PHONY: deploy
+deploy: setup node_modules/.ready ## Deploy the stack to AWS
+	@npx --no-install cdk deploy --require-approval never
+
+.PHONY: destroy
+destroy: setup node_modules/.ready ## Take the stack down; table and queues stay
+	@npx --no-install cdk destroy
 
 .PHONY: lock
 lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --group dev --output-file requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --group engine --output-file requirements-engine.lock
+	@for group in setup dev engine; do \
+	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo pyproject.toml) || exit 1; \
+	done
+	@npm install --package-lock-only
+
+.PHONY: clean
+clean: ## Stop the local engine and remove all that was installed or made
+	@if [ -x $(BIN)/shipments ]; then shipments local down; fi
+	@rm -rf $(VENV) $(ENGINE_VENV) node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Setting up $(VENV) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(ENGINE_VENV)/.ready: requirements-engine.lock $(VENV)/.ready
+	@echo "Setting up $(ENGINE_VENV), the local engine's own …"
+	@test -x $(ENGINE_VENV)/bin/python || $(PYTHON) -m venv $(ENGINE_VENV)
+	@$(BIN)/uv pip install --quiet --python $(ENGINE_VENV)/bin/python --require-hashes -r requirements-engine.lock
+	@touch $@
+
+node_modules/.ready: package-lock.json $(VENV)/.ready
+	@npm ci --silent
+	@touch $@
