@@ -65,7 +65,7 @@ class PipelineMetrics:
 
     def outcome(self, outcome: Outcome) -> cloudwatch.Metric:
         """Return the count of one outcome; the processor logs it in embedded metric format."""
-        return self._own(outcome.metric, "Sum", outcome.value)
+        return self._own(outcome.metric, "Sum", None)
 
     def latency(self, statistic: str, label: str | None = None) -> cloudwatch.Metric:
         """Return the time from acceptance by the bus to the table, in milliseconds."""

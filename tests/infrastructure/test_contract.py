@@ -1,5 +1,6 @@
 """Every row of the public contract, spelled out: these literals are what other teams rely on."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,6 +174,16 @@ def test_deletion_protection_where_the_stage_says_so(templates: Mapping[str, Tem
         name: template.properties("AWS::DynamoDB::Table")["DeletionProtectionEnabled"]
         for name, template in templates.items()
     }
+    assert protected == {"dev": False, "staging": True, "prod": True}
+
+
+def test_stack_itself_is_protected_like_its_table(templates: Mapping[str, Template]) -> None:
+    """Termination protection is no part of a template: CDK's manifest carries it to the deployment."""
+    protected = {}
+    for name, template in templates.items():
+        manifest = json.loads((template.folder / "manifest.json").read_text())
+        stack = manifest["artifacts"][f"shipmentevents-{name}"]["properties"]
+        protected[name] = stack.get("terminationProtection", False)
     assert protected == {"dev": False, "staging": True, "prod": True}
 
 
