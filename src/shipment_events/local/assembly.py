@@ -128,9 +128,9 @@ def _source_files(root: Path) -> Iterator[Path]:
 
 
 def _run_app(root: Path, environment: str, output: Path) -> None:
-    # The user's AWS account must not leak into a stack for the engine, and the interpreter's folder has the
-    # Node that jsii runs on.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
+    # What else could change the stack must not, since the fingerprint does not know it. The interpreter's
+    # folder has the Node that jsii runs on.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_", "ALARM_"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
     finished = subprocess.run(
         [sys.executable, "-m", "infrastructure.app"],

@@ -21,7 +21,7 @@ from shipment_events.local.settings import HOST, REGION, Settings
 
 START_SECONDS: Final = 30.0
 # Writing the state of a large table down takes seconds, and a stop that kills loses it.
-STOP_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 180.0
 _LOG_LINES: Final = 5
 
 

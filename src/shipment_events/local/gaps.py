@@ -14,6 +14,9 @@ from typing import Any, Final
 from shipment_events.local.settings import REGION
 
 ACCOUNT: Final = "000000000000"
+_SQS_ACTIONS_WITH_BATCH: Final = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+_RESOURCE_POLICIES: Final = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy")
+_PLAIN_HTTP: Final = {"Bool": {"aws:SecureTransport": "false"}}
 _HELPER_OUTPUT: Final = "LocalEngine"
 
 
@@ -60,11 +63,17 @@ POINT_IN_TIME_RECOVERY: Final = Gap(
     Remedy.MADE_UP,
     "The deploy ignores it; it is set with UpdateContinuousBackups.",
 )
-PARTIQL_PERMISSION: Final = Gap(
-    "Permission to write a batch",
+BATCH_PERMISSIONS: Final = Gap(
+    "Permissions of batch calls",
     Remedy.CHANGED,
-    "With AUTH=true the engine asks for dynamodb:BatchExecuteStatement where AWS asks for "
-    "dynamodb:PartiQLInsert; the role gets both.",
+    "With AUTH=true the engine asks for the operation's own name, where AWS asks for the action on one item: "
+    "roles with dynamodb:PartiQLInsert get dynamodb:BatchExecuteStatement on every table, those with "
+    "sqs:SendMessage, sqs:DeleteMessage or sqs:ChangeMessageVisibility its …Batch.",
+)
+TLS_ONLY: Final = Gap(
+    "Policies that allow TLS only",
+    Remedy.CHANGED,
+    "The engine speaks plain HTTP on the loopback interface; the statements that deny it are taken out.",
 )
 BOOTSTRAP: Final = Gap(
     "Check for the CDK bootstrap stack",
@@ -78,7 +87,8 @@ GAPS: Final = (
     METRIC_MATH_ALARM,
     TIME_TO_LIVE,
     POINT_IN_TIME_RECOVERY,
-    PARTIQL_PERMISSION,
+    BATCH_PERMISSIONS,
+    TLS_ONLY,
     BOOTSTRAP,
     Gap(
         "Retries and dead-letter queue of a rule's target",
@@ -122,11 +132,6 @@ GAPS: Final = (
         "Runtime and architecture of a function",
         Remedy.DIFFERENT,
         "Functions run on the interpreter and the processor of this machine, without a container.",
-    ),
-    Gap(
-        "Transport encryption",
-        Remedy.DIFFERENT,
-        "The engine speaks plain HTTP on the loopback interface, so policies that deny it are not enforced.",
     ),
 )
 
@@ -187,7 +192,11 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
     The given template is left as it is.
     """
     changed = copy.deepcopy(dict(template))
-    substitutions = [*_drop_bootstrap_check(changed), *_allow_statement_batches(changed)]
+    substitutions = [
+        *_drop_bootstrap_check(changed),
+        *_allow_batch_calls(changed),
+        *_allow_plain_http(changed),
+    ]
     later: list[LaterResource] = []
     values = _DeployedValues()
     for logical_id, resource, kind in list(_left_out(changed)):
@@ -283,28 +292,58 @@ def _drop_bootstrap_check(template: dict[str, Any]) -> list[Substitution]:
     return [Substitution(BOOTSTRAP, "BootstrapVersion")]
 
 
-def _allow_statement_batches(template: Mapping[str, Any]) -> list[Substitution]:
+def _allow_batch_calls(template: Mapping[str, Any]) -> list[Substitution]:
     changed = []
     for logical_id, resource in template["Resources"].items():
-        for statement in _policy_statements(resource):
-            actions = statement.get("Action", [])
-            actions = [actions] if isinstance(actions, str) else actions
-            if statement.get("Effect") == "Allow" and "dynamodb:PartiQLInsert" in actions:
-                statement["Action"] = [*actions, "dynamodb:BatchExecuteStatement"]
-                changed.append(Substitution(PARTIQL_PERMISSION, logical_id))
+        for document in _role_policies(resource):
+            statements = document["Statement"]
+            added = [extra for statement in statements for extra in _batch_statements(statement)]
+            if added:
+                document["Statement"] = [*statements, *added]
+                changed.append(Substitution(BATCH_PERMISSIONS, logical_id))
     return changed
 
 
-def _policy_statements(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _batch_statements(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    actions = statement.get("Action", [])
+    actions = [actions] if isinstance(actions, str) else actions
+    if statement["Effect"] != "Allow":
+        return
+    if "dynamodb:PartiQLInsert" in actions:
+        # The engine does not look for the table in the statements' text.
+        yield {"Effect": "Allow", "Action": ["dynamodb:BatchExecuteStatement"], "Resource": "*"}
+    batches = [f"{action}Batch" for action in actions if action in _SQS_ACTIONS_WITH_BATCH]
+    if batches:
+        yield {"Effect": "Allow", "Action": batches, "Resource": statement["Resource"]}
+
+
+def _role_policies(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
     properties = resource.get("Properties", {})
     if resource["Type"] == "AWS::IAM::Role":
-        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-    elif resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-        documents = [properties["PolicyDocument"]]
-    else:
-        documents = []
-    for document in documents:
-        yield from document["Statement"]
+        return [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    if resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        return [properties["PolicyDocument"]]
+    return []
+
+
+def _allow_plain_http(template: Mapping[str, Any]) -> list[Substitution]:
+    changed = []
+    for logical_id, resource in list(template["Resources"].items()):
+        if resource["Type"] not in _RESOURCE_POLICIES:
+            continue
+        document = resource["Properties"]["PolicyDocument"]
+        kept = [
+            statement
+            for statement in document["Statement"]
+            if statement["Effect"] != "Deny" or statement.get("Condition") != _PLAIN_HTTP
+        ]
+        if len(kept) == len(document["Statement"]):
+            continue
+        changed.append(Substitution(TLS_ONLY, logical_id))
+        document["Statement"] = kept
+        if not kept:
+            del template["Resources"][logical_id]
+    return changed
 
 
 def _ignored_table_settings(logical_id: str, resource: Mapping[str, Any]) -> Iterator[Substitution]:
