@@ -242,11 +242,18 @@ def _invalid_timestamp(name: str, value: str, why: str) -> InvalidEventError:
 def _check_text(name: str, value: object, field: Field) -> None:
     if not isinstance(value, str) or not (value or field.max_bytes is None):
         raise _invalid_field(name, value, field)
-    # The strictest reading of a lone surrogate is three bytes; that it is no text is found later.
-    if field.max_bytes is not None and len(value.encode("utf-8", "surrogatepass")) > field.max_bytes:
+    if field.max_bytes is None:
+        return
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        # Here and not with the content, because the event id is no part of that.
         raise InvalidEventError(
-            Reason.INVALID_FIELD,
-            f"{name}: expected at most {field.max_bytes} bytes, got {len(value.encode('utf-8', 'replace'))}",
+            Reason.INVALID_TEXT, f"{name}: expected Unicode text, got a lone surrogate in {shown(value)}"
+        ) from None
+    if size > field.max_bytes:
+        raise InvalidEventError(
+            Reason.INVALID_FIELD, f"{name}: expected at most {field.max_bytes} bytes, got {size}"
         )
 
 

@@ -66,7 +66,10 @@ def send_dead_letters(client: "SQSClient", queue_url: str, letters: Sequence[Dea
         except (ClientError, BotoCoreError) as error:
             failed.update(dict.fromkeys(indices, error_code(error)))
         else:
+            failed.update(dict.fromkeys(indices, "IncompleteResponse"))
             failed.update(_failures(answer.get("Failed", [])))
+            for entry in answer.get("Successful", []):
+                failed.pop(int(entry["Id"]), None)
     return failed
 
 

@@ -27,9 +27,11 @@ CONFLICT: Final = "CONFLICT"
 MAX_STATEMENTS: Final = 25
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_ITEM_BYTES: Final = 400 * 1024
-# An item takes at most half as much again as its JSON (a list of one-digit numbers does), and the
-# attributes that we add; only what might be too large is measured.
-_SURELY_FITS_BYTES: Final = 256 * 1024
+# An item takes less than twice its JSON (lists in lists come near it), and the attributes that we add; only
+# what might be too large is measured.
+_SURELY_FITS_BYTES: Final = 192 * 1024
+# The service refuses a whole request with these for what one of its statements holds.
+_REFUSED_WHOLE: Final = frozenset({"ValidationException", "SerializationException"})
 
 # The producer's own text of the time; the attribute event_timestamp is the sort key.
 _OCCURRED_AT: Final = "occurred_at"
@@ -201,10 +203,10 @@ class EventTable:
                 ]
             )
         except ClientError as error:
-            if error_code(error) != "ValidationException":
+            if error_code(error) not in _REFUSED_WHOLE:
                 return [Unavailable(error_code(error))] * len(writes)
-            # The service refuses the request whole and does not say for which statement: one foreign
-            # event must not take its neighbours with it, so they part until it stands alone.
+            # It does not say for which statement: one foreign event must not take its neighbours with it,
+            # so they part until it stands alone.
             if len(writes) == 1:
                 return [Rejected(error.response["Error"].get("Message", ""))]
             middle = len(writes) // 2
@@ -232,7 +234,9 @@ class EventTable:
         except (ClientError, BotoCoreError) as error:
             return dict.fromkeys(keys, Unavailable(error_code(error)))
         for item in answer.get("Responses", {}).get(self._name, []):
-            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(item[_CONTENT_HASH]["S"])
+            # An item without a hash is not of our writing: other content, whatever it is.
+            content_hash = item.get(_CONTENT_HASH, {}).get("S", "")
+            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(content_hash)
         return there
 
     def _statement(self, item: Mapping[str, object]) -> str:

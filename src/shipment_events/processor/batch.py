@@ -97,22 +97,22 @@ class BatchProcessor:
             now = datetime.now(UTC)
             results = self._insert(pending, now)
             waiting: list[_Pending] = []
-            for one in pending:
-                step = _next_step(one, results[one.record.message_id], now)
+            for one, result in zip(pending, results, strict=True):
+                step = _next_step(one, result, now)
                 if isinstance(step, Settled):
                     settled.append(step)
                 else:
                     waiting.append(step)
             pending = waiting
-            if any(isinstance(result, Unavailable) for result in results.values()):
+            if any(isinstance(result, Unavailable) for result in results):
                 delay = next(delays)
                 if time.monotonic() + delay > give_up_at or seconds_left() - delay < self.policy.reserve:
                     break
                 time.sleep(delay)
         return settled + [one.settle(Outcome.RETRIED, detail=one.trouble) for one in pending]
 
-    def _insert(self, pending: Sequence[_Pending], now: datetime) -> dict[str, InsertResult]:
-        """Result of each record by message id; events that share a key share a statement.
+    def _insert(self, pending: Sequence[_Pending], now: datetime) -> list[InsertResult]:
+        """Result of each event, in the same order; events that share a key share a statement.
 
         One request must not hold a key twice: the service would refuse it, or answer for one of the two.
         """
@@ -125,10 +125,7 @@ class BatchProcessor:
             chunk = distinct[start : start + MAX_STATEMENTS]
             results = self.table.insert([one.write for one in chunk], now)
             of_key.update((one.write.key, result) for one, result in zip(chunk, results, strict=True))
-        return {
-            one.record.message_id: _result_for(one, leaders[one.write.key], of_key[one.write.key])
-            for one in pending
-        }
+        return [_result_for(one, leaders[one.write.key], of_key[one.write.key]) for one in pending]
 
     def _quarantine(self, settled: Sequence[Settled]) -> list[Settled]:
         """Send what can never succeed; what could not be sent is retried, and SQS moves it in the end."""
@@ -200,7 +197,8 @@ def _next_step(one: _Pending, result: InsertResult, now: datetime) -> "_Pending 
                 return one.settle(Outcome.DUPLICATE)
             return replace(one, write=one.write.beside())
         case Rejected(why):
-            detail = ascii(why)[1:-1][:250]
+            # SQS refuses an attribute without a value.
+            detail = ascii(why)[1:-1][:250] or "the table gave no reason"
             return one.settle(Outcome.QUARANTINED, reason=Reason.UNSTORABLE, detail=detail)
         case Unavailable(why):
             return replace(one, trouble=why)
