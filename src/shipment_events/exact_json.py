@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from shipment_events.outcome import InvalidEventError, Reason
 
-# DynamoDB nests 32 levels at most, and two are ours: the item itself and the map for additional fields.
+# DynamoDB nests 32 levels at most, and two are ours: the item itself and the map that holds the event.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_DEPTH: Final = 30
 # DynamoDB numbers: 38 significant digits, magnitudes from 1E-130 to 9.99…E+125 (same page).

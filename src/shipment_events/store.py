@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
-from shipment_events.event import FIELDS, ShipmentEvent
+from shipment_events.event import ShipmentEvent
 from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
 from shipment_events.outcome import InvalidEventError, Reason
 
@@ -33,13 +33,21 @@ _SURELY_FITS_BYTES: Final = 192 * 1024
 # The service refuses a whole request with these for what one of its statements holds.
 _REFUSED_WHOLE: Final = frozenset({"ValidationException", "SerializationException"})
 
-# The producer's own text of the time; the attribute event_timestamp is the sort key.
-_OCCURRED_AT: Final = "occurred_at"
-# A map of its own, so that no field of a producer can collide with an attribute of ours, and the text of
-# the INSERT depends on nothing foreign.
-_ADDITIONAL_FIELDS: Final = "additional_fields"
+# The event as its producer sent it is one map. So no field of a producer can collide with an attribute of
+# ours, and the text of the INSERT is the same for every event and depends on nothing foreign.
+_DETAIL: Final = "detail"
 _CONTENT_HASH: Final = "content_hash"
-_NAMED_FIELDS: Final = tuple(name for name in FIELDS if name not in {PARTITION_KEY, SORT_KEY, "event_id"})
+_ATTRIBUTES: Final = (
+    PARTITION_KEY,
+    SORT_KEY,
+    STATUS_ATTRIBUTE,
+    "event_id",
+    _CONTENT_HASH,
+    "correlation_id",
+    "stored_at",
+    TTL_ATTRIBUTE,
+    _DETAIL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +120,13 @@ class StoredEvent:
         status: ``PROCESSED``, or ``CONFLICT`` where other content holds the same identity.
         stored_at: when the processor wrote it, UTC, ISO 8601 with microseconds.
         correlation_id: id that the bus gave to the delivery.
-        detail: the event as the producer sent it, with the event id that the pipeline derived where it
-            had none; numbers as ``Decimal``.
+        event_id: the producer's, or the one derived from the content.
+        detail: the event as the producer sent it; numbers as ``Decimal``.
     """
 
     sort_key: str
     status: str
+    event_id: str
     stored_at: str
     correlation_id: str
     detail: dict[str, Any]
@@ -138,7 +147,8 @@ class EventTable:
         self._client = client
         self._name = name
         self._retention = retention
-        self._statements: dict[tuple[str, ...], str] = {}
+        values = ", ".join(f"'{attribute}': ?" for attribute in _ATTRIBUTES)
+        self._insert_statement = f'INSERT INTO "{name}" VALUE {{{values}}}'
 
     def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
         """Write each event unless its key is taken, in one request, and read back the keys that are.
@@ -195,8 +205,8 @@ class EventTable:
             answer = self._client.batch_execute_statement(
                 Statements=[
                     {
-                        "Statement": self._statement(item),
-                        "Parameters": [_to_attribute(value) for value in item.values()],
+                        "Statement": self._insert_statement,
+                        "Parameters": [_to_attribute(item[attribute]) for attribute in _ATTRIBUTES],
                         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                     }
                     for item in (_build_item(write, now, self._retention) for write in writes)
@@ -239,13 +249,6 @@ class EventTable:
             there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(content_hash)
         return there
 
-    def _statement(self, item: Mapping[str, object]) -> str:
-        names = tuple(item)
-        if names not in self._statements:
-            values = ", ".join(f"'{name}': ?" for name in names)
-            self._statements[names] = f'INSERT INTO "{self._name}" VALUE {{{values}}}'
-        return self._statements[names]
-
 
 def ensure_fits(event: ShipmentEvent) -> None:
     """Refuse what the table could never hold before a request is spent on it.
@@ -265,22 +268,17 @@ def ensure_fits(event: ShipmentEvent) -> None:
 
 def _build_item(write: Write, now: datetime, retention: timedelta) -> dict[str, Any]:
     event = write.event
-    detail = event.detail
-    item: dict[str, Any] = {
+    return {
         PARTITION_KEY: event.shipment_id,
         SORT_KEY: write.sort_key,
         STATUS_ATTRIBUTE: CONFLICT if write.is_conflict else PROCESSED,
         "event_id": event.event_id,
-        _OCCURRED_AT: detail[SORT_KEY],
         _CONTENT_HASH: event.content_hash,
         "correlation_id": write.correlation_id,
         "stored_at": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         TTL_ATTRIBUTE: Decimal(int((now + retention).timestamp())),
+        _DETAIL: event.detail,
     }
-    item.update((name, detail[name]) for name in _NAMED_FIELDS if name in detail)
-    if additional := {name: value for name, value in detail.items() if name not in FIELDS}:
-        item[_ADDITIONAL_FIELDS] = additional
-    return item
 
 
 def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult:
@@ -299,19 +297,13 @@ def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult
 
 def _stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     values = {name: _from_attribute(attribute) for name, attribute in item.items()}
-    detail = {
-        PARTITION_KEY: values[PARTITION_KEY],
-        SORT_KEY: values[_OCCURRED_AT],
-        "event_id": values["event_id"],
-    }
-    detail.update((name, values[name]) for name in _NAMED_FIELDS if name in values)
-    detail.update(values.get(_ADDITIONAL_FIELDS, {}))
     return StoredEvent(
         sort_key=values[SORT_KEY],
         status=values[STATUS_ATTRIBUTE],
+        event_id=values["event_id"],
         stored_at=values["stored_at"],
         correlation_id=values["correlation_id"],
-        detail=detail,
+        detail=values[_DETAIL],
     )
 
 

@@ -40,9 +40,8 @@ def feed(*, count: int, seed: int, broken_share: float) -> None:
     Example:
       shipments feed --events 1000 | shipments publish -
     """
-    stream = click.get_text_stream("stdout", encoding="utf-8")
     for line in generate(count, seed=seed, broken_share=broken_share):
-        stream.write(f"{line.text}\n")
+        sys.stdout.write(f"{line.text}\n")
 
 
 @click.command()

@@ -23,7 +23,7 @@ def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
             _text(detail.get("status") or detail.get("description")),
             _text(detail.get("carrier") or detail.get("carrier_code")),
             _place(detail.get("location")),
-            _text(detail.get("event_id")),
+            _text(event.event_id),
             "[yellow]CONFLICT[/]" if event.status == CONFLICT else "",
         )
     return table

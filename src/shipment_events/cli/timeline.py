@@ -32,10 +32,11 @@ def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:
             line = {
                 "shipment_id": shipment_id,
                 "event_timestamp": event.sort_key,
+                "event_id": event.event_id,
                 "processing_status": event.status,
                 "stored_at": event.stored_at,
                 "correlation_id": event.correlation_id,
-                "event": event.detail,
+                "detail": event.detail,
             }
             click.echo(dumps(line))
     elif events:
