@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from shipment_events.local.errors import LocalEngineError
 
 # What a synthesis reads. The lock file stands for the versions of CDK and its constructs.
-_SOURCES: Final = ("infrastructure", "src", "cdk.json", "requirements.lock")
+_SOURCES: Final = ("infrastructure", "src", "cdk.json", "requirements-dev.lock")
 _KEPT_ASSEMBLIES: Final = 3
 _UNFINISHED: Final = "unfinished-"
 _REPORTED_LINES: Final = 3

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -116,12 +116,19 @@ def _say_deployed(result: DeployResult) -> None:
             click.echo(f"{result.stack_name} is up to date; nothing to deploy.")
         case action:
             click.echo(f"{action.capitalize()} {result.stack_name} in {result.seconds:.1f} s.")
-            click.echo("\nDifferent from AWS (all differences: docs/local-engine.md):")
-            for item in result.substitutions:
-                click.echo(f"  {item.name}: {item.gap.subject} {item.gap.remedy}. {item.gap.here}")
+            click.echo("\nNot as on AWS (why, and the other differences: docs/local-engine.md):")
+            for gap, things in _by_gap(result.substitutions).items():
+                click.echo(f"  {gap.remedy:9} {gap.subject} ({', '.join(things)})")
     click.echo("")
     for key, value in sorted(result.outputs.items()):
         click.echo(f"  {key:20} {value}")
+
+
+def _by_gap(substitutions: Iterable[gaps.Substitution]) -> dict[gaps.Gap, list[str]]:
+    things: dict[gaps.Gap, list[str]] = {}
+    for item in substitutions:
+        things.setdefault(item.gap, []).append(item.name)
+    return things
 
 
 if __name__ == "__main__":

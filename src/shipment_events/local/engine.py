@@ -78,14 +78,13 @@ def start(
         known = record.read(settings.record_file)
         alive = known is not None and known.is_alive(settings.home)
         if known is not None and alive and fresh:
-            end_group(known.pid, grace=STOP_SECONDS)
-            _forget(settings)
-            known = None
+            end_group(known.pid, grace=0)
         elif known is not None and alive:
             _require_same(known, settings, extra)
             return _running(known, started_now=False)
 
-        _require_free_port(settings)
+        # A killed engine's socket outlives its process for a moment.
+        _require_free_port(settings, patience=0.0 if known is None else 2.0)
         _forget(settings)
         if fresh:
             shutil.rmtree(settings.state_dir, ignore_errors=True)
@@ -158,8 +157,10 @@ def _require_same(known: Record, settings: Settings, extra: Mapping[str, str]) -
         time.sleep(0.2)
 
 
-def _require_free_port(settings: Settings) -> None:
-    found = health.occupant(settings.port)
+def _require_free_port(settings: Settings, *, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while (found := health.occupant(settings.port)) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
     if found is None:
         return
     if found.home == settings.home:

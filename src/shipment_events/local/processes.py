@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -27,6 +28,11 @@ def command_line(pid: int) -> str | None:
     return None if not text or text.endswith("<defunct>") else text
 
 
+def group_members(group: int) -> list[int]:
+    """Ids of the processes of a process group that still run, zombies not among them."""
+    return [pid for pid, pgid, state in _processes() if pgid == group and state[0] not in "ZX"]
+
+
 def end_group(leader: int, *, grace: float) -> bool:
     """End a process and its whole group: politely, then after ``grace`` seconds by force.
 
@@ -34,26 +40,40 @@ def end_group(leader: int, *, grace: float) -> bool:
     """
     with contextlib.suppress(ProcessLookupError):
         os.kill(leader, signal.SIGTERM)
-    left = _wait_until_gone(leader, seconds=grace)
+    left = _wait(lambda: leader not in group_members(leader), leader, seconds=grace)
     # Function workers are in the group too and must not outlive the engine. macOS answers EPERM for a group
     # of which only zombies are left.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    _wait_until_gone(leader, seconds=5)
+    _wait(lambda: not group_members(leader), leader, seconds=5)
     return left
 
 
-def _wait_until_gone(pid: int, *, seconds: float) -> bool:
+def _wait(condition: Callable[[], bool], child: int, *, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while not _gone(pid):
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
+    # Only the process that started it can, and need, take the engine off the system's list.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(child, os.WNOHANG)
     return True
 
 
-def _gone(pid: int) -> bool:
-    # Collects a child of this very process, which would stay a zombie otherwise; no other process is one.
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    return command_line(pid) is None
+def _processes() -> Iterator[tuple[int, int, str]]:
+    """Id, group and state of every process."""
+    if sys.platform == "linux":
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            # A process may end between the listing and the reading.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                # The name before the last parenthesis may itself contain spaces and parentheses.
+                state, _, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+                yield int(stat.parent.name), int(group), state
+        return
+    listing = subprocess.run(
+        ["/bin/ps", "-axo", "pid=,pgid=,state="], capture_output=True, text=True, check=True
+    )
+    for line in listing.stdout.splitlines():
+        pid, pgid, state = line.split()
+        yield int(pid), int(pgid), state

@@ -31,7 +31,7 @@ class Record:
     def is_alive(self, home: Path) -> bool:
         """True while the process runs and is the engine of ``home``, not a later one with the same id."""
         command = command_line(self.pid)
-        return command is not None and mark(home) in command
+        return command is not None and f" {mark(home)} " in f" {command} "
 
 
 def read(path: Path) -> Record | None:

@@ -1,0 +1,56 @@
+"""A private engine with the real stack on it, for all tests of a session."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from shipment_events.local import assembly
+from shipment_events.local import engine as engines
+from shipment_events.local.clients import LOCAL_CONFIG, local_session
+from shipment_events.local.deploy import deploy
+from shipment_events.local.health import free_port
+from shipment_events.local.settings import Settings
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+ENVIRONMENT: Final = "dev"
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """A running engine with the stack deployed. ``outputs`` are the stack's outputs by name."""
+
+    endpoint: str
+    environment: str
+    outputs: Mapping[str, str]
+    client: Callable[[str], Any]
+
+
+def client_factory(endpoint: str) -> Callable[[str], Any]:
+    """Make clients of the engine at the endpoint, one for each service name."""
+    # The stubs know services by literal names only, and a test names them in a variable.
+    session: Any = local_session()
+    return lambda service: session.client(service, endpoint_url=endpoint, config=LOCAL_CONFIG)
+
+
+@pytest.fixture(scope="session")
+def real_assembly() -> Path:
+    """The real stack, synthesized from the current sources (kept between sessions by their contents)."""
+    synthesized, _ = assembly.synthesize(ROOT, ENVIRONMENT, ROOT / ".local" / "assemblies")
+    return synthesized
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory, real_assembly: Path) -> Iterator[LocalEngine]:
+    """An engine of this test session with the real stack, on a port and in a folder of its own."""
+    settings = Settings(
+        root=ROOT, home=tmp_path_factory.mktemp("engine"), port=free_port(), environment=ENVIRONMENT
+    )
+    try:
+        running = engines.start(settings)
+        deployed = deploy(running.endpoint, real_assembly, ENVIRONMENT)
+        yield LocalEngine(running.endpoint, ENVIRONMENT, deployed.outputs, client_factory(running.endpoint))
+    finally:
+        engines.stop(settings)
