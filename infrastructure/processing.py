@@ -167,8 +167,9 @@ class EventProcessing(Construct):
         acknowledge(
             function,
             "AwsSolutions-L1",
-            "Python 3.12 on purpose: the version is part of the pipeline's published contract, and AWS "
-            "supports it until October 2028. A newer one is a change of that contract, not of a default.",
+            "Python 3.12 on purpose: the version is part of the pipeline's published contract, and AWS still "
+            "maintains it (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html). A newer one "
+            "is a change of that contract, not of a default.",
         )
         # CDK adds a dependency on the role, which the reference to the role implies already.
         acknowledge_lint(function, "W3005")

@@ -39,8 +39,9 @@ class EventStorage(Construct):
         )
 
     def _build_tls_only_policy(self) -> iam.PolicyDocument:
-        # DynamoDB answers plain HTTP too (https://docs.aws.amazon.com/general/latest/gr/ddb.html). The ARN is
-        # put together from the name: a policy that referred to its own table would be a circular reference.
+        # The ARN is put together from the name: a policy that referred to its own table would be a circular
+        # reference. It covers the indexes; a stream has a policy of its own, which can only be attached later
+        # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html).
         table_arn = Stack.of(self).format_arn(
             service="dynamodb",
             resource="table",

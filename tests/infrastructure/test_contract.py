@@ -169,6 +169,11 @@ def test_data_survives_its_stack(every_template: Template) -> None:
             assert resource["UpdateReplacePolicy"] == "Retain"
 
 
+def test_what_holds_no_data_does_not_block_the_next_stack(template: Template) -> None:
+    group = template.resources[template.logical_id("AWS::Logs::LogGroup")]
+    assert group["DeletionPolicy"] == "Delete"
+
+
 def test_deletion_protection_where_the_stage_says_so(templates: Mapping[str, Template]) -> None:
     protected = {
         name: template.properties("AWS::DynamoDB::Table")["DeletionProtectionEnabled"]
