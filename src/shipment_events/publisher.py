@@ -10,8 +10,8 @@ No other module puts events on the bus.
 """
 
 import random
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shipment_events import names
 from shipment_events.aws_errors import error_code
 from shipment_events.event import parse_event
-from shipment_events.exact_json import dumps, loads, shown
+from shipment_events.exact_json import dumps, loads, shown, type_name
 from shipment_events.outcome import InvalidEventError, Reason
 from shipment_events.store import ensure_fits
 
@@ -43,6 +43,11 @@ _INTEGER_LIMIT: Final = Decimal(2**63)
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
 _PERMANENT_ERRORS: Final = frozenset(
     {
+        # These four are botocore's own: there is nothing to sign a request with, or it cannot be made.
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "ParamValidationError",
         "AccessDeniedException",
         "InvalidAccountIdException",
         "InvalidArgument",
@@ -55,8 +60,16 @@ _PERMANENT_ERRORS: Final = frozenset(
         "InvalidSignatureException",
         "ExpiredTokenException",
         "ValidationException",
+        "RequestEntityTooLargeException",
+        "413",
     }
 )
+# The service refuses a whole request with these for what one of its entries holds, or for their sum.
+_REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
+
+
+class BusNotFoundError(Exception):
+    """There is no such bus; what is put on it vanishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,10 @@ def prepare(event: Mapping[str, Any], position: int = 1) -> Entry:
     Raises:
         InvalidEventError: the event breaks the contract.
     """
+    if not isinstance(event, Mapping):
+        raise InvalidEventError(
+            Reason.INVALID_ENVELOPE, f"detail: expected an object, got {type_name(event)}"
+        )
     return prepare_text(dumps(dict(event)), position)
 
 
@@ -155,6 +172,9 @@ def ensure_carried(value: object, name: str = "event") -> None:
     Raises:
         InvalidEventError: names the number.
     """
+    # Most values are texts: nothing else is asked of them.
+    if isinstance(value, str):
+        return
     if isinstance(value, dict):
         for key, element in value.items():
             ensure_carried(element, key)
@@ -191,7 +211,11 @@ class Publisher:
 
     @classmethod
     def connect(cls, environment: str, *, concurrency: int = 4) -> "Publisher":
-        """Publisher for an environment, with credentials and region found as boto3 finds them."""
+        """Publisher for an environment, with credentials and region found as boto3 finds them.
+
+        Raises:
+            as :meth:`ensure_bus`, which it calls.
+        """
         config = Config(
             connect_timeout=2,
             read_timeout=5,
@@ -199,7 +223,31 @@ class Publisher:
             max_pool_connections=concurrency,
         )
         client = boto3.client("events", config=config)
-        return cls(client, names.event_bus_name(environment), concurrency=concurrency)
+        publisher = cls(client, names.event_bus_name(environment), concurrency=concurrency)
+        publisher.ensure_bus()
+        return publisher
+
+    def ensure_bus(self) -> None:
+        """Make sure that the bus is there: the service accepts events for one that is not, and drops them.
+
+        https://github.com/aws/aws-cli/issues/9186
+
+        Raises:
+            BusNotFoundError: there is no such bus.
+            botocore.exceptions.ClientError: the service takes no request of this caller.
+            botocore.exceptions.BotoCoreError: it cannot be reached, or nothing can sign the request.
+        """
+        try:
+            self._client.describe_event_bus(Name=self._bus_name)
+        except ClientError as error:
+            code = error_code(error)
+            if code == "ResourceNotFoundException":
+                raise BusNotFoundError(
+                    f"no event bus {self._bus_name} at {self._client.meta.endpoint_url}"
+                ) from error
+            # Who may put events need not be allowed to describe the bus, and a throttle passes.
+            if code in _PERMANENT_ERRORS and code != "AccessDeniedException":
+                raise
 
     def publish(self, events: Iterable[Mapping[str, Any]]) -> PublishResult:
         """Validate and send events; a broken one never stops the rest."""
@@ -219,29 +267,49 @@ class Publisher:
                 result.unsent.append(receipt)
         return result
 
-    def send(self, entries: Iterable[Entry]) -> Iterator[Accepted | Unsent]:
+    def send(self, entries: Iterable[Entry]) -> Generator[Accepted | Unsent, None, None]:
         """Send prepared entries, a few requests at a time, and yield a receipt for each as it is known.
 
-        Entries are taken as they are needed, so a stream of any length keeps the memory flat.
+        Entries are taken as they are needed, so a stream of any length keeps the memory flat. Where taking
+        them fails, those taken before are sent and have their receipts before the error is raised. Closing
+        the generator ends it as soon as the requests under way are answered.
         """
+        batches = _pack(entries)
+        failure: Exception | None = None
         under_way: set[Future[list[Accepted | Unsent]]] = set()
-        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="publish") as pool:
-            for batch in _pack(entries):
-                under_way.add(pool.submit(self._send_batch, batch))
+        stopped = threading.Event()
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="publish")
+        try:
+            while True:
+                try:
+                    batch = next(batches, None)
+                except Exception as error:  # noqa: BLE001 - raised again below
+                    failure = error
+                    break
+                if batch is None:
+                    break
+                under_way.add(pool.submit(self._send_batch, batch, stopped))
                 if len(under_way) >= 2 * self._concurrency:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in done:
                         yield from future.result()
             for future in under_way:
                 yield from future.result()
+        finally:
+            # Without this an interrupt would wait for every attempt of every batch.
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+        if failure:
+            raise failure
 
-    def _send_batch(self, batch: Sequence[Entry]) -> list[Accepted | Unsent]:
+    def _send_batch(self, batch: Sequence[Entry], stopped: threading.Event) -> list[Accepted | Unsent]:
         receipts: list[Accepted | Unsent] = []
         left: list[Unsent] = [Unsent(entry, "NotTried") for entry in batch]
         bound = 0.1
         for attempt in range(self._max_attempts):
             if attempt:
-                time.sleep(random.uniform(bound / 2, bound))  # noqa: S311 - jitter
+                if stopped.wait(random.uniform(bound / 2, bound)):  # noqa: S311 - jitter
+                    break
                 bound = min(bound * 2, 5.0)
             entries = [unsent.entry for unsent in left]
             sent_at = datetime.now(UTC)
@@ -272,7 +340,12 @@ class Publisher:
                 ]
             )
         except (ClientError, BotoCoreError) as error:
-            return [("", error_code(error))] * len(entries)
+            code = error_code(error)
+            if code in _REFUSED_WHOLE and len(entries) > 1:
+                # It does not say which entry it is for: they part until that one stands alone.
+                middle = len(entries) // 2
+                return self._put(entries[:middle]) + self._put(entries[middle:])
+            return [("", code)] * len(entries)
         results = answer.get("Entries", [])
         if len(results) != len(entries):
             return [("", "IncompleteResponse")] * len(entries)
@@ -280,13 +353,20 @@ class Publisher:
 
 
 def _pack(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Requests within the limits; where taking entries fails, those taken before come first."""
     batch: list[Entry] = []
     size = 0
-    for entry in entries:
-        if batch and (len(batch) == MAX_REQUEST_ENTRIES or size + entry.size > MAX_REQUEST_BYTES):
+    try:
+        for entry in entries:
+            added = entry.size
+            if batch and (len(batch) == MAX_REQUEST_ENTRIES or size + added > MAX_REQUEST_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(entry)
+            size += added
+    except Exception:
+        if batch:
             yield batch
-            batch, size = [], 0
-        batch.append(entry)
-        size += entry.size
+        raise
     if batch:
         yield batch

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.presentation import print_feed_report, timeline_table
 from shipment_events.feed import generate
 from shipment_events.operations.event_files import EventText, read_events
@@ -22,7 +23,11 @@ _count = click.option(
     "--events", "count", type=click.IntRange(min=0), default=5000, show_default=True, help="How many lines."
 )
 _seed = click.option(
-    "--seed", type=int, default=1, show_default=True, help="The same seed gives the same feed."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="The same seed gives the same feed.",
 )
 
 
@@ -79,10 +84,10 @@ def run(
     Example:
       shipments run events.ndjson.gz
 
-    Exit status: 0 nothing is lost, doubled or unsent; 1 otherwise.
+    Exit status: 0 nothing is lost, doubled, altered, unsent or unread; 1 otherwise.
     """
-    resources = find_resources(boto3.client("cloudformation"), environment)
-    table = EventTable(boto3.client("dynamodb"), resources.table_name)
+    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
+    table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
     console = Console(stderr=True)
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
@@ -98,7 +103,7 @@ def run(
             _events(file, count, seed),
             publisher=Publisher.connect(environment),
             table=table,
-            sqs=boto3.client("sqs"),
+            sqs=boto3.client("sqs", config=CLIENT_CONFIG),
             queue_url=resources.queue_url,
             dead_letter_queue_url=resources.dead_letter_queue_url,
             journal_path=report.with_name("journal.ndjson"),
@@ -110,6 +115,8 @@ def run(
         click.echo(json.dumps(result.as_json()))
     else:
         _print(result, table, report)
+    if result.input_error:
+        click.echo(f"Error: {result.input_error}", err=True)
     if not result.succeeded:
         sys.exit(1)
 

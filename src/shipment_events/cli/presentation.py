@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shipment_events.operations.run_feed import FeedRun
 from shipment_events.store import CONFLICT, StoredEvent
@@ -12,20 +13,21 @@ from shipment_events.store import CONFLICT, StoredEvent
 
 def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
     """A shipment's events as people read them: local times as the producer wrote them."""
-    table = Table(title=f"Shipment {shipment_id}", title_justify="left", header_style="bold")
+    table = Table(title=Text(f"Shipment {_text(shipment_id)}"), title_justify="left", header_style="bold")
     for name in ("occurred at", "event", "status", "carrier", "where", "event id", ""):
         table.add_column(name, overflow="fold")
     for event in events:
         detail = event.detail
-        table.add_row(
+        foreign = (
             _text(detail.get("event_timestamp")),
             _text(detail.get("event_type")).removeprefix("shipment."),
             _text(detail.get("status") or detail.get("description")),
             _text(detail.get("carrier") or detail.get("carrier_code")),
             _place(detail.get("location")),
             _text(event.event_id),
-            "[yellow]CONFLICT[/]" if event.status == CONFLICT else "",
         )
+        # Text, because rich would read a plain string as markup.
+        table.add_row(*map(Text, foreign), Text(CONFLICT, "yellow") if event.status == CONFLICT else "")
     return table
 
 
@@ -41,13 +43,17 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
     table.add_row("duplicate", f"{report['duplicate']:,}", "repeats of a stored event; nothing written")
     table.add_row("conflict", f"{report['conflict']:,}", "same identity, other content; stored beside it")
     reasons = _counts(report["quarantined_by_reason"])
-    table.add_row("quarantined", f"{report['quarantined']:,}", reasons or "in the dead-letter queue")
-    for name, meaning in (("lost", "nowhere"), ("doubled", "in more than one place")):
+    table.add_row("quarantined", f"{report['quarantined']:,}", Text(reasons or "in the dead-letter queue"))
+    for name, meaning in (
+        ("lost", "nowhere"),
+        ("doubled", "in more than one place"),
+        ("altered", "stored as something that was not sent"),
+    ):
         style = "bold red" if report[name] else "bold green"
         table.add_row(f"[{style}]{name}[/]", f"[{style}]{report[name]:,}[/]", meaning)
     for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
         if report[name]:
-            table.add_row(name, f"{report[name]:,}", f"not on the bus: {_counts(report[why])}")
+            table.add_row(name, f"{report[name]:,}", Text(f"not on the bus: {_counts(report[why])}"))
     console.print(table)
     latency = report["latency_ms"]
     if latency["p50"] is not None:
@@ -68,6 +74,6 @@ def _place(location: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Foreign text without terminal control characters, and without rich's markup meaning anything."""
+    """Foreign text without terminal control characters."""
     shown = "" if value is None else str(value)
-    return "".join(character if character.isprintable() else "·" for character in shown).replace("[", r"\[")
+    return "".join(character if character.isprintable() else "·" for character in shown)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from shipment_events.operations.event_files import EventText, read_events
+from shipment_events.operations.event_files import EventFileError, EventText, read_events
 from shipment_events.operations.journal import JournalWriter
-from shipment_events.operations.publish_file import Publication, publish_events
+from shipment_events.operations.publish_file import KeptEvents, Publication, publish_events
 from shipment_events.outcome import InvalidEventError
 from shipment_events.publisher import Publisher
 
@@ -25,6 +24,10 @@ from shipment_events.publisher import Publisher
 @click.option(
     "--unsent", type=click.Path(path_type=Path, dir_okay=False), default=Path("unsent.ndjson"),
     show_default=True, help="Where events go that the bus did not take, to be published again.",
+)  # fmt: skip
+@click.option(
+    "--refused", type=click.Path(path_type=Path, dir_okay=False),
+    help="Where broken events go as they came, to be mended; for what is read from standard input.",
 )  # fmt: skip
 @click.option(
     "--journal", type=click.Path(path_type=Path, dir_okay=False),
@@ -45,6 +48,7 @@ def publish(
     files: tuple[str, ...],
     dry_run: bool,
     unsent: Path,
+    refused: Path | None,
     journal: Path | None,
     concurrency: int,
     as_json: bool,
@@ -64,31 +68,38 @@ def publish(
     publisher = None if dry_run else Publisher.connect(environment, concurrency=concurrency)
     console = Console(stderr=True)
     counts = Publication()
+    unreadable: list[str] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with (
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-        JournalWriter(journal, append=True) if journal else nullcontext() as writer,
-    ):
-        try:
+    try:
+        with (
+            Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+            JournalWriter(journal, append=True) if journal else nullcontext() as writer,
+            KeptEvents(unsent, files) as kept_unsent,
+            KeptEvents(refused, files) if refused else nullcontext() as kept_refused,
+        ):
             for file in files:
                 task = progress.add_task(f"publishing {file}", total=None)
-                publish_events(
-                    read_events(file, partial(_watch, progress, task)),
-                    publisher,
-                    on_refused=_namer(file),
-                    unsent_path=unsent,
-                    journal=writer,
-                    publication=counts,
-                )
-        except KeyboardInterrupt:
-            click.echo(
-                f"\nInterrupted; the bus has accepted at least {counts.accepted:,} events."
-                " Run the same command again: nothing is stored twice.",
-                err=True,
-            )
-            sys.exit(130)
-    _print_summary(counts, dry_run=dry_run, unsent=unsent, as_json=as_json)
-    if counts.refused or counts.unsent:
+                try:
+                    publish_events(
+                        read_events(file, partial(_watch, progress, task)),
+                        publisher,
+                        on_refused=partial(_name, file, kept_refused),
+                        on_unsent=lambda receipt: kept_unsent.add(receipt.entry.detail),
+                        journal=writer,
+                        publication=counts,
+                    )
+                except EventFileError as error:
+                    unreadable.append(file)
+                    click.echo(f"Error: {error}", err=True)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nInterrupted; the bus has accepted at least {counts.accepted:,} events."
+            " Run the same command again: nothing is stored twice.",
+            err=True,
+        )
+        sys.exit(130)
+    _print_summary(counts, unreadable, dry_run=dry_run, unsent=unsent, as_json=as_json)
+    if counts.refused or counts.unsent or unreadable:
         sys.exit(1)
 
 
@@ -96,14 +107,16 @@ def _watch(progress: Progress, task: TaskID, raw: BinaryIO, size: int) -> Binary
     return progress.wrap_file(raw, total=size, task_id=task)
 
 
-def _namer(file: str) -> Callable[[EventText, InvalidEventError], None]:
-    def name(event: EventText, error: InvalidEventError) -> None:
-        click.echo(f"{file}:{event.position}: {error}", err=True)
+def _name(file: str, kept: KeptEvents | None, event: EventText, error: InvalidEventError) -> None:
+    where = f"{event.position}" if event.unit == "line" else f" element {event.position}"
+    click.echo(f"{file}:{where}: {error}", err=True)
+    if kept:
+        kept.add(event.text)
 
-    return name
 
-
-def _print_summary(counts: Publication, *, dry_run: bool, unsent: Path, as_json: bool) -> None:
+def _print_summary(
+    counts: Publication, unreadable: list[str], *, dry_run: bool, unsent: Path, as_json: bool
+) -> None:
     if as_json:
         summary = {
             "dry_run": dry_run,
@@ -114,6 +127,7 @@ def _print_summary(counts: Publication, *, dry_run: bool, unsent: Path, as_json:
             "unsent_file": str(unsent) if counts.unsent else None,
             "refused": counts.refused,
             "refused_by_reason": counts.refused_by_reason,
+            "unreadable_files": unreadable,
         }
         click.echo(json.dumps(summary))
         return

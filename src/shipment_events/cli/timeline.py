@@ -6,6 +6,7 @@ import boto3
 import click
 from rich.console import Console
 
+from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.presentation import timeline_table
 from shipment_events.exact_json import dumps
 from shipment_events.operations.resources import find_resources
@@ -25,8 +26,9 @@ def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:
 
     Exit status: 0 there are events, 1 there are none.
     """
-    resources = find_resources(boto3.client("cloudformation"), environment)
-    events = list(EventTable(boto3.client("dynamodb"), resources.table_name).timeline(shipment_id))
+    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
+    table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
+    events = list(table.timeline(shipment_id))
     if as_json:
         for event in events:
             line = {
@@ -36,9 +38,9 @@ def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:
                 "processing_status": event.status,
                 "stored_at": event.stored_at,
                 "correlation_id": event.correlation_id,
-                "detail": event.detail,
             }
-            click.echo(dumps(line))
+            # By itself, as an event may be nested as deeply as dumps allows.
+            click.echo(f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}')
     elif events:
         Console().print(timeline_table(shipment_id, events))
     if not events:

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import TextIO
 
-from shipment_events.operations.event_files import EventText
+from shipment_events.operations.event_files import MAX_EVENT_BYTES, EventText
 from shipment_events.operations.journal import JournalRecord, JournalWriter
-from shipment_events.outcome import InvalidEventError
-from shipment_events.publisher import Accepted, Entry, Publisher, prepare_text
+from shipment_events.outcome import InvalidEventError, Reason
+from shipment_events.publisher import Accepted, Entry, Publisher, Unsent, prepare_text
 
 
 @dataclass(slots=True)
@@ -38,12 +41,69 @@ class Publication:
         return self.refused_by_reason.total()
 
 
+class KeptEvents:
+    """A file that keeps what a publication did not send, one JSON text a line; made when the first comes.
+
+    Args:
+        path: what it holds already is kept too, unless it is one of the inputs: those were read, so it holds
+            in the end what is left of them.
+        inputs: files that are published.
+    """
+
+    def __init__(self, path: Path, inputs: Iterable[str] = ()) -> None:
+        self._path = path
+        replaces = path.exists() and any(Path(name).exists() and path.samefile(name) for name in inputs)
+        self._target = path.with_name(f"{path.name}.partial") if replaces else path
+        self._file: TextIO | None = None
+
+    def add(self, text: str) -> None:
+        """Keep an event; bytes that are no UTF-8 come out as they came in."""
+        if self._file is None:
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._target.open(
+                "a" if self._target == self._path else "w",
+                encoding="utf-8", errors="surrogateescape", newline="\n",
+            )  # fmt: skip
+        # Within JSON a line's end can only be white space between the tokens.
+        self._file.write(text.replace("\n", " ") + "\n")
+
+    def __enter__(self) -> "KeptEvents":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        if self._target == self._path:
+            return
+        if kind is None:
+            self._target.replace(self._path)
+        else:
+            # The input was not read to its end and is still all there is.
+            self._target.unlink()
+
+
+def to_entry(event: EventText) -> Entry:
+    """Validate one event of a file.
+
+    Raises:
+        InvalidEventError: it breaks the contract.
+    """
+    if event.is_cut:
+        raise InvalidEventError(
+            Reason.TOO_LARGE, f"expected at most {MAX_EVENT_BYTES} bytes in a {event.unit}"
+        )
+    return prepare_text(event.text, event.position)
+
+
 def publish_events(
     events: Iterable[EventText],
     publisher: Publisher | None,
     *,
     on_refused: Callable[[EventText, InvalidEventError], None],
-    unsent_path: Path,
+    on_unsent: Callable[[Unsent], None],
     journal: JournalWriter | None = None,
     publication: Publication | None = None,
 ) -> Publication:
@@ -52,9 +112,11 @@ def publish_events(
     Args:
         publisher: None for a dry run, which validates and sends nothing.
         on_refused: told of each broken event as it is met.
-        unsent_path: gets the events that the bus did not take, ready to be published again; it is not
-            touched where there are none.
+        on_unsent: told of each event that the bus did not take.
         publication: counts into this, so that a caller can watch.
+
+    Raises:
+        EventFileError: the events cannot be read on; those before are published and counted.
     """
     counts = publication or Publication()
     entries = _prepare(events, counts, on_refused)
@@ -62,17 +124,16 @@ def publish_events(
         for _ in entries:
             pass
         return counts
-    unsent: list[str] = []
-    for receipt in publisher.send(entries):
-        if isinstance(receipt, Accepted):
-            counts.accepted += 1
-            if journal:
-                journal.write(JournalRecord.of(receipt))
-        else:
-            counts.unsent_by_error[receipt.why] += 1
-            unsent.append(receipt.entry.detail)
-    if unsent:
-        unsent_path.write_text("".join(f"{text}\n" for text in unsent), encoding="utf-8")
+    # Closed at once where this is interrupted, and not when the interpreter ends.
+    with closing(publisher.send(entries)) as receipts:
+        for receipt in receipts:
+            if isinstance(receipt, Accepted):
+                counts.accepted += 1
+                if journal:
+                    journal.write(JournalRecord.of(receipt))
+            else:
+                counts.unsent_by_error[receipt.why] += 1
+                on_unsent(receipt)
     return counts
 
 
@@ -83,7 +144,7 @@ def _prepare(
 ) -> Iterator[Entry]:
     for event in events:
         try:
-            entry = prepare_text(event.text, event.position)
+            entry = to_entry(event)
         except InvalidEventError as error:
             counts.refused_by_reason[error.reason.value] += 1
             on_refused(event, error)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from shipment_events.operations.journal import JournalRecord
@@ -43,7 +44,10 @@ class Reconciliation:
     Attributes:
         lost: journal records that are nowhere.
         doubled: events that lie in more than one place, each with where.
-        unexpected: items of these shipments that no journal record accounts for.
+        altered: correlation ids of items that a delivery of this journal stored as what it was not: with
+            other content, or as an event of its own.
+        unexpected: items of these shipments that other deliveries stored and no journal record accounts for:
+            earlier runs, other producers.
         latencies_ms: from sending to storing, of the events that this journal's deliveries stored.
         first_sent_at: of all records.
         last_stored_at: of the events that this journal's deliveries stored.
@@ -56,6 +60,7 @@ class Reconciliation:
     quarantined: int = 0
     lost: list[JournalRecord] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
     unexpected: int = 0
     quarantined_by_reason: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
@@ -85,12 +90,18 @@ def reconcile(
         groups[(_content(detail), detail.get("event_id"))].append(record)
 
     result = Reconciliation()
-    claimed: Counter[Any] = Counter()
+    claimed: set[int] = set()
     for (content, event_id), records in groups.items():
         found = [item for item in items.get(content, ()) if event_id in (None, item.detail.get("event_id"))]
-        claimed[content] += len(found)
+        claimed.update(map(id, found))
         _account(result, records, found, letters)
-    result.unexpected = sum(max(0, len(there) - claimed[content]) for content, there in items.items())
+    ours = {record.envelope_id for records in groups.values() for record in records}
+    for item in chain.from_iterable(items.values()):
+        if id(item) not in claimed:
+            if item.correlation_id in ours:
+                result.altered.append(item.correlation_id)
+            else:
+                result.unexpected += 1
     return result
 
 
@@ -118,8 +129,9 @@ def _account(
         return
     if len(found) > 1:
         result.doubled.append(f"{records[0].envelope_id}: {len(found)} times in the table")
-    if not alive:
+    if not alive or any(item.correlation_id in letters for item in found):
         result.doubled.append(f"{records[0].envelope_id}: in the table and in the dead-letter queue")
+    if not alive:
         return
     if found[0].status == "CONFLICT":
         result.conflict += 1
@@ -142,13 +154,18 @@ def _content(detail: Mapping[str, Any]) -> Any:
     rest = {name: value for name, value in detail.items() if name != "event_id"}
     if "event_timestamp" in rest:
         rest["event_timestamp"] = _instant(rest["event_timestamp"])
-    return _frozen(rest)
+    try:
+        return _frozen(rest)
+    except RecursionError:
+        # Nested far deeper than an item can be: equal to nothing in the table.
+        return repr(rest)
 
 
 def _instant(text: Any) -> Any:
     try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
+        # ISO 8601 knows T and Z; producers also write t and z.
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, AttributeError, OverflowError):
         return text
     finer = _BEYOND_MICROSECONDS.search(text)
     return f"{moment.isoformat()}+{finer[1].rstrip('0') if finer else ''}"

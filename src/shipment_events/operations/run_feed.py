@@ -3,8 +3,9 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.event import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.operations.dead_letters import read_dead_letters
-from shipment_events.operations.event_files import EventText
+from shipment_events.operations.event_files import EventFileError, EventText
 from shipment_events.operations.journal import JournalRecord, JournalWriter, read_journal
+from shipment_events.operations.publish_file import to_entry
 from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.outcome import InvalidEventError
 from shipment_events.publisher import (
@@ -26,7 +28,6 @@ from shipment_events.publisher import (
     Publisher,
     Unsent,
     ensure_carried,
-    prepare_text,
 )
 from shipment_events.queues import depth
 from shipment_events.store import EventTable
@@ -55,19 +56,21 @@ class FeedRun:
     Attributes:
         refused_by_reason: lines that no bus would take (no JSON object), by reason code.
         unsent_by_error: entries that the bus did not take, by error code.
+        input_error: why the feed could not be read to its end, or empty.
         shipment_ids: of the accepted events.
     """
 
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     refused_by_reason: Counter[str] = field(default_factory=Counter)
     unsent_by_error: Counter[str] = field(default_factory=Counter)
+    input_error: str = ""
     shipment_ids: Counter[str] = field(default_factory=Counter)
 
     @property
     def succeeded(self) -> bool:
-        """Nothing lost, nothing doubled, nothing unsent."""
+        """Nothing lost, doubled, altered, unsent or unread."""
         found = self.reconciliation
-        return not (found.lost or found.doubled or self.unsent_by_error)
+        return not (found.lost or found.doubled or found.altered or self.unsent_by_error or self.input_error)
 
     def as_json(self) -> dict[str, Any]:
         """The report, for machines; times in milliseconds."""
@@ -82,6 +85,7 @@ class FeedRun:
             "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
             "lost": len(found.lost),
             "doubled": len(found.doubled),
+            "altered": len(found.altered),
             "unexpected": found.unexpected,
             "refused": self.refused_by_reason.total(),
             "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
@@ -92,6 +96,8 @@ class FeedRun:
             "latency_ms": _percentiles(found.latencies_ms),
             "lost_events": [record.envelope_id for record in found.lost[:100]],
             "doubled_events": found.doubled[:100],
+            "altered_events": found.altered[:100],
+            "input_error": self.input_error or None,
         }
 
 
@@ -123,16 +129,20 @@ def run_feed(
     run = FeedRun()
     progress = FeedProgress()
     entries = _entries(events, run.refused_by_reason)
-    receipts = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
-    with JournalWriter(journal_path) as journal:
-        for receipt in receipts:
-            if isinstance(receipt, Accepted):
-                journal.write(JournalRecord.of(receipt))
-                run.shipment_ids.update(_shipment_id(receipt.entry))
-                progress.accepted += 1
-                on_progress(progress)
-            else:
-                run.unsent_by_error[receipt.why] += 1
+    sending = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
+    with JournalWriter(journal_path) as journal, closing(sending) as receipts:
+        try:
+            for receipt in receipts:
+                if isinstance(receipt, Accepted):
+                    journal.write(JournalRecord.of(receipt))
+                    run.shipment_ids.update(_shipment_id(receipt.entry))
+                    progress.accepted += 1
+                    on_progress(progress)
+                else:
+                    run.unsent_by_error[receipt.why] += 1
+        except EventFileError as error:
+            # What was read is on the bus, and is accounted for.
+            run.input_error = str(error)
     _await_empty_queue(sqs, queue_url, patience, progress, on_progress)
     for _ in range(_SECOND_LOOKS):
         run.reconciliation = _look(journal_path, run.shipment_ids, table, sqs, dead_letter_queue_url)
@@ -145,7 +155,7 @@ def run_feed(
 def _entries(events: Iterable[EventText], refused: Counter[str]) -> Iterator[Entry]:
     for event in events:
         try:
-            yield prepare_text(event.text, event.position)
+            yield to_entry(event)
         except InvalidEventError as error:
             if careless := _careless_entry(event):
                 yield careless
@@ -158,6 +168,8 @@ def _careless_entry(event: EventText) -> Entry | None:
 
     PutEvents takes a JSON object of at most 1 MB; the local engine is less strict than AWS.
     """
+    if event.is_cut:
+        return None
     try:
         detail = json.loads(event.text, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse)
         ensure_carried(detail)
@@ -184,7 +196,7 @@ def _shipment_id(entry: Entry) -> list[str]:
 
 def _send_at_rate(
     publisher: Publisher, entries: Iterator[Entry], rate: float
-) -> "Iterator[Accepted | Unsent]":
+) -> Generator[Accepted | Unsent, None, None]:
     step = max(1, min(10, int(rate / 20)))
     start = time.monotonic()
     sent = 0
