@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from shipment_events.local import assembly
 from shipment_events.local import engine as engines
+from shipment_events.local import synthesis
 from shipment_events.local.clients import LOCAL_CONFIG, local_session
 from shipment_events.local.deploy import deploy
 from shipment_events.local.health import free_port
@@ -38,7 +38,7 @@ def client_factory(endpoint: str) -> Callable[[str], Any]:
 @pytest.fixture(scope="session")
 def real_assembly() -> Path:
     """The real stack, synthesized from the current sources (kept between sessions by their contents)."""
-    synthesized, _ = assembly.synthesize(ROOT, ENVIRONMENT, ROOT / ".local" / "assemblies")
+    synthesized, _ = synthesis.synthesize(ROOT, ENVIRONMENT, ROOT / ".local" / "assemblies")
     return synthesized
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import click
 
-from shipment_events.local import assembly, gaps
 from shipment_events.local import engine as engines
+from shipment_events.local import gaps, synthesis
 from shipment_events.local.clients import exports
 from shipment_events.local.deploy import DeployResult, deploy
 from shipment_events.local.engine import RunningEngine, State
@@ -33,11 +33,11 @@ def up(fresh: bool) -> None:
         running = engines.start(settings, fresh=fresh)
         _say_started(running)
         started = time.monotonic()
-        synthesized, is_new = assembly.synthesize(
+        synthesized, is_new = synthesis.synthesize(
             settings.root, settings.environment, settings.assemblies_dir
         )
         if is_new:
-            click.echo(f"Synthesized the stack in {time.monotonic() - started:.1f} s.")
+            click.echo(f"Prepared the stack in {time.monotonic() - started:.1f} s.")
         _say_deployed(deploy(running.endpoint, synthesized, settings.environment))
         click.echo('\nTo use it, run these lines, or `eval "$(shipments local env)"`:\n')
         click.echo(exports(running.endpoint))

@@ -110,15 +110,19 @@ class TestRecord:
         assert not engine.stop(settings)
 
     def test_an_engine_of_another_folder_is_not_ours(self, settings: Settings) -> None:
-        other = subprocess.Popen([sys.executable, "-X", record.mark(settings.home / "x"), "-c", "input()"])
+        other = subprocess.Popen(
+            [sys.executable, "-X", record.mark(settings.home / "x"), "-c", "input()"], stdin=subprocess.PIPE
+        )
         try:
+            # The system knows the arguments of a process a moment later than the process itself.
+            while command_line(other.pid) is None:
+                time.sleep(0.01)
             found = record.Record(pid=other.pid, port=1, started="")
             assert found.is_alive(settings.home / "x")
             assert not found.is_alive(settings.home / "y")
             assert not found.is_alive(settings.home), "its name is only the beginning of the other's"
         finally:
-            other.kill()
-            other.wait()
+            other.communicate()
 
 
 class TestProcesses:
