@@ -295,7 +295,7 @@ def _expected(field: Field) -> str:
     return {
         "text": "a text" if field.max_bytes is None else "a non-empty text",
         "timestamp": "ISO 8601 with an offset or Z",
-        "event_type": f"a text of {EVENT_TYPE_PREFIX}… with at most {MAX_EVENT_TYPE_CHARACTERS} characters",
+        "event_type": f"{EVENT_TYPE_PREFIX}* of at most {MAX_EVENT_TYPE_CHARACTERS} characters",
         "object": "an object",
     }[field.kind]
 

@@ -155,7 +155,7 @@ def dotted(path: _Path) -> str:
 
 def shown(value: str, *, quote: bool = True, limit: int = 80) -> str:
     """Foreign text, safe and short enough for a log line or a message attribute."""
-    short = value if len(value) <= limit else f"{value[:limit]}…"
+    short = value if len(value) <= limit else f"{value[:limit]}..."
     return ascii(short) if quote else ascii(short)[1:-1]
 
 
