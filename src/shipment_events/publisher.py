@@ -183,7 +183,11 @@ def ensure_carried(value: object, name: str = "event") -> None:
             ensure_carried(element, name)
     elif isinstance(value, Decimal):
         is_integer = value.as_tuple().exponent == 0
-        if not (abs(value) < _INTEGER_LIMIT if is_integer else Decimal(repr(float(value))) == value):
+        if is_integer:
+            is_carried = -_INTEGER_LIMIT <= value < _INTEGER_LIMIT
+        else:
+            is_carried = Decimal(repr(float(value))) == value
+        if not is_carried:
             expected = "an integer of 64 bits" if is_integer else "a decimal that a 64-bit float holds"
             raise InvalidEventError(
                 Reason.NUMBER_OUT_OF_RANGE,
