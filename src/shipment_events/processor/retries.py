@@ -23,7 +23,7 @@ class RetryPolicy:
 
     visibility_timeout: int
     budget: float = 10.0
-    reserve: float = 25.0
+    reserve: float = 27.0
     first_delay: float = 0.05
     longest_delay: float = 2.0
 

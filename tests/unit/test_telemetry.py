@@ -1,0 +1,223 @@
+"""What the function says: one JSON object a line, and metrics that CloudWatch can read."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from shipment_events.event import open_envelope, parse_event
+from shipment_events.outcome import Outcome, Reason
+from shipment_events.processor.records import Record, Settled
+from shipment_events.processor.telemetry import report_batch
+
+ACCEPTED: Final = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+ENVELOPE: Final = {
+    "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+    "time": "2026-03-01T12:00:00Z",
+    "detail-type": "shipment.departed",
+    "detail": {
+        "shipment_id": "S-1 Zürich",
+        "event_timestamp": "2026-03-01T12:59:59+01:00",
+        "event_type": "shipment.departed",
+        "event_id": "E-1",
+    },
+}
+# The schema of the specification, without the parts that only describe:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+EMF_SCHEMA: Final = {
+    "type": "object",
+    "required": ["_aws"],
+    "properties": {
+        "_aws": {
+            "type": "object",
+            "required": ["Timestamp", "CloudWatchMetrics"],
+            "properties": {
+                "Timestamp": {"type": "integer"},
+                "CloudWatchMetrics": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["Namespace", "Dimensions", "Metrics"],
+                        "properties": {
+                            "Namespace": {"type": "string", "minLength": 1, "maxLength": 1024},
+                            "Dimensions": {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {
+                                    "type": "array",
+                                    "minItems": 1,
+                                    "maxItems": 30,
+                                    "items": {"type": "string", "minLength": 1, "maxLength": 250},
+                                },
+                            },
+                            "Metrics": {
+                                "type": "array",
+                                "maxItems": 100,
+                                "items": {
+                                    "type": "object",
+                                    "required": ["Name"],
+                                    "properties": {
+                                        "Name": {"type": "string", "minLength": 1, "maxLength": 1024},
+                                        "Unit": {"enum": ["Count", "Milliseconds"]},
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+def settled(outcome: Outcome, *, stored_after_ms: int | None = None, **envelope: Any) -> Settled:
+    opened = open_envelope(json.dumps(ENVELOPE | envelope))
+    return Settled(
+        Record("m-1", "receipt-1", 2, "body"),
+        outcome,
+        opened.id,
+        envelope=opened,
+        event=parse_event(opened.detail),
+        stored_at=None if stored_after_ms is None else ACCEPTED + timedelta(milliseconds=stored_after_ms),
+    )
+
+
+def reported(capsys: pytest.CaptureFixture[str], *results: Settled) -> list[dict[str, Any]]:
+    """The lines as objects; a line that is none fails here."""
+    report_batch(results, "test", "request-1")
+    captured = capsys.readouterr()
+    assert captured.out.endswith("\n")
+    assert not captured.err
+    return [json.loads(line) for line in captured.out.splitlines()]
+
+
+def metrics(capsys: pytest.CaptureFixture[str], *results: Settled) -> dict[str, Any]:
+    """Values of the metrics by name, read by the rules of the specification."""
+    (document,) = [line for line in reported(capsys, *results) if "_aws" in line]
+    Draft202012Validator(EMF_SCHEMA).validate(document)
+    now = datetime.now(UTC).timestamp() * 1000
+    assert now - 60_000 < document["_aws"]["Timestamp"] <= now
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "ShipmentEvents"
+    assert directive["Dimensions"] == [["Environment"]]
+    assert document["Environment"] == "test"
+    values = {}
+    for definition in directive["Metrics"]:
+        value = document[definition["Name"]]
+        numbers = value if isinstance(value, list) else [value]
+        assert 1 <= len(numbers) <= 100
+        assert all(type(number) in {int, float} for number in numbers)
+        unit = "Milliseconds" if definition["Name"] == "EventToStored" else "Count"
+        assert definition["Unit"] == unit
+        values[definition["Name"]] = value
+    assert len(values) == len(directive["Metrics"])
+    return values
+
+
+ZEROS: Final = {"Stored": 0, "Duplicate": 0, "Conflict": 0, "Quarantined": 0, "Retried": 0}
+
+
+def test_every_outcome_is_counted_and_zero_is_a_count(capsys: pytest.CaptureFixture[str]) -> None:
+    assert metrics(capsys) == ZEROS
+    assert metrics(capsys, *map(settled, Outcome), settled(Outcome.RETRIED)) == dict.fromkeys(ZEROS, 1) | {
+        "Retried": 2
+    }
+
+
+def test_latency_is_from_the_bus_to_the_write(capsys: pytest.CaptureFixture[str]) -> None:
+    stored = settled(Outcome.STORED, stored_after_ms=742)
+    conflict = settled(Outcome.CONFLICT, stored_after_ms=90_000)
+    duplicate = settled(Outcome.DUPLICATE)
+    assert metrics(capsys, stored, duplicate, conflict)["EventToStored"] == [742, 90_000]
+
+
+def test_clock_that_lags_behind_the_bus_gives_no_negative_latency(capsys: pytest.CaptureFixture[str]) -> None:
+    assert metrics(capsys, settled(Outcome.STORED, stored_after_ms=-30))["EventToStored"] == [0]
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"replay-name": "after-outage"},
+        {"time": "yesterday"},
+        {"time": "2026-03-01T12:00:00"},
+        {"time": None},
+        {"time": 7},
+    ],
+)
+def test_event_whose_wait_says_nothing_has_no_latency(
+    capsys: pytest.CaptureFixture[str], envelope: dict[str, Any]
+) -> None:
+    odd = settled(Outcome.STORED, stored_after_ms=5_000_000, **envelope)
+    assert metrics(capsys, odd) == ZEROS | {"Stored": 1}
+    assert metrics(capsys, odd, settled(Outcome.STORED, stored_after_ms=1))["EventToStored"] == [1]
+
+
+def test_event_that_needs_attention_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    quarantined = Settled(
+        Record("m-9", "receipt-9", 1, "nonsense\n{}"),
+        Outcome.QUARANTINED,
+        "",
+        reason=Reason.INVALID_JSON,
+        detail="expected JSON",
+    )
+    retried = replace(settled(Outcome.RETRIED), detail="Traceback:\n  line\n")
+    lines = reported(capsys, settled(Outcome.STORED), quarantined, retried)
+    assert [line["message"] for line in lines] == [
+        "event can never be stored; sent to the dead-letter queue",
+        "event could not be stored now; returned to the queue",
+        "batch settled",
+    ]
+    first, second, last = lines
+    assert first == {
+        "level": "ERROR",
+        "message": "event can never be stored; sent to the dead-letter queue",
+        "outcome": "quarantined",
+        "correlation_id": "",
+        "message_id": "m-9",
+        "receive_count": 1,
+        "reason": "invalid_json",
+        "detail": "expected JSON",
+        "environment": "test",
+        "request_id": "request-1",
+        "trace_id": None,
+    }
+    assert second["level"] == "WARNING"
+    assert second["shipment_id"] == "S-1 Zürich"
+    assert second["event_timestamp"] == "2026-03-01T11:59:59.000000Z#E-1"
+    assert second["detail"] == "Traceback:\n  line\n"
+    assert last["correlation_ids"] == {
+        "stored": [ENVELOPE["id"]],
+        "quarantined": [""],
+        "retried": [ENVELOPE["id"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [(Outcome.DUPLICATE, "INFO"), (Outcome.CONFLICT, "WARNING"), (Outcome.QUARANTINED, "ERROR")],
+)
+def test_level_says_how_bad_it_is(capsys: pytest.CaptureFixture[str], outcome: Outcome, level: str) -> None:
+    assert reported(capsys, settled(outcome))[0]["level"] == level
+
+
+@pytest.mark.parametrize(
+    ("header", "trace_id"),
+    [
+        ("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1", "1-5759e988-bd862e3fe1be46a994272793"),
+        ("Sampled=0", None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_lines_carry_the_trace(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, header: str, trace_id: str | None
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
+    lines = reported(capsys, settled(Outcome.CONFLICT))
+    assert [line["trace_id"] for line in lines] == [trace_id] * 2
