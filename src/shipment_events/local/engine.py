@@ -246,6 +246,8 @@ def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,
         "MINISTACK_REGION": REGION,
+        # At INFO it logs every batch with the function's whole output, which the logs service has anyway.
+        "LOG_LEVEL": "WARNING",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent/docker.sock",
