@@ -18,6 +18,7 @@ MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _WHITE_SPACE: Final = " \t\r\n"
+_AFTER_ELEMENT: Final = frozenset(" \t\r\n,]")
 _scan: Final = json.JSONDecoder().raw_decode
 
 Watch: TypeAlias = Callable[[BinaryIO, int], BinaryIO]
@@ -68,7 +69,11 @@ def read_events(path: str, watch: Watch | None = None) -> Iterator[EventText]:
 @contextmanager
 def _open(path: str, watch: Watch | None) -> "Iterator[_Stream]":
     with ExitStack() as stack:
-        raw = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+        if path == "-":
+            # Where it has a buffer of its own, that would wait for many lines before it gives the first.
+            raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        else:
+            raw = stack.enter_context(Path(path).open("rb"))
         if watch and path != "-":
             raw = watch(raw, Path(path).stat().st_size)
         stream = io.BufferedReader(cast("io.RawIOBase", raw))
@@ -165,8 +170,9 @@ class _ArrayReader:
                 why = ""
             except (ValueError, RecursionError) as error:
                 end, why = 0, error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            # What ends with the text may be half of a number.
-            if not why and end < len(self._text):
+            # A number may be only the half of one, unless something else follows it.
+            is_closed = self._text[end - 1] in '}]"' or self._text[end : end + 1] in _AFTER_ELEMENT
+            if not why and is_closed:
                 break
             if len(self._text) - self._at > MAX_EVENT_BYTES:
                 raise _broken(position, why or f"longer than {MAX_EVENT_BYTES:,} characters")

@@ -68,7 +68,8 @@ def read_journal(lines: Iterable[str]) -> Iterator[JournalRecord]:
     for number, line in enumerate(lines, start=1):
         try:
             record = JournalRecord(**json.loads(line))
-            datetime.fromisoformat(record.sent_at)
+            if datetime.fromisoformat(record.sent_at).tzinfo is None:
+                raise ValueError("sent_at has no offset")
         except (ValueError, TypeError) as error:
             raise ValueError(f"journal line {number}: not a journal record ({error})") from error
         yield record

@@ -1,0 +1,101 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shipment_events.operations.journal import JournalRecord, JournalWriter, read_journal
+from shipment_events.publisher import Accepted, Entry
+
+RECEIPT = Accepted(
+    Entry(1, "shipment.departed", '{"place":"Łódź \\n","x":0.10}'),
+    "envelope-1",
+    datetime(2025, 3, 1, tzinfo=UTC),
+)
+
+
+def write(path: Path, *records: JournalRecord, append: bool = False) -> None:
+    with JournalWriter(path, append=append) as journal:
+        for record in records:
+            journal.write(record)
+
+
+def read(path: Path) -> list[JournalRecord]:
+    with path.open(encoding="utf-8") as lines:
+        return list(read_journal(lines))
+
+
+def test_a_record_says_what_the_bus_accepted_and_when() -> None:
+    assert JournalRecord.of(RECEIPT) == JournalRecord(
+        envelope_id="envelope-1",
+        sent_at="2025-03-01T00:00:00.000000+00:00",
+        source="shipment.service",
+        detail_type="shipment.departed",
+        detail='{"place":"Łódź \\n","x":0.10}',
+    )
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "journal.ndjson"
+    records = [
+        JournalRecord.of(RECEIPT),
+        JournalRecord("2", "2025-03-01T00:00:01+00:00", "s", "t", "\u2028\x85{"),
+    ]
+    write(path, *records)
+    assert read(path) == records
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_a_journal_begins_anew_or_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "journal.ndjson"
+    record = JournalRecord.of(RECEIPT)
+    write(path, record)
+    write(path, record, append=True)
+    assert read(path) == [record, record]
+    write(path, record)
+    assert read(path) == [record]
+
+
+def test_an_interrupted_run_leaves_the_journal_of_what_was_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "journal.ndjson"
+    record = JournalRecord.of(RECEIPT)
+
+    def interrupted() -> None:
+        with JournalWriter(path) as journal:
+            journal.write(record)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert read(path) == [record]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "",
+        "[]",
+        "{}",
+        '"text"',
+        '{"envelope_id":"1","sent_at":"yesterday","source":"s","detail_type":"t","detail":"{}"}',
+        '{"envelope_id":"1","sent_at":"2025-03-01T00:00:00","source":"s","detail_type":"t","detail":"{}"}',
+        '{"envelope_id":"1","sent_at":7,"source":"s","detail_type":"t","detail":"{}"}',
+        '{"envelope_id":"1","sent_at":"2025-03-01T00:00:00Z","source":"s","detail_type":"t","detail":"{}","x":1}',
+        '{"envelope_id":"1","sent_at":"2025-03-01T00:00:00Z","source":"s","detail_type":"t"}',
+    ],
+)
+def test_names_the_line_that_is_no_record(line: str) -> None:
+    good = json.dumps(
+        {
+            "envelope_id": "1",
+            "sent_at": "2025-03-01T00:00:00Z",
+            "source": "s",
+            "detail_type": "t",
+            "detail": "{}",
+        }
+    )
+    records = read_journal([good, line])
+    next(records)
+    with pytest.raises(ValueError, match="journal line 2: not a journal record"):
+        next(records)
