@@ -56,7 +56,7 @@ def feed(*, count: int, seed: int, broken_share: float) -> None:
 @click.option(
     "--rate",
     type=click.FloatRange(min=0.1),
-    help="Events a second; without it as fast as the bus takes them.",
+    help="Events a second; without it as fast as the pipeline stores them.",
 )
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), default=Path(".local/report.json"),

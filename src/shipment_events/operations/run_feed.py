@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _POLL_SECONDS: Final = 0.2
+_PACE_ENTRIES: Final = 200
+_PACE_SECONDS: Final = 0.05
+_MAX_WAITING: Final = 400
 # Counts of a queue are approximate on AWS, so an empty queue is asked again before anything is called lost.
 _SECOND_LOOKS: Final = 3
 _SECOND_LOOK_SECONDS: Final = 2.0
@@ -120,7 +123,7 @@ def run_feed(
 
     Args:
         journal_path: gets the journal of what the bus accepted.
-        rate: events a second, or None for as fast as it goes.
+        rate: events a second, or None for as fast as the pipeline stores them.
         patience: seconds without any change of the queue after which waiting ends.
 
     Raises:
@@ -128,7 +131,7 @@ def run_feed(
     """
     run = FeedRun()
     progress = FeedProgress()
-    entries = _entries(events, run.refused_by_reason)
+    entries = _paced(_entries(events, run.refused_by_reason), sqs, queue_url)
     sending = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
     with JournalWriter(journal_path) as journal, closing(sending) as receipts:
         try:
@@ -161,6 +164,14 @@ def _entries(events: Iterable[EventText], refused: Counter[str]) -> Iterator[Ent
                 yield careless
             else:
                 refused[error.reason.value] += 1
+
+
+def _paced(entries: Iterator[Entry], sqs: "SQSClient", queue_url: str) -> Iterator[Entry]:
+    """The entries, held back while many wait in the queue: what is measured is the pipeline, not a backlog."""
+    while chunk := list(islice(entries, _PACE_ENTRIES)):
+        yield from chunk
+        while depth(sqs, queue_url) > _MAX_WAITING:
+            time.sleep(_PACE_SECONDS)
 
 
 def _careless_entry(event: EventText) -> Entry | None:
