@@ -65,7 +65,7 @@ class KeptEvents:
                 encoding="utf-8", errors="surrogateescape", newline="\n",
             )  # fmt: skip
         # Within JSON a line's end can only be white space between the tokens.
-        self._file.write(text.replace("\n", " ") + "\n")
+        self._file.write(text.replace("\r\n", " ").replace("\n", " ") + "\n")
 
     def __enter__(self) -> "KeptEvents":
         return self
