@@ -131,22 +131,34 @@ def run_feed(
     """
     run = FeedRun()
     progress = FeedProgress()
-    entries = _paced(_entries(events, run.refused_by_reason), sqs, queue_url)
+
+    def wait_for_queue(most: int, poll_seconds: float) -> bool:
+        """Wait until so many wait in the queue at most; False where nothing moved for too long."""
+        last_change = time.monotonic()
+        while (waiting := depth(sqs, queue_url)) > most:
+            if waiting != progress.waiting:
+                progress.waiting = waiting
+                last_change = time.monotonic()
+                on_progress(progress)
+            elif time.monotonic() - last_change > patience:
+                return False
+            time.sleep(poll_seconds)
+        progress.waiting = waiting
+        on_progress(progress)
+        return True
+
+    entries = _paced(_entries(events, run), lambda: wait_for_queue(_MAX_WAITING, _PACE_SECONDS))
     sending = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
     with JournalWriter(journal_path) as journal, closing(sending) as receipts:
-        try:
-            for receipt in receipts:
-                if isinstance(receipt, Accepted):
-                    journal.write(JournalRecord.of(receipt))
-                    run.shipment_ids.update(_shipment_id(receipt.entry))
-                    progress.accepted += 1
-                    on_progress(progress)
-                else:
-                    run.unsent_by_error[receipt.why] += 1
-        except EventFileError as error:
-            # What was read is on the bus, and is accounted for.
-            run.input_error = str(error)
-    _await_empty_queue(sqs, queue_url, patience, progress, on_progress)
+        for receipt in receipts:
+            if isinstance(receipt, Accepted):
+                journal.write(JournalRecord.of(receipt))
+                run.shipment_ids.update(_shipment_id(receipt.entry))
+                progress.accepted += 1
+                on_progress(progress)
+            else:
+                run.unsent_by_error[receipt.why] += 1
+    wait_for_queue(0, _POLL_SECONDS)
     for _ in range(_SECOND_LOOKS):
         run.reconciliation = _look(journal_path, run.shipment_ids, table, sqs, dead_letter_queue_url)
         if not run.reconciliation.lost:
@@ -155,23 +167,28 @@ def run_feed(
     return run
 
 
-def _entries(events: Iterable[EventText], refused: Counter[str]) -> Iterator[Entry]:
-    for event in events:
-        try:
-            yield to_entry(event)
-        except InvalidEventError as error:
-            if careless := _careless_entry(event):
-                yield careless
-            else:
-                refused[error.reason.value] += 1
+def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:
+    try:
+        for event in events:
+            try:
+                yield to_entry(event)
+            except InvalidEventError as error:
+                if careless := _careless_entry(event):
+                    yield careless
+                else:
+                    run.refused_by_reason[error.reason.value] += 1
+    except EventFileError as error:
+        # What was read before is sent and accounted for.
+        run.input_error = str(error)
 
 
-def _paced(entries: Iterator[Entry], sqs: "SQSClient", queue_url: str) -> Iterator[Entry]:
-    """The entries, held back while many wait in the queue: what is measured is the pipeline, not a backlog."""
-    while chunk := list(islice(entries, _PACE_ENTRIES)):
-        yield from chunk
-        while depth(sqs, queue_url) > _MAX_WAITING:
-            time.sleep(_PACE_SECONDS)
+def _paced(entries: Iterator[Entry], wait_for_queue: Callable[[], bool]) -> Iterator[Entry]:
+    """Entries, held back while many wait in the queue: what is measured is the pipeline, not a backlog."""
+    is_moving = True
+    for number, entry in enumerate(entries, start=1):
+        yield entry
+        if is_moving and number % _PACE_ENTRIES == 0:
+            is_moving = wait_for_queue()
 
 
 def _careless_entry(event: EventText) -> Entry | None:
@@ -215,26 +232,6 @@ def _send_at_rate(
         time.sleep(max(0.0, start + sent / rate - time.monotonic()))
         sent += len(batch)
         yield from publisher.send(batch)
-
-
-def _await_empty_queue(
-    sqs: "SQSClient",
-    queue_url: str,
-    patience: float,
-    progress: FeedProgress,
-    on_progress: Callable[[FeedProgress], None],
-) -> None:
-    last_change = time.monotonic()
-    while waiting := depth(sqs, queue_url):
-        if waiting != progress.waiting:
-            progress.waiting = waiting
-            last_change = time.monotonic()
-            on_progress(progress)
-        elif time.monotonic() - last_change > patience:
-            return
-        time.sleep(_POLL_SECONDS)
-    progress.waiting = 0
-    on_progress(progress)
 
 
 def _look(
