@@ -36,7 +36,7 @@ run: up ## Send a feed through the pipeline and account for every event (FEED=pa
 	@eval "$$(shipments local env)" && shipments run $(if $(FEED),"$(FEED)")
 
 .PHONY: test
-test: setup ## Run all tests, also those on the local engine
+test: setup node_modules/.ready ## Run all tests, also those on the local engine
 	@pytest
 
 .PHONY: check
@@ -61,8 +61,8 @@ diff: setup node_modules/.ready ## Show what a deploy would change
 	@npx --no-install cdk diff
 
 .PHONY: deploy
-deploy: setup node_modules/.ready ## Deploy the stack to AWS
-	@npx --no-install cdk deploy --require-approval never
+deploy: setup node_modules/.ready ## Deploy the stack to AWS (or where AWS_ENDPOINT_URL names the local engine, to it)
+	@$(if $(findstring //127.0.0.1:,$(AWS_ENDPOINT_URL)),shipments local deploy,npx --no-install cdk deploy --require-approval never)
 
 .PHONY: destroy
 destroy: setup node_modules/.ready ## Take the stack down; table and queues stay

@@ -41,15 +41,18 @@ def local_session() -> boto3.Session:
     )
 
 
+def environment_variables(endpoint: str) -> dict[str, str]:
+    """What points any AWS tool at the engine."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    }
+
+
 def exports(endpoint: str) -> str:
-    """Shell lines that point any AWS tool at the engine."""
-    return "\n".join(
-        [
-            f"export AWS_ENDPOINT_URL={endpoint}",
-            f"export AWS_REGION={REGION}",
-            f"export AWS_DEFAULT_REGION={REGION}",
-            f"export AWS_ACCESS_KEY_ID={ACCESS_KEY_ID}",
-            f"export AWS_SECRET_ACCESS_KEY={SECRET_ACCESS_KEY}",
-            "unset AWS_PROFILE AWS_SESSION_TOKEN",
-        ]
-    )
+    """The same as lines for a shell."""
+    lines = [f"export {name}={value}" for name, value in environment_variables(endpoint).items()]
+    return "\n".join([*lines, "unset AWS_PROFILE AWS_SESSION_TOKEN"])

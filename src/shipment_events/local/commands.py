@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -10,10 +10,10 @@ import click
 from shipment_events.local import engine as engines
 from shipment_events.local import gaps, synthesis
 from shipment_events.local.clients import exports
-from shipment_events.local.deploy import DeployResult, deploy
+from shipment_events.local.deploy import DeployResult, deploy, deploy_with_cdk
 from shipment_events.local.engine import RunningEngine, State
 from shipment_events.local.errors import LocalEngineError
-from shipment_events.local.settings import settings_from
+from shipment_events.local.settings import Settings, settings_from
 
 
 @click.group(name="local")
@@ -43,6 +43,16 @@ def up(fresh: bool) -> None:
         click.echo(exports(running.endpoint))
 
 
+@local.command(name="deploy")
+def deploy_command() -> None:
+    """Deploy to the running engine with the CDK CLI, as `make deploy` does to AWS."""
+    with _readable_errors():
+        settings = settings_from(os.environ)
+        endpoint = _require_running(settings)
+        synthesized, _ = synthesis.synthesize(settings.root, settings.environment, settings.assemblies_dir)
+        _say_outputs(deploy_with_cdk(endpoint, synthesized, settings))
+
+
 @local.command()
 def down() -> None:
     """Stop the engine with all it started. What it stored is there again after the next `up`."""
@@ -55,11 +65,7 @@ def down() -> None:
 def env() -> None:
     """Print the exports that point AWS tools at the engine, and nothing else."""
     with _readable_errors():
-        settings = settings_from(os.environ)
-        found = engines.status(settings)
-        if found.state is not State.RUNNING or found.endpoint is None:
-            raise LocalEngineError(f"The local engine is {found.state}.", "Start it: make up")
-        click.echo(exports(found.endpoint))
+        click.echo(exports(_require_running(settings_from(os.environ))))
 
 
 @local.command()
@@ -98,6 +104,13 @@ def _readable_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
+def _require_running(settings: Settings) -> str:
+    found = engines.status(settings)
+    if found.state is not State.RUNNING or found.endpoint is None:
+        raise LocalEngineError(f"The local engine is {found.state}.", "Start it: make up")
+    return found.endpoint
+
+
 def _say_started(running: RunningEngine) -> None:
     if not running.started_now:
         click.echo(f"The local engine already runs at {running.endpoint}.")
@@ -119,8 +132,12 @@ def _say_deployed(result: DeployResult) -> None:
             click.echo("\nNot as on AWS (why, and the other differences: docs/local-engine.md):")
             for gap, things in _by_gap(result.substitutions).items():
                 click.echo(f"  {gap.remedy:9} {gap.subject} ({', '.join(things)})")
+    _say_outputs(result.outputs)
+
+
+def _say_outputs(outputs: Mapping[str, str]) -> None:
     click.echo("")
-    for key, value in sorted(result.outputs.items()):
+    for key, value in sorted(outputs.items()):
         click.echo(f"  {key:20} {value}")
 
 

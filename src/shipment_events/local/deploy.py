@@ -1,19 +1,27 @@
 """Put a synthesized stack on the local engine, or bring it up to date there."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events import names
 from shipment_events.local import assembly, assets, gaps
-from shipment_events.local.clients import LOCAL_CONFIG, local_session
+from shipment_events.local.clients import LOCAL_CONFIG, environment_variables, local_session
 from shipment_events.local.completion import complete
 from shipment_events.local.errors import LocalEngineError
 from shipment_events.local.readiness import wait_until_ready
+from shipment_events.local.settings import Settings
 from shipment_events.local.stack import Action, Stack
 
 _TEMPLATE_KEY: Final = "template.json"
@@ -54,9 +62,7 @@ def deploy(endpoint: str, cloud_assembly_dir: Path, environment: str) -> DeployR
         bucket = f"{synthesized.name}-templates"
         assets.put(s3, bucket, _TEMPLATE_KEY, json.dumps(prepared.template).encode())
         action = stack.apply(f"{endpoint}/{bucket}/{_TEMPLATE_KEY}")
-        outputs, physical_ids = stack.outputs(), stack.physical_ids()
-        complete(session, endpoint, prepared, outputs, physical_ids)
-        wait_until_ready(session, endpoint, prepared.template, physical_ids, code_hashes)
+        outputs = _finish(session, endpoint, stack, prepared, code_hashes)
     except (BotoCoreError, ClientError) as error:
         raise LocalEngineError(
             f"The local engine at {endpoint} refused the deploy of {synthesized.name}: {error}",
@@ -70,3 +76,60 @@ def deploy(endpoint: str, cloud_assembly_dir: Path, environment: str) -> DeployR
         substitutions=prepared.substitutions,
         seconds=time.monotonic() - started,
     )
+
+
+def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings) -> dict[str, str]:
+    """Deploy with the CDK CLI, the way a stack gets to AWS, bootstrap included.
+
+    Much slower than :func:`deploy`; it tries the path that a deploy to AWS takes. What the CLI prints goes to
+    the terminal. Returns the stack's outputs. Raises LocalEngineError if the CLI fails.
+    """
+    synthesized = assembly.load(cloud_assembly_dir, names.stack_name(settings.environment))
+    prepared = gaps.prepare(synthesized.template)
+    with tempfile.TemporaryDirectory(dir=settings.home, prefix="cdk-") as folder:
+        adapted = Path(folder) / "cdk.out"
+        shutil.copytree(cloud_assembly_dir, adapted)
+        template = adapted / f"{synthesized.name}.template.json"
+        template.write_text(json.dumps(prepared.template), encoding="utf-8")
+        _run_cdk(endpoint, settings, "bootstrap", "--app", str(adapted))
+        _run_cdk(endpoint, settings, "deploy", "--app", str(adapted), "--require-approval", "never")
+    session = local_session()
+    stack = Stack(
+        session.client("cloudformation", endpoint_url=endpoint, config=LOCAL_CONFIG),
+        synthesized.name,
+    )
+    return gaps.public_outputs(_finish(session, endpoint, stack, prepared, {}))
+
+
+def _finish(
+    session: boto3.Session,
+    endpoint: str,
+    stack: Stack,
+    prepared: gaps.Prepared,
+    code_hashes: Mapping[str, str],
+) -> dict[str, str]:
+    """Make up what CloudFormation left out, wait until events can flow, and return the stack's outputs."""
+    outputs, physical_ids = stack.outputs(), stack.physical_ids()
+    complete(session, endpoint, prepared, outputs, physical_ids)
+    wait_until_ready(session, endpoint, prepared.template, physical_ids, code_hashes)
+    return outputs
+
+
+def _run_cdk(endpoint: str, settings: Settings, *arguments: str) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    # The interpreter's folder has the Node that the CLI runs on.
+    path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
+    try:
+        subprocess.run(  # noqa: S603 - the pinned CLI of this folder, with arguments of ours
+            [settings.root / "node_modules" / ".bin" / "cdk", *arguments],
+            cwd=settings.root,
+            env={**inherited, **environment_variables(endpoint), "PATH": path},
+            check=True,
+        )
+    except FileNotFoundError as error:
+        raise LocalEngineError("The CDK CLI is not installed.", "`make deploy` installs it first.") from error
+    except subprocess.CalledProcessError as error:
+        raise LocalEngineError(
+            f"The CDK CLI could not {arguments[0]} to {endpoint}; it printed the reason.",
+            "Put it right and deploy again; the engine's log may say more.",
+        ) from error
