@@ -86,6 +86,7 @@ MALFORMED: Final[dict[Reason, list[tuple[str, str, object, str]]]] = {
         ("time after white space", "event_timestamp", " 2025-03-01T14:05Z", "got ' 2025"),
         ("time before a line break", "event_timestamp", "2025-03-01T14:05Z\n", "Z\\n'"),
         ("time in Arabic digits", "event_timestamp", "٢٠٢٥-03-01T14:05Z", "got '\\u0662"),
+        ("finest digit in Arabic", "event_timestamp", "2025-03-01T14:05:00.000000\u0665Z", "got '"),
         ("30 February", "event_timestamp", "2025-02-30T14:05Z", "; "),
         ("month 13", "event_timestamp", "2025-13-01T14:05Z", "; "),
         ("year 0", "event_timestamp", "0000-01-01T00:00Z", ""),
