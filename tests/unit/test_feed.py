@@ -1,5 +1,6 @@
 """The feed, checked without the code that reads events: JSON, time and identity are worked out anew here."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -36,12 +37,15 @@ def rich_feed() -> list[FeedLine]:
     """Many of everything that is rare."""
     return list(
         generate(
-            20_000, seed=7, broken_share=0.1, repeat_share=0.1, enriched_share=0.05, same_second_share=0.05
+            12_000, seed=7, broken_share=0.1, repeat_share=0.1, enriched_share=0.05, same_second_share=0.05
         )
     )
 
 
+@functools.cache
 def strict(text: str) -> Any:
+    """The event, decoded once for all tests, which read it only."""
+
     def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         assert len({key for key, _ in pairs}) == len(pairs)
         return dict(pairs)
@@ -59,7 +63,12 @@ def strict(text: str) -> Any:
 
 
 def moment_of(event: dict[str, Any]) -> datetime:
-    moment = datetime.fromisoformat(event["event_timestamp"])
+    return parse_moment(event["event_timestamp"])
+
+
+@functools.cache
+def parse_moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
     assert moment.tzinfo is not None
     return moment.astimezone(UTC)
 
@@ -167,13 +176,13 @@ def test_shares_are_near_the_settings(rich_feed: list[FeedLine]) -> None:
 def test_shares_of_zero_leave_whole_journeys_of_valid_events() -> None:
     lines = list(
         generate(
-            20_000,
+            10_000,
             broken_share=0,
             repeat_share=0,
             enriched_share=0,
             late_share=0,
             same_second_share=0,
-            shipments_per_day=50,
+            shipments_per_day=25,
         )
     )
     assert {line.kind for line in lines} == {"new"}
@@ -189,7 +198,7 @@ def test_shares_of_zero_leave_whole_journeys_of_valid_events() -> None:
 
 def test_identities_of_what_is_stored_are_met_once_only(rich_feed: list[FeedLine]) -> None:
     stored = [identity_of(event) for kind, event in valid(rich_feed) if kind in STORED_KINDS]
-    assert len(stored) > 14_000
+    assert len(stored) > 0.7 * len(rich_feed)
     assert len(set(stored)) == len(stored)
 
 
@@ -225,7 +234,7 @@ def test_an_enriched_event_says_all_that_an_earlier_one_said_and_more(rich_feed:
             assert bool(event.get("event_id")) == (kind == "enriched_repeat")
             checked += 1
         earlier.append(event)
-    assert checked > 500
+    assert checked > 300
 
 
 def test_events_in_one_second_come_with_and_without_ids(rich_feed: list[FeedLine]) -> None:
@@ -329,8 +338,10 @@ def test_the_contract_takes_valid_lines(rich_feed: list[FeedLine]) -> None:
 def test_a_broken_line_is_sent_again_as_it_should_be(rich_feed: list[FeedLine]) -> None:
     checked = 0
     for position, line in enumerate(rich_feed):
+        if line.kind != "trailing_comma":
+            continue
         following = (later for later in rich_feed[position:] if later.kind in VALID_KINDS)
-        if line.kind == "trailing_comma" and (correct := next(following, None)):
+        if correct := next(following, None):
             assert strict(line.text.removesuffix(",}") + "}") == strict(correct.text)
             checked += 1
     assert checked > 20
@@ -351,16 +362,16 @@ def test_start_moves_the_feed() -> None:
 
 
 def test_memory_does_not_grow_with_the_feed() -> None:
-    lines = generate(200_000)
+    lines = generate(70_000)
 
     def blocks_after(count: int) -> int:
         for _ in itertools.islice(lines, count):
             pass
         return sys.getallocatedblocks()
 
-    early = blocks_after(50_000)
-    # One block kept per line would already be 150,000; the lines under way, those of some days, come and go.
-    assert blocks_after(150_000) - early < 10_000
+    early = blocks_after(20_000)
+    # One block kept per line would already be 50,000; the lines under way, those of some days, come and go.
+    assert blocks_after(50_000) - early < 10_000
 
 
 @pytest.mark.parametrize(
@@ -396,7 +407,7 @@ def test_refuses_arguments_at_once(arguments: dict[str, Any], message: str) -> N
 )
 def test_any_settings_give_lines_that_keep_their_promise(seed: int, **shares: Any) -> None:
     seen: dict[tuple[str, datetime, str], str] = {}
-    for line in generate(200, seed=seed, **shares):
+    for line in generate(100, seed=seed, **shares):
         if line.expected_reason is not None:
             continue
         event = strict(line.text)
