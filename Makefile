@@ -14,6 +14,13 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ENV
 
+# uv takes seconds, pip a minute and a half; pip knows the proxies and certificates of pip's own configuration.
+define install
+$(BIN)/uv pip install --quiet --system-certs --python $(1)/bin/python --require-hashes -r $(2) \
+  || { echo "uv could not install $(2); pip tries." >&2; \
+       $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2); }
+endef
+
 .PHONY: help
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,14 +95,14 @@ $(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	@echo "Setting up $(VENV) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(call install,$(VENV),requirements-dev.lock)
+	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(ENGINE_VENV)/.ready: requirements-engine.lock $(VENV)/.ready
 	@echo "Setting up $(ENGINE_VENV), the local engine's own …"
 	@test -x $(ENGINE_VENV)/bin/python || $(PYTHON) -m venv $(ENGINE_VENV)
-	@$(BIN)/uv pip install --quiet --python $(ENGINE_VENV)/bin/python --require-hashes -r requirements-engine.lock
+	@$(call install,$(ENGINE_VENV),requirements-engine.lock)
 	@touch $@
 
 node_modules/.ready: package-lock.json $(VENV)/.ready
