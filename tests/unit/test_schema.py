@@ -46,39 +46,46 @@ def test_schema_describes_every_field() -> None:
 
 
 # Times that differ in form only: that a date exists, a schema cannot say.
-_TIMES = st.sampled_from(
-    [
-        "2025-03-01T14:05:00+01:00",
-        "2025-03-01T14:05Z",
-        "2025-03-01t14:05:00.123z",
-        "2025-03-01 14:05:00,5+0100",
-        "2025-03-01T14:05:59+01",
-        "2025-03-01T14:05:00.123456789012345678Z",
-        "2025-03-01T14:05:00.1234567890123456789Z",
-        "2025-03-01T14:05:00",
-        "2025-03-01T14:05:60Z",
-        "2025-03-01T24:00:00Z",
-        "2025-03-01T14:60:00Z",
-        "2025-03-01",
-        "2025-3-1T14:05Z",
-        "2025-03-01T14Z",
-        "2025-03-01T14:05:00.Z",
-        "2025-03-01T14:05.5Z",
-        "2025-03-01T14:05:00+24:00",
-        "2025-03-01T14:05:00+1:00",
-        "2025-03-01_14:05Z",
-        " 2025-03-01T14:05Z",
-        "2025-03-01T14:05:00 Z",
-        "٢٠٢٥-03-01T14:05Z",
-        "20250301T140500Z",
-        "now",
-        "",
-    ]
-)
-_TYPES = st.sampled_from(
-    ["shipment.", "shipment.x", "shipmentx", "Shipment.x", "order.x", " shipment.x", "shipment", "",
-     "shipment." + "x" * 119, "shipment." + "x" * 120, "shipment." + "𐍈" * 119]
-)  # fmt: skip
+_TIMES: Final = [
+    "2025-03-01T14:05:00+01:00",
+    "2025-03-01T14:05Z",
+    "2025-03-01t14:05:00.123z",
+    "2025-03-01 14:05:00,5+0100",
+    "2025-03-01T14:05:59+01",
+    "2025-03-01T14:05:00.123456789012345678Z",
+    "2025-03-01T14:05:00.1234567890123456789Z",
+    "2025-03-01T14:05:00",
+    "2025-03-01T14:05:60Z",
+    "2025-03-01T24:00:00Z",
+    "2025-03-01T14:60:00Z",
+    "2025-03-01",
+    "2025-3-1T14:05Z",
+    "2025-03-01T14Z",
+    "2025-03-01T14:05:00.Z",
+    "2025-03-01T14:05.5Z",
+    "2025-03-01T14:05:00+24:00",
+    "2025-03-01T14:05:00+1:00",
+    "2025-03-01_14:05Z",
+    " 2025-03-01T14:05Z",
+    "2025-03-01T14:05:00 Z",
+    "٢٠٢٥-03-01T14:05Z",
+    "20250301T140500Z",
+    "now",
+    "",
+]
+_TYPES: Final = [
+    "shipment.",
+    "shipment.x",
+    "shipmentx",
+    "Shipment.x",
+    "order.x",
+    " shipment.x",
+    "shipment",
+    "",
+    "shipment." + "x" * 119,
+    "shipment." + "x" * 120,
+    "shipment." + "𐍈" * 119,
+]
 _LENGTHS = st.sampled_from(["", "x", "x" * 900, "x" * 901, "x" * 2048, "x" * 2049])
 _ANYTHING: st.SearchStrategy[Any] = st.none() | st.just({}) | JSON_VALUES
 
@@ -91,7 +98,10 @@ def doubtful_details(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.integers(0, 9)) == 0:
         detail.pop(name, None)
         return detail
-    at_the_border = {"event_timestamp": _TIMES, "event_type": _TYPES}.get(name, _LENGTHS)
+    at_the_border = {
+        "event_timestamp": st.sampled_from(_TIMES),
+        "event_type": st.sampled_from(_TYPES),
+    }.get(name, _LENGTHS)
     return detail | {name: draw(at_the_border | _ANYTHING)}
 
 
@@ -101,9 +111,17 @@ def test_schema_and_parser_are_of_one_mind(detail: dict[str, Any]) -> None:
     assert VALIDATOR.is_valid(detail) == is_accepted(detail)
 
 
-@given(_TIMES, _TYPES)
-def test_schema_knows_every_form_of_time_and_type(time: str, event_type: str) -> None:
-    detail = {"shipment_id": "S-1", "event_timestamp": time, "event_type": event_type}
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("event_timestamp", time) for time in _TIMES] + [("event_type", event_type) for event_type in _TYPES],
+)
+def test_schema_knows_every_form_of_time_and_type(field: str, value: str) -> None:
+    detail = {
+        "shipment_id": "S-1",
+        "event_timestamp": "2025-03-01T14:05:00+01:00",
+        "event_type": "shipment.x",
+        field: value,
+    }
     assert VALIDATOR.is_valid(detail) == is_accepted(detail)
 
 
