@@ -400,7 +400,7 @@ def test_one_byte_decides() -> None:
 
 
 def test_verdict_does_not_depend_on_the_clock() -> None:
-    """A time that ends with zeros is a smaller number, so at such a second one byte more would seem to fit."""
+    """A time that ends with zeros is a smaller number, so then one byte more would seem to fit."""
     one = write(event_id="E-1", description="")
     table = LargeTable()
     EventTable(table.client, TABLE).insert([replace(one, correlation_id="0" * 36)], NOW)
