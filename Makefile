@@ -40,6 +40,7 @@ down: $(VENV)/.ready ## Stop the local engine
 
 .PHONY: run
 run: up ## Send a feed through the pipeline and account for every event (FEED=path for your own)
+	@echo
 	@eval "$$(shipments local env)" && shipments run $(if $(FEED),"$(FEED)")
 
 .PHONY: test

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.presentation import print_feed_report, timeline_table
+from shipment_events.cli.presentation import output, print_feed_report, timeline_table
 from shipment_events.feed import generate
 from shipment_events.operations.event_files import EventText, read_events
 from shipment_events.operations.resources import find_resources
@@ -129,7 +129,7 @@ def _events(file: str | None, count: int, seed: int) -> Iterable[EventText]:
 
 
 def _print(result: FeedRun, table: EventTable, report: Path) -> None:
-    console = Console()
+    console = output()
     print_feed_report(console, result)
     console.print(f"Report: {report}", style="dim", highlight=False)
     if result.shipment_ids:

@@ -1,7 +1,7 @@
 """How results look in a terminal; ``--json`` output is made by the commands themselves."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -10,11 +10,20 @@ from rich.text import Text
 from shipment_events.operations.run_feed import FeedRun
 from shipment_events.store import CONFLICT, StoredEvent
 
+_PIPE_WIDTH: Final = 120
+
+
+def output() -> Console:
+    """Standard output: as wide as the terminal is, and wide enough for a table where it is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+
 
 def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
     """A shipment's events as people read them: local times as the producer wrote them."""
     table = Table(title=Text(f"Shipment {_text(shipment_id)}"), title_justify="left", header_style="bold")
-    for name in ("occurred at", "event", "status", "carrier", "where", "event id", ""):
+    table.add_column("occurred at", no_wrap=True)
+    for name in ("event", "status", "carrier", "where", "event id", ""):
         table.add_column(name, overflow="fold")
     for event in events:
         detail = event.detail

@@ -4,10 +4,9 @@ import sys
 
 import boto3
 import click
-from rich.console import Console
 
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.presentation import timeline_table
+from shipment_events.cli.presentation import output, timeline_table
 from shipment_events.exact_json import dumps
 from shipment_events.operations.resources import find_resources
 from shipment_events.store import EventTable
@@ -42,7 +41,7 @@ def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:
             # By itself, as an event may be nested as deeply as dumps allows.
             click.echo(f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}')
     elif events:
-        Console().print(timeline_table(shipment_id, events))
+        output().print(timeline_table(shipment_id, events))
     if not events:
         click.echo(f"No events of shipment {shipment_id!r} in {resources.table_name}.", err=True)
         sys.exit(1)
