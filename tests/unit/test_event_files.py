@@ -287,6 +287,7 @@ def test_reads_gzip_of_several_members(read: Read) -> None:
         lambda packed: packed + b"rubbish",
         lambda _: b"\x1f\x8b",
         lambda _: b"\x1f\x8bnot gzip",
+        lambda packed: packed[:10] + b"\xff" * 20,
     ],
     ids=[
         "cut",
@@ -296,6 +297,7 @@ def test_reads_gzip_of_several_members(read: Read) -> None:
         "trailing rubbish",
         "magic alone",
         "magic and rubbish",
+        "no deflate",
     ],
 )
 def test_says_that_gzip_is_broken(read: Read, damage: Callable[[bytes], bytes]) -> None:
