@@ -486,7 +486,7 @@ def troubled_pipelines(draw: st.DrawFn) -> Pipeline:
     return Pipeline(table, queues)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(troubled_pipelines(), st.lists(st.lists(_BODIES, max_size=12), min_size=1, max_size=3))
 def test_no_outcome_without_its_proof(pipeline: Pipeline, batches: Sequence[Sequence[str]]) -> None:
     """Whatever goes wrong: one outcome a record, and each one is borne out by table and queues."""

@@ -105,7 +105,7 @@ def doubtful_details(draw: st.DrawFn) -> dict[str, Any]:
     return detail | {name: draw(at_the_border | _ANYTHING)}
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(doubtful_details())
 def test_schema_and_parser_are_of_one_mind(detail: dict[str, Any]) -> None:
     assert VALIDATOR.is_valid(detail) == is_accepted(detail)

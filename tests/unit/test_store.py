@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipment_events import store as store_module
@@ -159,6 +159,7 @@ class TestItem:
 
 
 class TestInsert:
+    @settings(max_examples=10)
     @given(details())
     def test_statement_has_no_foreign_text(self, detail: dict[str, Any]) -> None:
         table = FakeTable()
