@@ -51,7 +51,7 @@ def canonical_json(value: object) -> str:
     Raises:
         InvalidEventError: a value that JSON or the table has no room for.
     """
-    return _render(value, None, 0, _canonical_number, sorted)
+    return _render(value, None, 0, canonical_number, sorted)
 
 
 _Path: TypeAlias = "tuple[_Path, str | int] | None"
@@ -75,7 +75,7 @@ def _render(
     if isinstance(value, int):
         return number(Decimal(value), path)
     if isinstance(value, float):
-        return number(Decimal(repr(value)), path)
+        return number(Decimal(float.__repr__(value)), path)
     if depth > MAX_DEPTH:
         raise InvalidEventError(Reason.TOO_DEEP, f"expected at most {MAX_DEPTH} levels of nesting")
     if isinstance(value, list):
@@ -102,11 +102,16 @@ _UNROUNDED = Context(prec=MAX_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexa
 
 
 def _exact_number(value: Decimal, path: _Path) -> str:
-    _canonical_number(value, path)
+    canonical_number(value, path)
     return str(value)
 
 
-def _canonical_number(value: Decimal, path: _Path) -> str:
+def canonical_number(value: Decimal, path: _Path = None) -> str:
+    """The one spelling of a number: no zeros at its end, never minus zero.
+
+    Raises:
+        InvalidEventError: the table has no room for it; ``path`` names it.
+    """
     if not value:
         return "0"
     if value.is_finite() and MIN_EXPONENT <= value.adjusted() <= MAX_EXPONENT:

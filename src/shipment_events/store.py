@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
 from shipment_events.event import ShipmentEvent
+from shipment_events.exact_json import canonical_number
 from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
 from shipment_events.outcome import InvalidEventError, Reason
 
@@ -33,21 +34,13 @@ _SURELY_FITS_BYTES: Final = 192 * 1024
 # The service refuses a whole request with these for what one of its statements holds.
 _REFUSED_WHOLE: Final = frozenset({"ValidationException", "SerializationException"})
 
-# The event as its producer sent it is one map. So no field of a producer can collide with an attribute of
-# ours, and the text of the INSERT is the same for every event and depends on nothing foreign.
+# Beside what the service itself uses, an item has two maps: the event as its producer sent it, and what the
+# pipeline noted. So no field of a producer can collide with one of ours, and the text of the INSERT is short,
+# the same for every event, and depends on nothing foreign.
 _DETAIL: Final = "detail"
+_PROCESSING: Final = "processing"
 _CONTENT_HASH: Final = "content_hash"
-_ATTRIBUTES: Final = (
-    PARTITION_KEY,
-    SORT_KEY,
-    STATUS_ATTRIBUTE,
-    "event_id",
-    _CONTENT_HASH,
-    "correlation_id",
-    "stored_at",
-    TTL_ATTRIBUTE,
-    _DETAIL,
-)
+_ATTRIBUTES: Final = (PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE, _DETAIL, _PROCESSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +229,10 @@ class EventTable:
                 RequestItems={
                     self._name: {
                         "Keys": [{PARTITION_KEY: {"S": pk}, SORT_KEY: {"S": sk}} for pk, sk in keys],
-                        "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}, {_CONTENT_HASH}",
+                        "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}, #processing.{_CONTENT_HASH}",
+                        # A reserved word:
+                        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
+                        "ExpressionAttributeNames": {"#processing": _PROCESSING},
                         "ConsistentRead": True,
                     }
                 }
@@ -244,9 +240,7 @@ class EventTable:
         except (ClientError, BotoCoreError) as error:
             return dict.fromkeys(keys, Unavailable(error_code(error)))
         for item in answer.get("Responses", {}).get(self._name, []):
-            # An item without a hash is not of our writing: other content, whatever it is.
-            content_hash = item.get(_CONTENT_HASH, {}).get("S", "")
-            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(content_hash)
+            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(_content_hash(item))
         return there
 
 
@@ -274,12 +268,14 @@ def _build_item(write: Write, now: datetime, retention: timedelta) -> dict[str, 
         PARTITION_KEY: event.shipment_id,
         SORT_KEY: write.sort_key,
         STATUS_ATTRIBUTE: CONFLICT if write.is_conflict else PROCESSED,
-        "event_id": event.event_id,
-        _CONTENT_HASH: event.content_hash,
-        "correlation_id": write.correlation_id,
-        "stored_at": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         TTL_ATTRIBUTE: Decimal(int((now + retention).timestamp())),
         _DETAIL: event.detail,
+        _PROCESSING: {
+            "event_id": event.event_id,
+            _CONTENT_HASH: event.content_hash,
+            "correlation_id": write.correlation_id,
+            "stored_at": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        },
     }
 
 
@@ -291,10 +287,16 @@ def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult
     code = error.get("Code", "Unknown")
     # The API reference names the first; ConditionalCheckFailed is what other statements get.
     if code in {"DuplicateItem", "ConditionalCheckFailed"}:
-        return Occupied(error.get("Item", {}).get(_CONTENT_HASH, {}).get("S", ""))
+        return Occupied(_content_hash(error.get("Item", {})))
     if code == "ValidationError":
         return Rejected(error.get("Message", code))
     return Unavailable(code)
+
+
+def _content_hash(item: Mapping[str, "AttributeValueTypeDef"]) -> str:
+    """Empty for an item that is not of our writing: other content, whatever it is."""
+    noted: Mapping[str, AttributeValueTypeDef] = item.get(_PROCESSING, {}).get("M", {})
+    return noted.get(_CONTENT_HASH, {}).get("S", "")
 
 
 def _stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
@@ -302,9 +304,9 @@ def _stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     return StoredEvent(
         sort_key=values[SORT_KEY],
         status=values[STATUS_ATTRIBUTE],
-        event_id=values["event_id"],
-        stored_at=values["stored_at"],
-        correlation_id=values["correlation_id"],
+        event_id=values[_PROCESSING]["event_id"],
+        stored_at=values[_PROCESSING]["stored_at"],
+        correlation_id=values[_PROCESSING]["correlation_id"],
         detail=values[_DETAIL],
     )
 
@@ -314,7 +316,8 @@ def _to_attribute(value: object) -> "AttributeValueTypeDef":
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, Decimal):
-        return {"N": str(value)}
+        # The service keeps no other spelling, and might refuse one such as 0E+500.
+        return {"N": canonical_number(value)}
     if isinstance(value, bool):
         return {"BOOL": value}
     if value is None:

@@ -6,7 +6,7 @@ so that what they accept is a request that could be sent.
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -119,13 +119,14 @@ class FakeTable:
         fault = self.read_faults.pop(0) if self.read_faults else 0
         if isinstance(fault, Exception):
             raise fault
-        names = wanted["ProjectionExpression"].split(", ")
+        paths = [
+            [wanted["ExpressionAttributeNames"].get(part, part) for part in path.split(".")]
+            for path in wanted["ProjectionExpression"].split(", ")
+        ]
         found = [self.items[key] for key in keys if key in self.items]
         missing = len(found) - fault
         return {
-            "Responses": {
-                TABLE: [{name: item[name] for name in names if name in item} for item in found[:missing]]
-            },
+            "Responses": {TABLE: [_project(item, paths) for item in found[:missing]]},
             "UnprocessedKeys": {TABLE: {"Keys": wanted["Keys"][missing:]}} if fault else {},
         }
 
@@ -148,6 +149,17 @@ def _parse_insert(statement: Mapping[str, Any]) -> Item:
     names = re.findall(r"'(\w+)'", match[2])
     assert len(set(names)) == len(names)
     return dict(zip(names, statement["Parameters"], strict=True))
+
+
+def _project(item: Item, paths: Sequence[Sequence[str]]) -> Item:
+    """Attributes at the paths, each of one or two parts, within the maps they are in."""
+    projected: Item = {}
+    for name, *inner in paths:
+        if name in item and not inner:
+            projected[name] = item[name]
+        elif name in item and inner[0] in item[name].get("M", {}):
+            projected.setdefault(name, {"M": {}})["M"][inner[0]] = item[name]["M"][inner[0]]
+    return projected
 
 
 def _key(item: Mapping[str, Any]) -> tuple[str, str]:

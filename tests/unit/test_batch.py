@@ -528,7 +528,7 @@ def assert_borne_out(result: Settled, pipeline: Pipeline, before: set[tuple[str,
 
 
 def _hash(item: Mapping[str, Any] | None) -> str | None:
-    return item["content_hash"]["S"] if item else None
+    return item["processing"]["M"]["content_hash"]["S"] if item else None
 
 
 @given(st.lists(_BODIES, max_size=12), st.booleans())
