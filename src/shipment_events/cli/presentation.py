@@ -60,6 +60,8 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
     ):
         style = "bold red" if report[name] else "bold green"
         table.add_row(f"[{style}]{name}[/]", f"[{style}]{report[name]:,}[/]", meaning)
+    if report["waiting"]:
+        table.add_row("waiting", f"{report['waiting']:,}", "still in the queue, and among the lost as yet")
     for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
         if report[name]:
             table.add_row(name, f"{report[name]:,}", Text(f"not on the bus: {_counts(report[why])}"))

@@ -60,6 +60,7 @@ class FeedRun:
         refused_by_reason: lines that no bus would take (no JSON object), by reason code.
         unsent_by_error: entries that the bus did not take, by error code.
         input_error: why the feed could not be read to its end, or empty.
+        waiting: messages still in the queue at the end; their events count as lost until they come out.
         shipment_ids: of the accepted events.
     """
 
@@ -67,6 +68,7 @@ class FeedRun:
     refused_by_reason: Counter[str] = field(default_factory=Counter)
     unsent_by_error: Counter[str] = field(default_factory=Counter)
     input_error: str = ""
+    waiting: int = 0
     shipment_ids: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -88,6 +90,7 @@ class FeedRun:
             "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
             "lost": len(found.lost),
             "doubled": len(found.doubled),
+            "waiting": self.waiting,
             "altered": len(found.altered),
             "unexpected": found.unexpected,
             "refused": self.refused_by_reason.total(),
@@ -159,6 +162,7 @@ def run_feed(
             else:
                 run.unsent_by_error[receipt.why] += 1
     wait_for_queue(0, _POLL_SECONDS)
+    run.waiting = progress.waiting
     for _ in range(_SECOND_LOOKS):
         run.reconciliation = _look(journal_path, run.shipment_ids, table, sqs, dead_letter_queue_url)
         if not run.reconciliation.lost:
