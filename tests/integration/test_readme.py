@@ -1,0 +1,38 @@
+"""What the README tells a producer to do works as it stands there."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from shipment_events.local.clients import environment_variables
+from tests.integration.conftest import ROOT, LocalEngine
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.engine
+def test_the_publishing_example_publishes(engine: LocalEngine) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    finished = subprocess.run(
+        [sys.executable, "-c", f"{example}\nprint(result.accepted, result.refused, result.unsent)"],
+        env=environment_variables(engine.endpoint),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.stdout, finished.stderr) == ("1 [] []\n", "")
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)", README))))
+def test_every_link_into_the_repository_leads_somewhere(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_every_make_target_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    named = set(re.findall(r"make ([a-z]+)", README))
+    assert named
+    assert named <= targets
