@@ -23,7 +23,7 @@ endef
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ENV=dev|staging|prod chooses the stage, SHIPMENTS_PORT=4566 the port of the local engine."
 
@@ -67,6 +67,10 @@ synth: $(VENV)/.ready ## Write the CloudFormation template to cdk.out/
 .PHONY: diff
 diff: setup node_modules/.ready ## Show what a deploy would change
 	@npx --no-install cdk diff
+
+.PHONY: bootstrap
+bootstrap: setup node_modules/.ready ## Prepare an AWS account and region for CDK, once
+	@npx --no-install cdk bootstrap
 
 .PHONY: deploy
 deploy: setup node_modules/.ready ## Deploy the stack to AWS (or where AWS_ENDPOINT_URL names the local engine, to it)
