@@ -9,6 +9,7 @@ PYTHON ?= python3
 
 VENV := .venv
 ENGINE_VENV := .venv-engine
+AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
 # jsii and the CDK CLI run on the Node that the Python environment brings along.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -47,12 +48,16 @@ run: up ## Send a feed through the pipeline and account for every event (FEED=pa
 test: setup node_modules/.ready ## Run all tests, also those on the local engine
 	@pytest
 
+.PHONY: audit
+audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stage; fail on what nobody has accepted
+	@python -m infrastructure.audit
+
 .PHONY: check
-check: setup ## Lint, format and strict types, then all tests
+check: setup ## Lint, format, strict types and the audit, then all tests
 	@ruff check .
 	@ruff format --check .
 	@mypy
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory audit test
 
 .PHONY: format
 format: $(VENV)/.ready ## Format the code and fix what the linter can
@@ -82,7 +87,7 @@ destroy: setup node_modules/.ready ## Take the stack down; table and queues stay
 
 .PHONY: lock
 lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
-	@for group in setup dev engine; do \
+	@for group in setup dev engine audit; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo pyproject.toml) || exit 1; \
 	done
@@ -91,7 +96,7 @@ lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
 .PHONY: clean
 clean: ## Stop the local engine and remove all that was installed or made
 	@if [ -x $(BIN)/shipments ]; then shipments local down; fi
-	@rm -rf $(VENV) $(ENGINE_VENV) node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(ENGINE_VENV) $(AUDIT_VENV) node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -108,6 +113,12 @@ $(ENGINE_VENV)/.ready: requirements-engine.lock $(VENV)/.ready
 	@echo "Setting up $(ENGINE_VENV), the local engine's own …"
 	@test -x $(ENGINE_VENV)/bin/python || $(PYTHON) -m venv $(ENGINE_VENV)
 	@$(call install,$(ENGINE_VENV),requirements-engine.lock)
+	@touch $@
+
+$(AUDIT_VENV)/.ready: requirements-audit.lock $(VENV)/.ready
+	@echo "Setting up $(AUDIT_VENV), the auditors' own …"
+	@test -x $(AUDIT_VENV)/bin/python || $(PYTHON) -m venv $(AUDIT_VENV)
+	@$(call install,$(AUDIT_VENV),requirements-audit.lock)
 	@touch $@
 
 node_modules/.ready: package-lock.json $(VENV)/.ready

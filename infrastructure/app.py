@@ -14,7 +14,7 @@ from aws_cdk import App
 
 from infrastructure.settings import DEFAULT_STAGE, StageSettings, settings_for
 from infrastructure.stack import ShipmentEventsStack
-from infrastructure.validation import enforce_security_rules
+from infrastructure.validation import enforce_rules
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 
@@ -51,7 +51,7 @@ def _empty_app(outdir: Path) -> App:
 
 def _fill(app: App, settings: StageSettings) -> None:
     ShipmentEventsStack(app, settings=settings)
-    enforce_security_rules(app)
+    enforce_rules(app)
 
 
 def _chosen(app: App, *, variable: str, context: str) -> str | None:

@@ -7,6 +7,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infrastructure.settings import StageSettings
+from infrastructure.validation import acknowledge
 from shipment_events import names
 
 
@@ -84,6 +85,12 @@ class EventIngestion(Construct):
                     ),
                 )
             ],
+        )
+        acknowledge(
+            rule,
+            ("Serverless-EventBusDLQ",),
+            "Its target is the dead-letter queue itself. EventBridge retries for 24 hours, an alarm reports "
+            "each event that it gives up on, and the archive has every one.",
         )
         _allow_delivery(dead_letter_queue, rule, sid="AllowUnmatchedRule")
         return rule

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
@@ -49,36 +49,12 @@ class AlarmSpec:
 class Monitoring(Construct):
     """Alarms of the stage. Silence of a metric is health: no events, nothing to fail."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings, key: kms.Key) -> None:
         """Build topics and alarms of the stage; they know the pipeline by its public names only."""
         super().__init__(scope, construct_id)
         self._settings = settings
-        key = self._build_key()
         self.topics = {urgency: self._build_topic(urgency, key) for urgency in Urgency}
         self.alarms: Sequence[cloudwatch.Alarm] = [self._build_alarm(spec) for spec in alarm_specs(settings)]
-
-    def _build_key(self) -> kms.Key:
-        # CloudWatch cannot publish to a topic under the AWS managed key, whose policy nobody can change:
-        # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
-        key = kms.Key(
-            self,
-            "TopicKey",
-            description=f"Alarm topics of {names.stack_name(self._settings.environment)}",
-            enable_key_rotation=True,
-            # Topics store nothing for long, so there is nothing to lose with the key.
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        # No condition on the caller: which alarms may publish is the topic policy's business, and a condition
-        # that CloudWatch does not meet would silence every alarm without a sign.
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AllowAlarms",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=["*"],
-            )
-        )
-        return key
 
     def _build_topic(self, urgency: Urgency, key: kms.Key) -> sns.Topic:
         topic = sns.Topic(

@@ -6,6 +6,7 @@ from typing import Final
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
@@ -13,7 +14,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infrastructure.settings import StageSettings
-from infrastructure.validation import acknowledge, acknowledge_lint
+from infrastructure.validation import acknowledge
 from shipment_events import names
 
 SOURCE_ROOT: Final = Path(__file__).resolve().parent.parent / "src"
@@ -62,6 +63,7 @@ class EventProcessing(Construct):
         table: dynamodb.Table,
         queue: sqs.Queue,
         dead_letter_queue: sqs.Queue,
+        log_key: kms.Key,
     ) -> None:
         """Build the processor of the stage, which moves events from ``queue`` to ``table``."""
         super().__init__(scope, construct_id)
@@ -69,6 +71,7 @@ class EventProcessing(Construct):
         self._table = table
         self._queue = queue
         self._dead_letter_queue = dead_letter_queue
+        self._log_key = log_key
         self.log_group = self._build_log_group()
         self.role = self._build_role()
         self.function = self._build_function()
@@ -78,8 +81,9 @@ class EventProcessing(Construct):
         return logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/aws/lambda/{names.processor_name(self._settings.environment)}",
+            log_group_name=names.log_group_name(self._settings.environment),
             retention=LOG_RETENTION[self._settings.log_retention_days],
+            encryption_key=self._log_key,
             # Logs are no record of events, and a group left behind would block creating the stage anew.
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -96,10 +100,21 @@ class EventProcessing(Construct):
         )
         acknowledge(
             role,
-            "AwsSolutions-IAM5[Resource::*]",
+            ("AwsSolutions-IAM5[Resource::*]", "Serverless-LambdaStarPermissions"),
             "Only the X-Ray statement has the resource '*': PutTraceSegments and PutTelemetryRecords act on "
             "no resource that a policy could name (Service Authorization Reference, AWS X-Ray). They write "
             "traces and read nothing.",
+        )
+        acknowledge(
+            role,
+            (
+                "NIST.800.53.R5-IAMNoInlinePolicy",
+                "HIPAA.Security-IAMNoInlinePolicy",
+                "PCI.DSS.321-IAMNoInlinePolicy",
+            ),
+            "The rule is against permissions scattered over principals. This role has one function and one "
+            "policy; inline, that one cannot be attached elsewhere, and the role never exists without it. "
+            "Tests hold its actions to the exact list.",
         )
         return role
 
@@ -164,16 +179,65 @@ class EventProcessing(Construct):
                 "EVENT_RETENTION_DAYS": str(self._settings.event_retention_days),
             },
         )
+        self._acknowledge_function_findings(function)
+        return function
+
+    def _acknowledge_function_findings(self, function: lambda_.Function) -> None:
         acknowledge(
             function,
-            "AwsSolutions-L1",
+            ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"),
             "Python 3.12 on purpose: the version is part of the pipeline's published contract, and AWS still "
             "maintains it (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html). A newer one "
             "is a change of that contract, not of a default.",
         )
-        # CDK adds a dependency on the role, which the reference to the role implies already.
-        acknowledge_lint(function, "W3005")
-        return function
+        acknowledge(
+            function,
+            (
+                "Serverless-LambdaDLQ",
+                "NIST.800.53.R5-LambdaDLQ",
+                "HIPAA.Security-LambdaDLQ",
+                "CKV_AWS_116",
+            ),
+            "Lambda uses a function's dead-letter queue for asynchronous invocations only, and nothing "
+            "invokes this function that way: its one event source reads the queue, whose redrive policy "
+            "moves what fails to the dead-letter queue.",
+        )
+        acknowledge(
+            function,
+            ("Serverless-LambdaEventSourceMappingDestination",),
+            "Destinations on failure exist for streams, not for queues: what fails goes back to the queue "
+            "and from there, by its redrive policy, to the dead-letter queue.",
+        )
+        acknowledge(
+            function,
+            (
+                "NIST.800.53.R5-LambdaInsideVPC",
+                "HIPAA.Security-LambdaInsideVPC",
+                "PCI.DSS.321-LambdaInsideVPC",
+                "CKV_AWS_117",
+            ),
+            "The function listens on no network and reaches nothing inside a VPC: it calls DynamoDB and SQS "
+            "over TLS, bounded by its role. A VPC would add endpoints, subnets and an outage of them to the "
+            "ways in which events are delayed, and protect nothing.",
+        )
+        acknowledge(
+            function,
+            ("NIST.800.53.R5-LambdaConcurrency", "HIPAA.Security-LambdaConcurrency", "CKV_AWS_115"),
+            "Concurrency is bounded where it arises, by the event source's maximum. A reserve on the "
+            "function would bound it by throttling, and a throttled receive counts towards the few that an "
+            "event has; and it fails to deploy in accounts that have their initial quota.",
+        )
+        acknowledge(
+            function,
+            ("CKV_AWS_173",),
+            "The variables are names, URLs and numbers, all of them in the template; none is a secret. "
+            "Lambda encrypts them at rest with its own key.",
+        )
+        acknowledge(
+            function,
+            ("W3005",),
+            "CDK itself adds the dependency on the role that the reference to the role implies already.",
+        )
 
     def _build_event_source(self) -> None:
         # No batching window: it would add its whole length to the wait at low load, and batches fill without
@@ -183,5 +247,6 @@ class EventProcessing(Construct):
                 self._queue,
                 batch_size=self._settings.batch_size,
                 report_batch_item_failures=True,
+                max_concurrency=self._settings.processor_max_concurrency,
             )
         )

@@ -13,6 +13,7 @@ SECONDS_PER_DAY: Final = 86_400
 SQS_MAX_RETENTION_DAYS: Final = 14
 SQS_MAX_VISIBILITY_SECONDS: Final = 43_200
 SQS_MAX_LONG_POLL_SECONDS: Final = 20
+SQS_MAX_CONCURRENCY: Final = 1_000
 LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
 EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
@@ -64,6 +65,9 @@ class StageSettings:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     batch_size: int = 10
     """Most messages of one invocation (count). More than 10 needs a batching window, and with it a wait."""
+    processor_max_concurrency: int = 10
+    """Batches in work at the same time (count, 2 to 1,000). Ten store twice what one partition of the index
+    takes, so more would only be throttled there, at the cost of the account's other functions."""
     log_retention_days: int = 30
     """How long the processor's logs are kept; one of ``LOG_RETENTION_DAYS``."""
 
@@ -125,6 +129,7 @@ class StageSettings:
             "unmatched_retry_attempts": (0, EVENTBRIDGE_MAX_RETRY_ATTEMPTS),
             "unmatched_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
             "batch_size": (1, 10),
+            "processor_max_concurrency": (2, SQS_MAX_CONCURRENCY),
         }
         for field, (least, most) in limits.items():
             value = getattr(self, field)

@@ -4,6 +4,7 @@ from aws_cdk import App, CfnOutput, Stack, Tags
 
 from infrastructure.buffering import EventBuffer
 from infrastructure.dashboard import PipelineDashboard
+from infrastructure.encryption import StageKey
 from infrastructure.ingestion import EventIngestion
 from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
@@ -24,6 +25,7 @@ class ShipmentEventsStack(Stack):
             termination_protection=settings.deletion_protection,
             analytics_reporting=False,
         )
+        key = StageKey(self, "Encryption", settings=settings).key
         buffer = EventBuffer(self, "Buffer", settings=settings)
         ingestion = EventIngestion(
             self,
@@ -40,8 +42,9 @@ class ShipmentEventsStack(Stack):
             table=storage.table,
             queue=buffer.queue,
             dead_letter_queue=buffer.dead_letter_queue,
+            log_key=key,
         )
-        monitoring = Monitoring(self, "Monitoring", settings=settings)
+        monitoring = Monitoring(self, "Monitoring", settings=settings, key=key)
         dashboard = PipelineDashboard(self, "Dashboard", settings=settings, alarms=monitoring.alarms)
 
         # An output directly under the stack has its construct id as its logical id.

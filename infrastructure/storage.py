@@ -6,6 +6,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infrastructure.settings import StageSettings
+from infrastructure.validation import acknowledge
 from shipment_events import names
 
 
@@ -20,7 +21,7 @@ class EventStorage(Construct):
         self._build_status_index()
 
     def _build_table(self) -> dynamodb.Table:
-        return dynamodb.Table(
+        table = dynamodb.Table(
             self,
             "Table",
             table_name=names.table_name(self._settings.environment),
@@ -37,6 +38,25 @@ class EventStorage(Construct):
             deletion_protection=self._settings.deletion_protection,
             removal_policy=RemovalPolicy.RETAIN if self._settings.retain_data else RemovalPolicy.DESTROY,
         )
+        if not self._settings.retain_data:
+            acknowledge(
+                table, ("LossModes::Retained",), "The settings of this stage say that its data may go."
+            )
+        acknowledge(
+            table,
+            ("NIST.800.53.R5-DynamoDBInBackupPlan", "HIPAA.Security-DynamoDBInBackupPlan"),
+            "Point-in-time recovery restores any second of 35 days, deletion protection and RETAIN keep the "
+            "table itself. Copies in another account are an organisation's backup policy, which selects "
+            "tables by tag (this one has 'project' and 'environment') and cannot be a part of this stack.",
+        )
+        acknowledge(
+            table,
+            ("CKV_AWS_119",),
+            "It is encrypted with the account's AWS managed KMS key, whose use CloudTrail records. A key of "
+            "ours can be disabled or deleted, and all events with it; an account that has to own the key "
+            "changes one line here.",
+        )
+        return table
 
     def _build_tls_only_policy(self) -> iam.PolicyDocument:
         # The ARN is put together from the name: a policy that referred to its own table would be a circular

@@ -70,3 +70,8 @@ def processor_name(environment: str) -> str:
 def table_name(environment: str) -> str:
     """DynamoDB table of events."""
     return f"shipmentevents-{environment}"
+
+
+def log_group_name(environment: str) -> str:
+    """Log group of the processor."""
+    return f"/aws/lambda/{processor_name(environment)}"

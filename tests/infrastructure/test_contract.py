@@ -138,6 +138,7 @@ def test_event_source(template: Template) -> None:
     assert source["EventSourceArn"] == template.arn("AWS::SQS::Queue", QueueName="shipmentevents-queue-dev")
     assert source["FunctionName"] == template.ref("AWS::Lambda::Function")
     assert source["BatchSize"] == 10
+    assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert not source.get("MaximumBatchingWindowInSeconds")
     assert source.get("Enabled", True)

@@ -107,8 +107,8 @@ def test_alarms_can_use_the_key_of_their_topics(template: Template) -> None:
         "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
         "Resource": "*",
     } in statements
-    # The other one is the account itself, without which nobody could administer the key.
-    assert len(statements) == 2
+    # The others are the logs and the account itself, without which nobody could administer the key.
+    assert len(statements) == 3
 
 
 def _without_sid(statement: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def test_settings_do_not_change() -> None:
         ("delivery_max_age_hours", 25),
         ("batch_size", 11),
         ("log_retention_days", 31),
+        ("processor_max_concurrency", 1),
     ],
 )
 def test_what_a_service_would_refuse_is_refused_here(field: str, value: int) -> None:

@@ -185,7 +185,7 @@ def _launch(settings: Settings, extra: Mapping[str, str], *, after_crash: bool) 
     if settings.log_file.exists():
         settings.log_file.replace(settings.log_file.with_suffix(".previous.log"))
     with contextlib.ExitStack() as undo, settings.log_file.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 - the engine that setup installed, with arguments of ours
             [settings.engine_python, "-X", record.mark(settings.home), "-m", "ministack"],
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -12,7 +12,7 @@ HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"
 # The engine takes this pair for the account's root; the real account is never involved.
 ACCESS_KEY_ID: Final = "test"
-SECRET_ACCESS_KEY: Final = "test"  # noqa: S105
+SECRET_ACCESS_KEY: Final = "test"  # noqa: S105 - the engine takes any, and is on loopback
 DEFAULT_PORT: Final = 4566
 DEFAULT_ENVIRONMENT: Final = "dev"
 

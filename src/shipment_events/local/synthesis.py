@@ -159,7 +159,7 @@ def _run_app(root: Path, environment: str, output: Path) -> frozenset[str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_", "ALARM_"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
     modules = output.with_name("modules.json")
-    finished = subprocess.run(  # noqa: S603
+    finished = subprocess.run(  # noqa: S603 - this very interpreter, with a program of ours
         [sys.executable, "-c", _RUN_APP],
         cwd=root,
         env={

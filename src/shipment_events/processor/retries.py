@@ -31,7 +31,7 @@ class RetryPolicy:
         """Pauses between attempts, in seconds, with full jitter so that throttled functions part ways."""
         bound = self.first_delay
         while True:
-            yield random.uniform(bound / 2, bound)  # noqa: S311
+            yield random.uniform(bound / 2, bound)  # noqa: S311 - jitter
             bound = min(bound * 2, self.longest_delay)
 
     def wait_in_queue(self, receive_count: int) -> int:
@@ -39,4 +39,4 @@ class RetryPolicy:
         if receive_count > 1:
             return self.visibility_timeout
         wait = self.visibility_timeout / 36
-        return max(1, round(random.uniform(wait / 2, wait * 3 / 2)))  # noqa: S311
+        return max(1, round(random.uniform(wait / 2, wait * 3 / 2)))  # noqa: S311 - jitter

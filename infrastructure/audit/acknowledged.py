@@ -1,0 +1,36 @@
+"""The acknowledged findings as a table for ``docs/security.md``."""
+
+from collections.abc import Iterable, Iterator
+
+from aws_cdk import App
+
+from infrastructure.audit.code import EVERYWHERE, FOLDERS
+from infrastructure.settings import DEFAULT_STAGE, settings_for
+from infrastructure.stack import ShipmentEventsStack
+from infrastructure.validation import Acknowledgement, recording
+
+
+def acknowledgements() -> list[Acknowledgement]:
+    """Those of the default stage, with the paths of their constructs inside the stack."""
+    with recording() as recorded:
+        stack = ShipmentEventsStack(App(analytics_reporting=False), settings=settings_for(DEFAULT_STAGE))
+    inside = f"{stack.node.path}/"
+    return [Acknowledgement(each.place.removeprefix(inside), each.rule, each.reason) for each in recorded]
+
+
+def markdown_table() -> str:
+    """One row a reason."""
+    everywhere = [Acknowledgement(" and ".join(FOLDERS), rule, why) for rule, why in EVERYWHERE.items()]
+    rows = [
+        f"| {place} | {'<br>'.join(f'`{rule}`' for rule in rules)} | {reason} |"
+        for place, rules, reason in _grouped([*acknowledgements(), *everywhere])
+    ]
+    return "\n".join(["| Where | Findings | Why they are accepted |", "| --- | --- | --- |", *rows, ""])
+
+
+def _grouped(recorded: Iterable[Acknowledgement]) -> Iterator[tuple[str, list[str], str]]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in recorded:
+        groups.setdefault((each.place, each.reason), []).append(each.rule)
+    for (place, reason), rules in groups.items():
+        yield place, rules, reason

@@ -1,0 +1,78 @@
+"""What a rule is given and what it answers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+SQS_DEFAULT_RETENTION_SECONDS: Final = 4 * 86_400
+SQS_DEFAULT_VISIBILITY_SECONDS: Final = 30
+
+Breaches = Iterator[tuple[str, str]]
+"""Logical id of each resource at fault, with what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way to lose events. ``lost`` says what becomes of them, ``check`` finds it."""
+
+    name: str
+    lost: str
+    check: "Callable[[Template], Breaches]"
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A rule that a resource of a template breaks."""
+
+    rule: Rule
+    logical_id: str
+    problem: str
+
+
+class Template:
+    """A CloudFormation template as the rules ask for it."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        """Wrap the parsed template."""
+        self.resources: Mapping[str, Mapping[str, Any]] = body["Resources"]
+
+    def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Logical id and properties of every resource of a type."""
+        for logical_id, resource in self.resources.items():
+            if resource["Type"] == resource_type:
+                yield logical_id, resource.get("Properties", {})
+
+    def targets(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Logical id of the rule and the target, for every target of every rule."""
+        for rule, properties in self.of_type("AWS::Events::Rule"):
+            for target in properties.get("Targets", []):
+                yield rule, target
+
+    def queue_sources(self) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+        """Logical id and properties of every event source that reads a queue, and that queue's logical id."""
+        for logical_id, source in self.of_type("AWS::Lambda::EventSourceMapping"):
+            queue = self.referred(source.get("EventSourceArn"))
+            if queue is not None and self.resources[queue]["Type"] == "AWS::SQS::Queue":
+                yield logical_id, source, queue
+
+    def dead_letter_queues(self) -> set[str]:
+        """Logical ids of the queues that others give up to."""
+        arns = [queue.get("RedrivePolicy", {}).get("deadLetterTargetArn") for _, queue in self.queues()]
+        arns += [target.get("DeadLetterConfig", {}).get("Arn") for _, target in self.targets()]
+        return {name for name in map(self.referred, arns) if name is not None}
+
+    def queues(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Logical id and properties of every queue."""
+        return self.of_type("AWS::SQS::Queue")
+
+    def referred(self, value: Any) -> str | None:
+        """Logical id of the resource that ``Ref`` or ``Fn::GetAtt`` names; None for anything else."""
+        match value:
+            case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), _]} if name in self.resources:
+                return name
+        return None
+
+
+def as_list(value: Any) -> list[Any]:
+    """CloudFormation writes a list of one as the one."""
+    return value if isinstance(value, list) else [value]
