@@ -44,6 +44,10 @@ run: up ## Send a feed through the pipeline and account for every event (FEED=pa
 	@echo
 	@eval "$$(shipments local env)" && shipments run $(if $(FEED),"$(FEED)")
 
+.PHONY: drill
+drill: setup ## Throw faults at the stack on an engine of its own, and prove that nothing is lost
+	@shipments drill $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: test
 test: setup node_modules/.ready ## Run all tests, also those on the local engine
 	@pytest

@@ -177,7 +177,7 @@ def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:
             try:
                 yield to_entry(event)
             except InvalidEventError as error:
-                if careless := _careless_entry(event):
+                if careless := careless_entry(event):
                     yield careless
                 else:
                     run.refused_by_reason[error.reason.value] += 1
@@ -195,7 +195,7 @@ def _paced(entries: Iterator[Entry], wait_for_queue: Callable[[], bool]) -> Iter
             is_moving = wait_for_queue()
 
 
-def _careless_entry(event: EventText) -> Entry | None:
+def careless_entry(event: EventText) -> Entry | None:
     """The event as a producer without validation would send it, or None where the bus would refuse it.
 
     PutEvents takes a JSON object of at most 1 MB; the local engine is less strict than AWS. Of a key that

@@ -52,8 +52,8 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     # botocore alone: the runtime has it, and it makes a client in three quarters of boto3's time.
     session = botocore.session.get_session()
     # Retries of writes are the batch processor's: botocore knows nothing of failed statements in a 200.
-    once = _client_config(attempts=1)
-    twice = _client_config(attempts=2)
+    once = _client_config(settings.visibility_timeout, attempts=1)
+    twice = _client_config(settings.visibility_timeout, attempts=2)
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
@@ -61,16 +61,17 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
         sqs=sqs,
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,
-        policy=RetryPolicy(settings.visibility_timeout),
+        policy=RetryPolicy.within(settings.visibility_timeout),
     )
 
 
-def _client_config(*, attempts: int) -> Config:
+def _client_config(visibility_timeout: int, *, attempts: int) -> Config:
     # Parameters are made from a fixed shape by typed code, and botocore's check of every nested value against
     # its model took 40 % of a batch's CPU time.
     return Config(
-        connect_timeout=1,
-        read_timeout=3,
+        # 1 s and 3 s of 360: all times of a batch follow the visibility timeout.
+        connect_timeout=visibility_timeout / 360,
+        read_timeout=visibility_timeout / 120,
         retries={"total_max_attempts": attempts},
         tcp_keepalive=True,
         parameter_validation=False,

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,16 @@ class RetryPolicy:
     reserve: float = 27.0
     first_delay: float = 0.05
     longest_delay: float = 2.0
+
+    @classmethod
+    def within(cls, visibility_timeout: int) -> Self:
+        """Policy for a queue: budget and reserve in the ratio of 10 and 27 to 360 to its visibility timeout.
+
+        In that ratio an outage as long as the visibility timeout does not use up the receives.
+        """
+        return cls(
+            visibility_timeout, budget=visibility_timeout * 10 / 360, reserve=visibility_timeout * 27 / 360
+        )
 
     def delays(self) -> Iterator[float]:
         """Pauses between attempts, in seconds, with full jitter so that throttled functions part ways."""
