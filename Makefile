@@ -57,11 +57,13 @@ audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stag
 	@python -m infrastructure.audit
 
 .PHONY: check
-check: setup ## Lint, format, strict types and the audit, then all tests
+check: lint audit test ## All that CI runs: lint, format, strict types, the audit and all tests
+
+.PHONY: lint
+lint: setup ## Lint, format and strict types
 	@ruff check .
 	@ruff format --check .
 	@mypy
-	@$(MAKE) --no-print-directory audit test
 
 .PHONY: format
 format: $(VENV)/.ready ## Format the code and fix what the linter can
