@@ -35,7 +35,7 @@ class FaultProxies:
     def __init__(self, engine_port: int, ports: Mapping[str, int], seed: int) -> None:
         self._ports = ports
         self._seed = seed
-        self._partial = PartialProxy(f"http://{HOST}:{engine_port}", random.Random(seed))  # noqa: S311
+        self._partial = PartialProxy(f"http://{HOST}:{engine_port}", random.Random(seed))  # noqa: S311 - a run must be repeatable
         upstream = f"http://{HOST}:{ports['partial']}"
         self._bursts = {service: Microburst(upstream, resign=False) for service in SERVICES}
         self._kinds: dict[str, dict[int, str]] = {service: {} for service in SERVICES}

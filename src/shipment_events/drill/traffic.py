@@ -77,7 +77,7 @@ class Traffic:
         bursts = min(max(1, round(seconds / 60 * _BURSTS_A_MINUTE)), events // (2 * _BURST) or 1)
         burst = min(_BURST, events // (2 * bursts))
         rate = (events - bursts * burst) / seconds
-        rng = Random(self.seed)  # noqa: S311
+        rng = Random(self.seed)  # noqa: S311 - a run must be repeatable
         due = sorted(rng.uniform(0, seconds) for _ in range(bursts))
         start = time.monotonic()
         number = 0

@@ -124,8 +124,8 @@ GAPS: Final = (
     Gap(
         "Numbers on the bus",
         Remedy.DIFFERENT,
-        "A detail is decoded and encoded anew: decimals go through 64-bit floats, and of a key that comes twice"
-        " one is kept. The publisher refuses both.",
+        "A detail is decoded and encoded anew: decimals go through 64-bit floats, and of a key that comes "
+        "twice one is kept. The publisher refuses both.",
     ),
     Gap(
         "Old item of a failed insert",
