@@ -1,9 +1,9 @@
 """Each action of the processor's role is needed: the engine enforces the role while actions are taken away.
 
-Lambda's own poller is not bounded by the role on the local engine, so its calls are made here in its place, with
-credentials of the role. Logs and traces are beyond the engine: it writes the function's logs by itself and asks
-for them with another ARN than AWS does, and it has no X-Ray. That the role may write both, and may do nothing
-else, is proved on the template (``tests/infrastructure/test_permissions.py``).
+Lambda's own poller is not bounded by the role on the local engine, so its calls are made here in its place,
+with credentials of the role. Logs and traces are beyond the engine: it writes the function's logs by itself
+and asks for them with another ARN than AWS does, and it has no X-Ray. That the role may write both, and may
+do nothing else, is proved on the template (``tests/infrastructure/test_permissions.py``).
 """
 
 import json

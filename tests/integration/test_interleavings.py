@@ -207,7 +207,7 @@ class Interleavings(RuleBasedStateMachine):
     def teardown(self) -> None:
         while self.queue or self.dead:
             self._redrive()
-            self.process(10, random.Random(0), "none", frozenset())  # noqa: S311
+            self.process(10, random.Random(0), "none", frozenset())
         assert set(self._stored()) == self.sent
         by_identity: dict[tuple[str, str], list[str]] = {}
         for item in self._items():

@@ -403,7 +403,7 @@ def test_id_of_a_refused_body_is_found_where_there_is_one(body: str, found: str)
     assert find_envelope_id(body) == found
 
 
-@given(st.text(max_size=30) | JSON_VALUES.map(lambda value: spell(value, Random(0))))  # noqa: S311
+@given(st.text(max_size=30) | JSON_VALUES.map(lambda value: spell(value, Random(0))))
 def test_any_body_is_an_envelope_or_refused(body: str) -> None:
     error = refusal(lambda: open_envelope(body))
     assert_fit_for_an_attribute(error)

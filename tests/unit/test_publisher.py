@@ -230,7 +230,7 @@ def test_a_resend_has_the_same_event_id() -> None:
 def test_nothing_is_dropped_under_random_failures(
     count: int, seed: int, whole: float, single: float, concurrency: int
 ) -> None:
-    random = Random(seed)  # noqa: S311 - the failures must be the same each time
+    random = Random(seed)
     codes = ("ThrottlingException", "InternalFailure", "AccessDeniedException")
     errors = (
         service_error("ThrottlingException"),

@@ -253,7 +253,7 @@ def test_latency_is_that_of_the_delivery_that_stored_the_event() -> None:
 
 @given(seed=st.integers(0, 2**32), damage=st.sampled_from(["none", "lose", "double", "alter", "both"]))
 def test_every_damage_to_a_random_history_is_caught_and_nothing_else(seed: int, damage: str) -> None:
-    random = Random(seed)  # noqa: S311 - the history must be the same each time
+    random = Random(seed)
     records: list[JournalRecord] = []
     items: list[TableEvent] = []
     letters: list[QueuedEvent] = []
