@@ -107,7 +107,7 @@ def _exact_number(value: Decimal, path: _Path) -> str:
 
 
 def canonical_number(value: Decimal, path: _Path = None) -> str:
-    """The one spelling of a number: no zeros at its end, never minus zero.
+    """The one spelling of a number: no zeros after its last decimal, no exponent without need, no minus zero.
 
     Raises:
         InvalidEventError: the table has no room for it; ``path`` names it.
@@ -116,9 +116,12 @@ def canonical_number(value: Decimal, path: _Path = None) -> str:
         return "0"
     if value.is_finite() and MIN_EXPONENT <= value.adjusted() <= MAX_EXPONENT:
         try:
-            return str(value.normalize(_UNROUNDED))
+            shortest = value.normalize(_UNROUNDED)
         except Inexact:
             pass
+        else:
+            # Readers of whole numbers, of a time to live for one, do not expect 1.8E+9.
+            return f"{shortest:f}" if 0 <= shortest.adjusted() < MAX_DIGITS else str(shortest)
     raise InvalidEventError(
         Reason.NUMBER_OUT_OF_RANGE,
         f"{dotted(path)}: expected a number of at most {MAX_DIGITS} significant digits"

@@ -57,7 +57,7 @@ def test_refusal_of_a_key_that_comes_twice_names_it() -> None:
     ("value", "canonical"),
     [
         ({"b": 1, "a": 2}, '{"a":2,"b":1}'),
-        ([Decimal("1.50"), Decimal("100"), Decimal("0.00"), Decimal("-0")], "[1.5,1E+2,0,0]"),
+        ([Decimal("1.50"), Decimal("100"), Decimal("0.00"), Decimal("-0")], "[1.5,100,0,0]"),
         ({"ß": "Zürich ✈ 𐍈", "quote": '"\\\n'}, '{"quote":"\\"\\\\\\n","ß":"Zürich ✈ 𐍈"}'),
         ([True, False, None, 1, "", [], {}], '[true,false,null,1,"",[],{}]'),
         (0.1, "0.1"),
