@@ -53,6 +53,19 @@ def test_every_other_event_goes_to_the_dead_letter_queue_once(template: Template
     assert len(list(template.of_type("AWS::Events::Rule"))) == 2
 
 
+def test_nothing_is_switched_off(every_template: Template) -> None:
+    for resource_type, switch, on in (
+        ("AWS::Events::Rule", "State", "ENABLED"),
+        ("AWS::Lambda::EventSourceMapping", "Enabled", True),
+        ("AWS::CloudWatch::Alarm", "ActionsEnabled", True),
+    ):
+        states = {
+            name: properties.get(switch, on) for name, properties in every_template.of_type(resource_type)
+        }
+        assert states
+        assert set(states.values()) == {on}, states
+
+
 def test_archive_takes_every_event_of_the_bus(every_template: Template) -> None:
     archive = every_template.properties(
         "AWS::Events::Archive", ArchiveName=f"shipmentevents-archive-{every_template.environment}"

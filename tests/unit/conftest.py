@@ -1,7 +1,11 @@
 """Settings that all unit tests share."""
 
-from hypothesis import settings
+import os
+
+from hypothesis import Phase, settings
 
 # A time limit on single examples would fail on a busy machine and say nothing of the code.
 settings.register_profile("unit", deadline=None, max_examples=50)
-settings.load_profile("unit")
+# For who wants to know whether a test fails, and not by which smallest example.
+settings.register_profile("unshrunk", settings.get_profile("unit"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unit"))
