@@ -65,6 +65,10 @@ lint: setup ## Lint, format and strict types
 	@ruff format --check .
 	@mypy
 
+.PHONY: mutants
+mutants: setup ## Put each known mistake back and show that a test goes red
+	@python -m tests.mutants.run $(if $(ONLY),--only $(ONLY))
+
 .PHONY: format
 format: $(VENV)/.ready ## Format the code and fix what the linter can
 	@ruff check --quiet --fix-only .
