@@ -1,6 +1,6 @@
 """Each stage is synthesized once a session: starting CDK's JavaScript engine takes seconds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,17 +11,33 @@ from tests.infrastructure.template import Template
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+class StageTemplates(Mapping[str, Template]):
+    """Template of every stage, by its name; synthesized when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._built: dict[str, Template] = {}
+
+    def __getitem__(self, environment: str) -> Template:
+        from infrastructure.app import build_app
+
+        if environment not in self._built:
+            folder = self._folder / environment
+            build_app(STAGES[environment], folder).synth()
+            self._built[environment] = Template(folder, environment)
+        return self._built[environment]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(STAGES)
+
+    def __len__(self) -> int:
+        return len(STAGES)
+
+
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Template]:
-    """Template of every stage, by its name. A security finding ends the synthesis, and with it every test."""
-    from infrastructure.app import build_app
-
-    built = {}
-    for environment, settings in STAGES.items():
-        folder = tmp_path_factory.mktemp(environment)
-        build_app(settings, folder).synth()
-        built[environment] = Template(folder, environment)
-    return built
+    """Templates of all stages. A security finding ends the synthesis, and with it every test."""
+    return StageTemplates(tmp_path_factory.mktemp("templates"))
 
 
 @pytest.fixture(scope="session")
