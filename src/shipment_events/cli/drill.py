@@ -134,6 +134,6 @@ def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path
         highlight=False,
     )
     console.print(
-        f"Report: {path}\nTo repeat without faults: make up, then shipments run {events}",
+        f"Report: {path}\nThe same events without faults: make run FEED={events}",
         style="dim", highlight=False, soft_wrap=True,
     )  # fmt: skip

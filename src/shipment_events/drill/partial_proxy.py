@@ -26,7 +26,8 @@ class WriteHook:
     """Something to do once in the middle of a batch.
 
     Attributes:
-        after_write: when the table has acted and the client does not know it yet; else before the table acts.
+        after_write: when the table has acted and the client does not know it yet; else before, and then the
+            table does not act.
         action: must be quick, since every request waits for it.
     """
 
@@ -74,8 +75,9 @@ class PartialProxy:
         body = await request.read()
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         fault = self._fault(operation, body)
-        if operation == _WRITE:
-            self._call_hook(after_write=False)
+        if operation == _WRITE and self._call_hook(after_write=False):
+            # Its sender ended before it was sent.
+            raise web.HTTPBadGateway
         if fault is None:
             status, headers, answer = await self._forward(request, body)
         elif fault.request is None:
@@ -95,11 +97,13 @@ class PartialProxy:
             return None
         return partial_fault(operation, json.loads(body), self._rng)
 
-    def _call_hook(self, *, after_write: bool) -> None:
+    def _call_hook(self, *, after_write: bool) -> bool:
         hook = self.hook
-        if hook is not None and hook.after_write is after_write:
-            self.hook = None
-            hook.action()
+        if hook is None or hook.after_write is not after_write:
+            return False
+        self.hook = None
+        hook.action()
+        return True
 
     async def _forward(self, request: web.Request, body: bytes) -> tuple[int, dict[str, str], bytes]:
         if self._session is None:
