@@ -26,7 +26,7 @@ endef
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ENV=dev|staging|prod chooses the stage, SHIPMENTS_PORT=4566 the port of the local engine."
 
@@ -55,6 +55,10 @@ test: setup ## Run all tests, also those on the local engine
 	@$(MAKE) --no-print-directory node_modules/.ready \
 	  || echo "The CDK CLI could not be installed: the test of deploying with it is skipped." >&2
 	@pytest
+
+.PHONY: test-faults
+test-faults: setup ## Run the tests of single faults and of a short drill, on a machine that is not busy
+	@pytest tests/faults -m timed
 
 .PHONY: audit
 audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stage; fail on what nobody has accepted

@@ -8,7 +8,7 @@ from shipment_events.drill.run import EVENTS_FILE, JOURNAL, DrillPlan, DrillProg
 from shipment_events.operations.journal import read_journal
 from tests.integration.conftest import ROOT
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timed]
 
 
 def test_a_short_drill_loses_and_doubles_nothing_and_cleans_up(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_short_drill_loses_and_doubles_nothing_and_cleans_up(tmp_path: Path) -
         phases.append(state.phase)
 
     plan = DrillPlan(
-        root=ROOT, folder=tmp_path, seed=3, minutes=0.15, events=800, faults=60, visibility_timeout=12
+        root=ROOT, folder=tmp_path, seed=3, minutes=0.15, events=800, faults=60, visibility_timeout=18
     )
     report = run_drill(plan, watch)
     assert report.failures == []

@@ -1,4 +1,4 @@
-"""Single faults at the real stack, each with what must hold after it. Times are scaled by 12 to 360."""
+"""Single faults at the real stack, each with what must hold after it. Times are scaled by 18 to 360."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ from shipment_events.drill.partial_proxy import WriteHook
 from shipment_events.drill.redrive import redrive
 from tests.faults.conftest import VISIBILITY_TIMEOUT, Scene
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timed]
 
 IDS = [str(number) for number in range(10)]
 # What 60 s after a fault's end are in the scaled stage, and the engine's own time on a slow machine.
