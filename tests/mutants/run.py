@@ -25,7 +25,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LIST: Final = Path(__file__).with_name("mutants.toml")
@@ -274,7 +274,7 @@ def _run_with_progress(mutants: Sequence[Mutant]) -> list[Result]:
 
 
 def _print_list(mutants: Sequence[Mutant]) -> None:
-    table = Table("mistake", "what goes wrong", "file")
+    table = Table(Column("mistake", no_wrap=True), "what goes wrong", Column("file", overflow="fold"))
     for mutant in mutants:
         table.add_row(mutant.name, mutant.why, mutant.file)
     Console().print(table)
@@ -282,7 +282,7 @@ def _print_list(mutants: Sequence[Mutant]) -> None:
 
 def _print_results(results: Sequence[Result], seconds: float) -> None:
     console = Console()
-    table = Table("mistake", "verdict", "by", "s")
+    table = Table(Column("mistake", no_wrap=True), "verdict", Column("by", overflow="fold"), "s")
     for result in results:
         colour = "green" if result.verdict is Verdict.KILLED else "bold red"
         table.add_row(
