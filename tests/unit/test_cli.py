@@ -195,7 +195,8 @@ def timeline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         table = SimpleNamespace(timeline=lambda _: iter(events))
         module = sys.modules[f"{cli.__name__}.timeline"]
         monkeypatch.setattr("boto3.client", lambda *_, **__: None)
-        monkeypatch.setattr(module, "find_resources", lambda *_: Resources("bus", "q", "dlq", "the-table"))
+        found = Resources("bus", "archive", "q", "dlq", "arn", "the-table")
+        monkeypatch.setattr(module, "find_resources", lambda *_: found)
         monkeypatch.setattr(module, "EventTable", lambda *_: table)
         return run("timeline", *arguments, COLUMNS="200")
 

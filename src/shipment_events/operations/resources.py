@@ -20,8 +20,10 @@ class Resources:
     """What the operations need of a stack."""
 
     event_bus_name: str
+    archive_name: str
     queue_url: str
     dead_letter_queue_url: str
+    processor_arn: str
     table_name: str
 
 
@@ -43,8 +45,10 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
     try:
         return Resources(
             event_bus_name=outputs[names.OUTPUT_EVENT_BUS_NAME],
+            archive_name=outputs[names.OUTPUT_ARCHIVE_NAME],
             queue_url=outputs[names.OUTPUT_QUEUE_URL],
             dead_letter_queue_url=outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL],
+            processor_arn=outputs[names.OUTPUT_PROCESSOR_ARN],
             table_name=outputs[names.OUTPUT_TABLE_NAME],
         )
     except KeyError as error:
