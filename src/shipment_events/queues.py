@@ -3,7 +3,7 @@
 No other module talks to SQS.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -53,24 +53,44 @@ class DeadLetter:
 
 
 def send_dead_letters(client: "SQSClient", queue_url: str, letters: Sequence[DeadLetter]) -> dict[int, str]:
-    """Send messages in as few requests as the limits allow.
+    """Quarantine events in as few requests as the limits allow.
 
     Returns:
         Why, for the index of each message that may not be in the queue.
     """
-    failed: dict[int, str] = {}
-    for indices in _pack(letters):
-        entries = [_entry(index, letters[index]) for index in indices]
-        try:
-            answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
-        except (ClientError, BotoCoreError) as error:
-            failed.update(dict.fromkeys(indices, error_code(error)))
-        else:
-            failed.update(dict.fromkeys(indices, "IncompleteResponse"))
-            failed.update(_failures(answer.get("Failed", [])))
-            for entry in answer.get("Successful", []):
-                failed.pop(int(entry["Id"]), None)
-    return failed
+    return _send(
+        client, queue_url, [letter.size for letter in letters], lambda index: _entry(index, letters[index])
+    )
+
+
+def send_bodies(client: "SQSClient", queue_url: str, bodies: Sequence[str]) -> dict[int, str]:
+    """Send messages without attributes in as few requests as the limits allow.
+
+    Returns:
+        Why, for the index of each message that may not be in the queue.
+    """
+    return _send(
+        client,
+        queue_url,
+        [len(body.encode("utf-8", "surrogatepass")) for body in bodies],
+        lambda index: {"Id": str(index), "MessageBody": bodies[index]},
+    )
+
+
+def delete(client: "SQSClient", queue_url: str, handles: Sequence[str]) -> dict[int, str]:
+    """Delete at most 10 messages by their receipt handles.
+
+    Returns:
+        Why, for the index of each message that may still be there.
+    """
+    try:
+        answer = client.delete_message_batch(
+            QueueUrl=queue_url,
+            Entries=[{"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(handles)],
+        )
+    except (ClientError, BotoCoreError) as error:
+        return dict.fromkeys(range(len(handles)), error_code(error))
+    return _failures(answer.get("Failed", []))
 
 
 def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, int]]) -> dict[int, str]:
@@ -111,6 +131,33 @@ def depth(client: "SQSClient", queue_url: str) -> int:
     return sum(int(attributes.get(name, "0")) for name in names)
 
 
+def receive(
+    client: "SQSClient", queue_url: str, *, hold_seconds: int, most: int = MAX_BATCH_ENTRIES
+) -> "list[MessageTypeDef]":
+    """At most 10 visible messages with all their attributes, hidden from others for ``hold_seconds``.
+
+    None means that none is visible: a receive that does not wait asks a part of the servers only.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    return client.receive_message(
+        QueueUrl=queue_url,
+        MaxNumberOfMessages=most,
+        VisibilityTimeout=hold_seconds,
+        WaitTimeSeconds=1,
+        MessageAttributeNames=["All"],
+        MessageSystemAttributeNames=["All"],
+    ).get("Messages", [])
+
+
+def release(client: "SQSClient", queue_url: str, handles: Sequence[str]) -> None:
+    """Make received messages visible again; those that cannot be are so when their hold ends."""
+    for start in range(0, len(handles), MAX_BATCH_ENTRIES):
+        put_off(client, queue_url, [(handle, 0) for handle in handles[start : start + MAX_BATCH_ENTRIES]])
+
+
 def peek(client: "SQSClient", queue_url: str, *, hold_seconds: int = 60) -> "list[MessageTypeDef]":
     """All visible messages of a queue, left in it; they become visible again before this returns.
 
@@ -119,35 +166,48 @@ def peek(client: "SQSClient", queue_url: str, *, hold_seconds: int = 60) -> "lis
     """
     seen: dict[str, MessageTypeDef] = {}
     try:
-        while messages := client.receive_message(
-            QueueUrl=queue_url,
-            MaxNumberOfMessages=MAX_BATCH_ENTRIES,
-            VisibilityTimeout=hold_seconds,
-            WaitTimeSeconds=0,
-            MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-        ).get("Messages", []):
+        while messages := receive(client, queue_url, hold_seconds=hold_seconds):
             seen.update((message["MessageId"], message) for message in messages)
     finally:
-        handles = [(message["ReceiptHandle"], 0) for message in seen.values()]
-        for start in range(0, len(handles), MAX_BATCH_ENTRIES):
-            put_off(client, queue_url, handles[start : start + MAX_BATCH_ENTRIES])
+        release(client, queue_url, [message["ReceiptHandle"] for message in seen.values()])
     return list(seen.values())
+
+
+def _send(
+    client: "SQSClient",
+    queue_url: str,
+    sizes: Sequence[int],
+    entry: "Callable[[int], SendMessageBatchRequestEntryTypeDef]",
+) -> dict[int, str]:
+    failed: dict[int, str] = {}
+    for indices in _pack(sizes):
+        try:
+            answer = client.send_message_batch(
+                QueueUrl=queue_url, Entries=[entry(index) for index in indices]
+            )
+        except (ClientError, BotoCoreError) as error:
+            failed.update(dict.fromkeys(indices, error_code(error)))
+        else:
+            failed.update(dict.fromkeys(indices, "IncompleteResponse"))
+            failed.update(_failures(answer.get("Failed", [])))
+            for successful in answer.get("Successful", []):
+                failed.pop(int(successful["Id"]), None)
+    return failed
 
 
 def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> dict[int, str]:
     return {int(entry["Id"]): entry["Code"] for entry in entries}
 
 
-def _pack(letters: Sequence[DeadLetter]) -> Iterator[list[int]]:
+def _pack(sizes: Sequence[int]) -> Iterator[list[int]]:
     batch: list[int] = []
-    size = 0
-    for index, letter in enumerate(letters):
-        if batch and (len(batch) == MAX_BATCH_ENTRIES or size + letter.size > MAX_BATCH_BYTES):
+    total = 0
+    for index, size in enumerate(sizes):
+        if batch and (len(batch) == MAX_BATCH_ENTRIES or total + size > MAX_BATCH_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, total = [], 0
         batch.append(index)
-        size += letter.size
+        total += size
     if batch:
         yield batch
 

@@ -7,7 +7,8 @@ import pytest
 
 from shipment_events.drill.faults import DYNAMODB, RESET_AFTER, THROTTLED, every, outage
 from shipment_events.drill.partial_proxy import WriteHook
-from shipment_events.drill.redrive import redrive
+from shipment_events.operations.dead_letters import RETRIES_EXHAUSTED, Selection
+from shipment_events.operations.redrive import redrive
 from tests.faults.conftest import VISIBILITY_TIMEOUT, Scene
 
 pytestmark = [pytest.mark.engine, pytest.mark.timed]
@@ -82,7 +83,13 @@ def test_an_outage_longer_than_the_visibility_timeout_makes_dead_letters_and_no_
 
     scene.until(lambda: len(scene.dead_letters("LONG")) == 10, SOON)
     assert {letter.reason for letter in scene.dead_letters("LONG")} == {"retries_exhausted"}
-    assert redrive(stage.sqs, stage.resources.dead_letter_queue_url, stage.resources.queue_url) == 10
+    redriven = redrive(
+        stage.sqs,
+        stage.resources.dead_letter_queue_url,
+        stage.resources.queue_url,
+        Selection(reason=RETRIES_EXHAUSTED),
+    )
+    assert len(redriven.settled) == 10
     scene.until(lambda: scene.waiting() == 0, VISIBILITY_TIMEOUT + SOON)
     for name in ("LONG", "AS-LONG"):
         assert scene.stored(name) == IDS

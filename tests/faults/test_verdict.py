@@ -1,6 +1,7 @@
 """The drill's judge: each kind of wrong place is found and named."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from shipment_events.drill.verdict import SentEvent, judge, unique_letters
@@ -16,7 +17,10 @@ def sent(name: str, expected: str | None = None, **detail: Any) -> SentEvent:
 
 def letter(envelope_id: str, reason: str, shipment_id: str = "") -> DeadLetterMessage:
     body = json.dumps({"id": envelope_id, "detail": {"shipment_id": shipment_id or envelope_id}})
-    return DeadLetterMessage(f"m-{envelope_id}", envelope_id, reason, "", body)
+    return DeadLetterMessage(
+        message_id=f"m-{envelope_id}", envelope_id=envelope_id, reason=reason, detail="",
+        shipment_id=shipment_id, event_id="", sent_at=datetime.now(UTC), receives=1, body=body,
+    )  # fmt: skip
 
 
 def test_everything_in_its_place_is_no_finding() -> None:

@@ -3,9 +3,6 @@
 import gzip
 import itertools
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,13 +15,13 @@ import pytest
 
 from shipment_events import names
 from shipment_events.feed import generate
-from shipment_events.local.clients import exports
 from shipment_events.operations.dead_letters import read_dead_letters
 from shipment_events.operations.journal import read_journal
 from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.outcome import Reason
 from shipment_events.queues import depth
 from shipment_events.store import EventTable
+from tests.integration.commands import Commands, exported
 from tests.integration.conftest import ROOT, LocalEngine
 
 pytestmark = pytest.mark.engine
@@ -39,22 +36,10 @@ Item = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Commands:
-    """Runs ``shipments`` as a user does, in a folder of its own."""
+class Runs(Commands):
+    """Commands, and runs with their reports."""
 
     engine: LocalEngine
-    folder: Path
-    environment: dict[str, str]
-
-    def __call__(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        command = "from shipment_events.cli import main; main(prog_name='shipments')"
-        done = subprocess.run(
-            [sys.executable, "-c", command, *arguments],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=90, check=False,
-        )  # fmt: skip
-        assert done.returncode == status, done.stderr
-        assert "Traceback" not in done.stderr
-        return done
 
     def report(self, *arguments: str, status: int = 0) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self("run", *arguments, "--json", status=status).stdout)
@@ -64,13 +49,9 @@ class Commands:
 
 
 @pytest.fixture
-def shipments(engine: LocalEngine, tmp_path: Path) -> Commands:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    for line in exports(engine.endpoint).splitlines():
-        if line.startswith("export "):
-            name, _, value = line.removeprefix("export ").partition("=")
-            environment[name] = value.strip("'\"")
-    return Commands(engine, tmp_path, {**environment, "ENV": engine.environment, "COLUMNS": "200"})
+def shipments(engine: LocalEngine, tmp_path: Path) -> Runs:
+    environment = exported(engine.endpoint)
+    return Runs(tmp_path, {**environment, "ENV": engine.environment, "COLUMNS": "200"}, engine)
 
 
 def wait_until_stored(engine: LocalEngine, shipment_id: str, count: int) -> None:
@@ -97,7 +78,7 @@ def event(moment: str, event_type: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-def test_publishes_a_mixed_file_and_shows_its_timeline(shipments: Commands) -> None:
+def test_publishes_a_mixed_file_and_shows_its_timeline(shipments: Runs) -> None:
     lines = [
         event(
             "2025-03-02T09:00:00+09:00", "delivered", event_id="3", location={"city": "東京", "country": "JP"}
@@ -146,7 +127,7 @@ def test_publishes_a_mixed_file_and_shows_its_timeline(shipments: Commands) -> N
     assert len(shipments("timeline", "PUB-1", "--json").stdout.splitlines()) == 4
 
 
-def test_names_a_bus_that_is_not_there(shipments: Commands) -> None:
+def test_names_a_bus_that_is_not_there(shipments: Runs) -> None:
     (shipments.folder / "one.ndjson").write_text(
         json.dumps(event("2025-01-01T00:00:00Z", "x")), encoding="utf-8"
     )
@@ -168,7 +149,7 @@ def feed_file(folder: Path) -> tuple[str, Counter[str]]:
 NEVER_ON_THE_BUS: Final = {Reason.INVALID_JSON, Reason.INVALID_ENVELOPE, Reason.DUPLICATE_KEY}
 
 
-def test_a_run_accounts_for_every_event_and_a_second_one_changes_nothing(shipments: Commands) -> None:
+def test_a_run_accounts_for_every_event_and_a_second_one_changes_nothing(shipments: Runs) -> None:
     path, expected = feed_file(shipments.folder)
     first = shipments.report(path)
     assert (
@@ -193,13 +174,13 @@ def test_a_run_accounts_for_every_event_and_a_second_one_changes_nothing(shipmen
     assert second["lost"] == second["doubled"] == second["altered"] == 0
 
 
-def test_a_generated_feed_runs_and_shows_a_timeline(shipments: Commands) -> None:
+def test_a_generated_feed_runs_and_shows_a_timeline(shipments: Runs) -> None:
     shown = shipments("run", "--events", "300", "--seed", "77").stdout
     assert "published" in shown
     assert "Shipment " in shown
 
 
-def test_a_file_that_breaks_off_is_accounted_for_to_its_end_and_fails(shipments: Commands) -> None:
+def test_a_file_that_breaks_off_is_accounted_for_to_its_end_and_fails(shipments: Runs) -> None:
     lines = [line.text for line in generate(250, seed=31, broken_share=0)]
     text = "[\n" + ",\n".join(lines) + ",\n{"
     (shipments.folder / "cut.json").write_text(text, encoding="utf-8")
@@ -210,7 +191,7 @@ def test_a_file_that_breaks_off_is_accounted_for_to_its_end_and_fails(shipments:
 
 
 @pytest.fixture
-def stored_run(shipments: Commands) -> Iterator[Callable[[], Reconciliation]]:
+def stored_run(shipments: Runs) -> Iterator[Callable[[], Reconciliation]]:
     """Fifty events of a run of its own; gives a way to look again at what became of them."""
     texts = [
         json.dumps(
@@ -261,7 +242,7 @@ def put(engine: LocalEngine, item: Item) -> None:
 
 
 def test_sabotage_of_table_and_queue_is_found(
-    shipments: Commands, stored_run: Callable[[], Reconciliation]
+    shipments: Runs, stored_run: Callable[[], Reconciliation]
 ) -> None:
     engine = shipments.engine
     assert (stored_run().stored, stored_run().lost, stored_run().doubled) == (50, [], [])
@@ -289,7 +270,7 @@ def test_sabotage_of_table_and_queue_is_found(
 
 
 def test_a_run_over_a_phantom_copy_says_so_and_fails(
-    shipments: Commands, stored_run: Callable[[], Reconciliation]
+    shipments: Runs, stored_run: Callable[[], Reconciliation]
 ) -> None:
     engine = shipments.engine
     assert not stored_run().doubled
@@ -301,7 +282,7 @@ def test_a_run_over_a_phantom_copy_says_so_and_fails(
     assert report["lost"] == 0
 
 
-def test_runs_real_air_cargo_events(shipments: Commands) -> None:
+def test_runs_real_air_cargo_events(shipments: Runs) -> None:
     if not AIR_CARGO.exists():
         pytest.skip("needs the air cargo events in ../shared/data, which are no part of the repository")
     with gzip.open(AIR_CARGO, "rb") as whole, gzip.open(shipments.folder / "air.ndjson.gz", "wb") as part:

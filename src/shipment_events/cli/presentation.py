@@ -21,19 +21,19 @@ def output() -> Console:
 
 def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
     """A shipment's events as people read them: local times as the producer wrote them."""
-    table = Table(title=Text(f"Shipment {_text(shipment_id)}"), title_justify="left", header_style="bold")
+    table = Table(title=Text(f"Shipment {printable(shipment_id)}"), title_justify="left", header_style="bold")
     table.add_column("occurred at", no_wrap=True)
     for name in ("event", "status", "carrier", "where", "event id", ""):
         table.add_column(name, overflow="fold")
     for event in events:
         detail = event.detail
         foreign = (
-            _text(detail.get("event_timestamp")),
-            _text(detail.get("event_type")).removeprefix("shipment."),
-            _text(detail.get("status") or detail.get("description")),
-            _text(detail.get("carrier") or detail.get("carrier_code")),
+            printable(detail.get("event_timestamp")),
+            printable(detail.get("event_type")).removeprefix("shipment."),
+            printable(detail.get("status") or detail.get("description")),
+            printable(detail.get("carrier") or detail.get("carrier_code")),
             _place(detail.get("location")),
-            _text(event.event_id),
+            printable(event.event_id),
         )
         # Text, because rich would read a plain string as markup.
         table.add_row(*map(Text, foreign), Text(CONFLICT, "yellow") if event.status == CONFLICT else "")
@@ -51,7 +51,7 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
     table.add_row("stored", f"{report['stored']:,}", "one item each")
     table.add_row("duplicate", f"{report['duplicate']:,}", "repeats of a stored event; nothing written")
     table.add_row("conflict", f"{report['conflict']:,}", "same identity, other content; stored beside it")
-    reasons = _counts(report["quarantined_by_reason"])
+    reasons = counts(report["quarantined_by_reason"])
     table.add_row("quarantined", f"{report['quarantined']:,}", Text(reasons or "in the dead-letter queue"))
     for name, meaning in (
         ("lost", "nowhere"),
@@ -64,7 +64,7 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
         table.add_row("waiting", f"{report['waiting']:,}", "still in the queue, and among the lost as yet")
     for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
         if report[name]:
-            table.add_row(name, f"{report[name]:,}", Text(f"not on the bus: {_counts(report[why])}"))
+            table.add_row(name, f"{report[name]:,}", Text(f"not on the bus: {counts(report[why])}"))
     console.print(table)
     latency = report["latency_ms"]
     if latency["p50"] is not None:
@@ -74,17 +74,20 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
         )
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+def counts(numbers: Mapping[str, int]) -> str:
+    """Counts by name, in a line."""
+    return ", ".join(f"{name} {count:,}" for name, count in numbers.items())
 
 
 def _place(location: Any) -> str:
     if not isinstance(location, Mapping):
         return ""
-    return " ".join(_text(value) for value in location.values() if isinstance(value, str))
+    return " ".join(printable(value) for value in location.values() if isinstance(value, str))
 
 
-def _text(value: Any) -> str:
-    """Foreign text without terminal control characters."""
+def printable(value: Any, allowed: str = "") -> str:
+    """Foreign text without terminal control characters but for those allowed."""
     shown = "" if value is None else str(value)
-    return "".join(character if character.isprintable() else "·" for character in shown)
+    return "".join(
+        character if character.isprintable() or character in allowed else "·" for character in shown
+    )

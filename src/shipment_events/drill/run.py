@@ -13,16 +13,16 @@ from botocore.config import Config
 
 from shipment_events.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS
 from shipment_events.drill.proxy import FaultProxies
-from shipment_events.drill.redrive import redrive
 from shipment_events.drill.report import DrillReport
 from shipment_events.drill.stage import Stage, free_ports, open_stage
 from shipment_events.drill.storm import Storm
 from shipment_events.drill.traffic import Traffic
 from shipment_events.drill.verdict import SentEvent, judge, unique_letters
 from shipment_events.local.clients import local_session
-from shipment_events.operations.dead_letters import read_dead_letters
+from shipment_events.operations.dead_letters import RETRIES_EXHAUSTED, Selection, read_dead_letters
 from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.reconcile import QueuedEvent, TableEvent, reconcile
+from shipment_events.operations.redrive import redrive
 from shipment_events.publisher import Accepted, Entry, Publisher
 from shipment_events.queues import depth
 
@@ -128,7 +128,14 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
         quiet_at = _wait_until_quiet(stage, progress, on_progress)
         if quiet_at is not None:
             report.recovery_seconds = max(0.0, quiet_at - storm.last_fault_at())
-        report.redriven = redrive(stage.sqs, stage.resources.dead_letter_queue_url, stage.resources.queue_url)
+        report.redriven = len(
+            redrive(
+                stage.sqs,
+                stage.resources.dead_letter_queue_url,
+                stage.resources.queue_url,
+                Selection(reason=RETRIES_EXHAUSTED),
+            ).settled
+        )
         if report.redriven:
             progress.phase = f"recovering {report.redriven:,} redriven events"
             _wait_until_quiet(stage, progress, on_progress)

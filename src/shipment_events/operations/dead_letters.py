@@ -1,10 +1,20 @@
-"""Dead letters: which event each one is, and why it is there, whichever way it came."""
+"""Dead letters: which event each one is, why it is there, and how to go through them without losing one."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.event import find_envelope_id
-from shipment_events.queues import DETAIL_ATTRIBUTE, REASON_ATTRIBUTE, peek
+from shipment_events.queues import (
+    DETAIL_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    delete,
+    peek,
+    receive,
+    release,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -13,6 +23,9 @@ if TYPE_CHECKING:
 UNMATCHED: Final = "unmatched"
 DELIVERY_FAILED: Final = "delivery_failed"
 RETRIES_EXHAUSTED: Final = "retries_exhausted"
+
+# Long enough for a batch to be sent and deleted, short enough that after a killed command nobody waits long.
+HOLD_SECONDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,10 @@ class DeadLetterMessage:
         reason: a quarantine's code, or ``unmatched`` (no rule takes such an event), ``delivery_failed``
             (the bus could not hand it to the queue) or ``retries_exhausted`` (three receives failed).
         detail: for people.
+        shipment_id: empty where the body has none that is a text.
+        event_id: the producer's; empty likewise.
+        sent_at: when it was first queued; for a message that SQS moved, in the queue it came from.
+        receives: how often it has been handed out since, readers of the dead-letter queue included.
         body: as it lies in the queue.
     """
 
@@ -31,7 +48,85 @@ class DeadLetterMessage:
     envelope_id: str
     reason: str
     detail: str
+    shipment_id: str
+    event_id: str
+    sent_at: datetime
+    receives: int
     body: str
+
+    @property
+    def identity(self) -> str:
+        """The same for two dead letters of one delivery."""
+        return self.envelope_id or self.body
+
+    def as_json(self) -> dict[str, Any]:
+        """One line of an export; ``body`` is the envelope as text, untouched."""
+        return {
+            "message_id": self.message_id,
+            "envelope_id": self.envelope_id,
+            "reason": self.reason,
+            "detail": self.detail,
+            "shipment_id": self.shipment_id,
+            "event_id": self.event_id,
+            "sent_at": self.sent_at.isoformat(timespec="milliseconds"),
+            "receives": self.receives,
+            "body": self.body,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters are meant; what is None does not matter.
+
+    Attributes:
+        identifier: message id or envelope id, or how one begins.
+        sent_before: first queued before this moment; likewise ``sent_after``.
+    """
+
+    reason: str | None = None
+    shipment_id: str | None = None
+    identifier: str | None = None
+    sent_before: datetime | None = None
+    sent_after: datetime | None = None
+
+    def takes(self, letter: DeadLetterMessage) -> bool:
+        """Whether the dead letter is meant."""
+        return (
+            self.reason in (None, letter.reason)
+            and self.shipment_id in (None, letter.shipment_id)
+            and (
+                self.identifier is None
+                or letter.message_id.startswith(self.identifier)
+                or letter.envelope_id.startswith(self.identifier)
+            )
+            and (self.sent_before is None or letter.sent_at < self.sent_before)
+            and (self.sent_after is None or letter.sent_at > self.sent_after)
+        )
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What became of the dead letters that a command went through.
+
+    Attributes:
+        settled: done and deleted.
+        failed: why, for each that was not done; all of these are left in the queue.
+        undeleted: why, for each that was done and is still in the queue.
+        passed_over: not selected, left there.
+    """
+
+    settled: list[DeadLetterMessage] = field(default_factory=list)
+    failed: list[tuple[DeadLetterMessage, str]] = field(default_factory=list)
+    undeleted: list[tuple[DeadLetterMessage, str]] = field(default_factory=list)
+    passed_over: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """All that was selected is out of the dead-letter queue."""
+        return not (self.failed or self.undeleted)
+
+
+Settle = Callable[[Sequence[DeadLetterMessage]], Mapping[int, str]]
 
 
 def read_dead_letters(client: "SQSClient", queue_url: str) -> list[DeadLetterMessage]:
@@ -43,10 +138,109 @@ def read_dead_letters(client: "SQSClient", queue_url: str) -> list[DeadLetterMes
     return [_dead_letter(message) for message in peek(client, queue_url)]
 
 
+def settle_dead_letters(
+    client: "SQSClient",
+    queue_url: str,
+    selection: Selection,
+    settle: Settle,
+    *,
+    hold_seconds: int = HOLD_SECONDS,
+    before_receive: Callable[[], None] = lambda: None,
+    on_progress: Callable[[Settlement], None] = lambda _: None,
+) -> Settlement:
+    """Hand the selected dead letters to ``settle``, at most ten at a time, and delete those it has done.
+
+    A message is hidden from other operators while it is worked on. It is deleted only after ``settle``
+    returned, so wherever this is interrupted or killed, the message becomes visible again by itself, and
+    what was done for it is done once more.
+
+    Args:
+        settle: does what is to be done, and says why for the index of each that it could not do.
+        hold_seconds: for how long others do not see a batch. It has to be settled within that time.
+        before_receive: called before each request for messages, to keep to a rate.
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    result = Settlement()
+    kept: dict[str, str] = {}
+    stale = 0
+    try:
+        # Where the walk takes longer than the hold, messages that are kept come by again: it is over once
+        # nothing else does.
+        while stale <= len(kept):
+            before_receive()
+            messages = receive(client, queue_url, hold_seconds=hold_seconds)
+            if not messages:
+                break
+            work: list[tuple[DeadLetterMessage, str]] = []
+            for message in messages:
+                letter, handle = _dead_letter(message), message["ReceiptHandle"]
+                if letter.message_id not in kept and selection.takes(letter):
+                    work.append((letter, handle))
+                    continue
+                if letter.message_id in kept:
+                    stale += 1
+                else:
+                    result.passed_over += 1
+                kept[letter.message_id] = handle
+            if work:
+                stale = 0
+                # First, as settling may raise.
+                kept.update((letter.message_id, handle) for letter, handle in work)
+                for message_id in _settle_batch(client, queue_url, work, settle, result):
+                    del kept[message_id]
+            on_progress(result)
+    finally:
+        release(client, queue_url, list(kept.values()))
+    return result
+
+
+def _settle_batch(
+    client: "SQSClient",
+    queue_url: str,
+    work: Sequence[tuple[DeadLetterMessage, str]],
+    settle: Settle,
+    result: Settlement,
+) -> list[str]:
+    """Settle and delete one batch; ids of the messages that are out of the queue."""
+    failed = settle([letter for letter, _ in work])
+    result.failed += [(work[index][0], why) for index, why in failed.items()]
+    settled = [one for index, one in enumerate(work) if index not in failed]
+    undeleted = delete(client, queue_url, [handle for _, handle in settled]) if settled else {}
+    result.undeleted += [(settled[index][0], why) for index, why in undeleted.items()]
+    deleted = [letter for index, (letter, _) in enumerate(settled) if index not in undeleted]
+    result.settled += deleted
+    return [letter.message_id for letter in deleted]
+
+
 def _dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
     body = message["Body"]
     reason, detail = _why(message)
-    return DeadLetterMessage(message["MessageId"], find_envelope_id(body), reason, detail, body)
+    shipment_id, event_id = _names(body)
+    attributes = message.get("Attributes", {})
+    return DeadLetterMessage(
+        message_id=message["MessageId"],
+        envelope_id=find_envelope_id(body),
+        reason=reason,
+        detail=detail,
+        shipment_id=shipment_id,
+        event_id=event_id,
+        sent_at=datetime.fromtimestamp(int(attributes.get("SentTimestamp", "0")) / 1000, UTC),
+        receives=int(attributes.get("ApproximateReceiveCount", "0")),
+        body=body,
+    )
+
+
+def _names(body: str) -> tuple[str, str]:
+    """Shipment id and event id, as far as there are any: the body may be anything."""
+    try:
+        detail = json.loads(body)["detail"]
+        named = (detail.get("shipment_id"), detail.get("event_id"))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return "", ""
+    shipment_id, event_id = (name if isinstance(name, str) else "" for name in named)
+    return shipment_id, event_id
 
 
 def _why(message: "MessageTypeDef") -> tuple[str, str]:

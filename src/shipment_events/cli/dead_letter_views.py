@@ -1,0 +1,117 @@
+"""How dead letters look in a terminal."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from shipment_events.cli.options import ago
+from shipment_events.cli.presentation import counts, printable
+from shipment_events.operations.dead_letters import DeadLetterMessage, Settlement
+from shipment_events.operations.explain import Explanation
+
+_SHOWN_SHIPMENTS = 3
+_SHOWN_FAILURES = 10
+
+
+def print_letters(console: Console, letters: Sequence[DeadLetterMessage]) -> None:
+    """Dead letters by reason, the most frequent first, with one of each to look at."""
+    if not letters:
+        console.print("No dead letters.", style="green")
+        return
+    by_reason: dict[str, list[DeadLetterMessage]] = defaultdict(list)
+    for letter in letters:
+        by_reason[letter.reason].append(letter)
+    table = Table(title=f"{len(letters):,} dead letters", title_justify="left", header_style="bold")
+    table.add_column("reason", no_wrap=True)
+    table.add_column("count", justify="right")
+    for name in ("first queued", "last queued", "receives", "shipments", "for example"):
+        table.add_column(name, overflow="fold")
+    for reason, group in sorted(by_reason.items(), key=lambda entry: -len(entry[1])):
+        group.sort(key=lambda letter: letter.sent_at)
+        most = max(letter.receives for letter in group)
+        table.add_row(
+            Text(printable(reason)),
+            f"{len(group):,}",
+            ago(group[0].sent_at),
+            ago(group[-1].sent_at),
+            f"up to {most}",
+            Text(_shipments(group)),
+            Text(group[-1].message_id[:8]),
+        )
+    console.print(table)
+    console.print("Next: shipments dead-letters explain ID", style="dim", highlight=False)
+
+
+def letter_view(letter: DeadLetterMessage) -> RenderableType:
+    """One dead letter whole."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in letter.as_json().items():
+        if name != "body":
+            table.add_row(name, Text(printable(value)))
+    return Group(table, "", Text(_pretty(letter.body)))
+
+
+def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> RenderableType:
+    """What happened, and the commands that help."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("dead letter", Text(f"{letter.message_id}, queued {ago(letter.sent_at)}"))
+    table.add_row("shipment", Text(printable(letter.shipment_id) or "not readable"))
+    table.add_row("reason", Text(printable(letter.reason), "bold"))
+    table.add_row("what happened", explanation.what_happened)
+    table.add_row("in detail", Text(printable(explanation.detail)))
+    table.add_row("likely cause", explanation.likely_cause)
+    table.add_row("if redriven", Text(printable(explanation.now) or "would be stored now"))
+    for number, (command, purpose) in enumerate(explanation.next_steps):
+        table.add_row("" if number else "what to do", Text.assemble(f"{purpose}:\n  ", (command, "bold")))
+    return table
+
+
+def settlement_json(done: str, result: Settlement) -> dict[str, Any]:
+    """The result of a command, for machines; ``done`` is its name for what is settled."""
+    return {
+        done: len(result.settled),
+        f"{done}_by_reason": Counter(letter.reason for letter in result.settled),
+        "passed_over": result.passed_over,
+        "failed": [{"message_id": letter.message_id, "why": why} for letter, why in result.failed],
+        "undeleted": [{"message_id": letter.message_id, "why": why} for letter, why in result.undeleted],
+    }
+
+
+def print_settlement(console: Console, done: str, result: Settlement) -> None:
+    """The result of a command, and what to do with what is left."""
+    by_reason = counts(Counter(letter.reason for letter in result.settled))
+    console.print(f"{len(result.settled):,} {done}{f' ({by_reason})' if by_reason else ''}", highlight=False)
+    if result.passed_over:
+        console.print(f"{result.passed_over:,} not chosen, left in the dead-letter queue")
+    for letter, why in result.failed[:_SHOWN_FAILURES]:
+        console.print(Text(f"{letter.message_id} not {done}: {printable(why)}", "red"))
+    for letter, why in result.undeleted[:_SHOWN_FAILURES]:
+        console.print(
+            Text(f"{letter.message_id} {done}, but not deleted: {printable(why)}; run it again", "red")
+        )
+    unseen = len(result.failed) + len(result.undeleted) - 2 * _SHOWN_FAILURES
+    if unseen > 0:
+        console.print(f"… and up to {unseen:,} more; --json names all", style="red")
+
+
+def _shipments(letters: Sequence[DeadLetterMessage]) -> str:
+    named = list(dict.fromkeys(printable(letter.shipment_id) for letter in letters if letter.shipment_id))
+    more = len(named) - _SHOWN_SHIPMENTS
+    return ", ".join(named[:_SHOWN_SHIPMENTS]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _pretty(body: str) -> str:
+    """The envelope as people read it; ``--json`` has it to the last digit."""
+    try:
+        return printable(json.dumps(json.loads(body), indent=2, ensure_ascii=False), "\n")
+    except (ValueError, RecursionError):
+        return printable(body, "\n")

@@ -1,0 +1,182 @@
+"""``shipments dead-letters`` on the real queues: whatever interrupts it, nothing is lost or doubled."""
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipment_events import names
+from shipment_events.names import SOURCE
+from shipment_events.operations.dead_letters import Selection
+from shipment_events.operations.redrive import redrive
+from shipment_events.queues import depth, peek, send_bodies
+from shipment_events.store import EventTable
+from tests.integration.commands import Commands, exported
+from tests.integration.conftest import LocalEngine
+
+pytestmark = pytest.mark.engine
+
+_shipments = itertools.count(1)
+
+
+@pytest.fixture
+def shipments(engine: LocalEngine, tmp_path: Path) -> Commands:
+    return Commands(tmp_path, {**exported(engine.endpoint), "ENV": engine.environment, "COLUMNS": "200"})
+
+
+@pytest.fixture
+def scene(engine: LocalEngine) -> "Iterator[Scene]":
+    scene = Scene(engine, f"LETTER-{next(_shipments)}")
+    scene.clear()
+    yield scene
+    scene.clear()
+
+
+class Scene:
+    """Dead letters of one shipment, and where its events are."""
+
+    def __init__(self, engine: LocalEngine, shipment_id: str) -> None:
+        self._engine = engine
+        self.sqs = engine.client("sqs")
+        self.shipment_id = shipment_id
+        self._table = EventTable(engine.client("dynamodb"), engine.outputs[names.OUTPUT_TABLE_NAME])
+        self._queue_url = engine.outputs[names.OUTPUT_QUEUE_URL]
+        self._dead_letter_queue_url = engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL]
+
+    def clear(self) -> None:
+        self.sqs.purge_queue(QueueUrl=self._dead_letter_queue_url)
+
+    def body(self, number: int, **fields: Any) -> str:
+        detail = {
+            "shipment_id": self.shipment_id,
+            "event_id": f"{number:05}",
+            "event_timestamp": "2026-05-04T10:00:00Z",
+            "event_type": "shipment.scanned",
+            **fields,
+        }
+        envelope = {
+            "id": f"{self.shipment_id}-{number:05}",
+            "source": SOURCE,
+            "detail-type": "shipment.scanned",
+        }
+        return json.dumps({**envelope, "detail": detail})
+
+    def put(self, *bodies: str) -> None:
+        assert send_bodies(self.sqs, self._dead_letter_queue_url, bodies) == {}
+
+    def redrive(self, hold_seconds: int) -> int:
+        sqs = self._engine.client("sqs")
+        result = redrive(
+            sqs, self._dead_letter_queue_url, self._queue_url, Selection(), hold_seconds=hold_seconds
+        )
+        return len(result.failed)
+
+    def stored(self) -> list[str]:
+        return [event.event_id for event in self._table.timeline(self.shipment_id)]
+
+    def waiting(self) -> int:
+        return depth(self.sqs, self._queue_url)
+
+    def dead(self) -> int:
+        return depth(self.sqs, self._dead_letter_queue_url)
+
+    def visible_bodies(self) -> list[str]:
+        return [message["Body"] for message in peek(self.sqs, self._dead_letter_queue_url)]
+
+    def until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(scene: Scene) -> None:
+    count, hold = 2_000, 2
+    scene.put(*(scene.body(number) for number in range(count)))
+    chance = random.Random(4)
+    for _ in range(20):
+        # Forked, because a new interpreter would spend its time on imports.
+        operator = get_context("fork").Process(target=scene.redrive, args=(hold,))
+        operator.start()
+        time.sleep(chance.uniform(0.05, 0.35))
+        operator.kill()
+        operator.join()
+    assert 0 < scene.dead() < count, "the kills should come in the middle of the work"
+    # What the killed ones held becomes visible again.
+    scene.until(lambda: scene.redrive(hold) == 0 and scene.dead() == 0)
+    scene.until(lambda: scene.waiting() == 0)
+    assert scene.stored() == [f"{number:05}" for number in range(count)]
+
+
+def test_two_operators_at_once_lose_and_double_nothing(shipments: Commands, scene: Scene) -> None:
+    count = 300
+    scene.put(*(scene.body(number) for number in range(count)))
+    operators = [shipments.start("dead-letters", "redrive") for _ in range(2)]
+    assert [operator.wait(60) for operator in operators] == [0, 0]
+    scene.until(lambda: scene.waiting() == 0)
+    assert scene.stored() == [f"{number:05}" for number in range(count)]
+    assert scene.dead() == 0
+
+
+def test_only_what_is_chosen_is_redriven_and_the_rest_stays_visible(
+    shipments: Commands, scene: Scene
+) -> None:
+    scene.put(scene.body(1), scene.body(2), scene.body(3, shipment_id="ANOTHER"))
+    done = json.loads(shipments("dead-letters", "redrive", "--shipment", scene.shipment_id, "--json").stdout)
+    assert (done["redriven"], done["passed_over"]) == (2, 1)
+    assert scene.visible_bodies() == [scene.body(3, shipment_id="ANOTHER")]
+    scene.until(lambda: scene.stored() == ["00001", "00002"])
+
+
+def test_an_event_is_corrected_on_its_way_back_and_the_original_kept(
+    shipments: Commands, scene: Scene
+) -> None:
+    broken = scene.body(1, carrier=7, weight=12.50)
+    scene.put(broken)
+    listed = json.loads(shipments("dead-letters", "list", "--json", status=1).stdout)
+    explained = json.loads(shipments("dead-letters", "explain", listed[0]["message_id"][:8], "--json").stdout)
+    assert explained["still_broken"] == "invalid_field: carrier: expected a text, got a number"
+    assert "--set" in explained["next_steps"][0]["command"]
+
+    shipments("dead-letters", "redrive", "--set", "carrier=Meridian", "--set", "location.code=ZRH",
+              "--export", "originals.ndjson")  # fmt: skip
+
+    scene.until(lambda: scene.stored() == ["00001"])
+    original = json.loads((shipments.folder / "originals.ndjson").read_text(encoding="utf-8"))
+    assert original["body"] == broken
+    assert scene.dead() == 0
+    timeline = json.loads(shipments("timeline", scene.shipment_id, "--json").stdout)
+    assert timeline["detail"]["carrier"] == "Meridian"
+    assert timeline["detail"]["location"] == {"code": "ZRH"}
+    assert timeline["detail"]["weight"] == 12.5
+
+
+def test_one_that_fails_again_is_left_and_named(shipments: Commands, scene: Scene) -> None:
+    scene.put(scene.body(1, carrier=7))
+    done = shipments("dead-letters", "redrive", "--dry-run")
+    assert "1 would be redriven; 1 of them would be quarantined again." in done.stdout
+    assert scene.dead() == 1
+    done = shipments("dead-letters", "redrive", status=1)
+    assert "1 redriven" in done.stdout
+    assert "failed again, or was here twice" in done.stdout
+    scene.until(lambda: scene.waiting() == 0)
+    assert scene.visible_bodies() == [scene.body(1, carrier=7)]
+
+
+def test_discards_only_after_a_copy_is_on_disk(shipments: Commands, scene: Scene) -> None:
+    scene.put(scene.body(1), scene.body(2))
+    shipments("dead-letters", "discard", status=2)
+    shipments("dead-letters", "discard", "--export", "no/such/folder", "--yes", status=1)
+    shipments("dead-letters", "discard", "--export", "copies.ndjson", status=1, stdin="n\n")
+    assert len(scene.visible_bodies()) == 2
+    shipments("dead-letters", "discard", "--export", "copies.ndjson", "--yes")
+    copies = (shipments.folder / "copies.ndjson").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["body"] for line in copies} == {scene.body(1), scene.body(2)}
+    assert scene.dead() == 0
+    assert "No dead letters." in shipments("dead-letters", "list").stdout
