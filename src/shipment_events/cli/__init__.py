@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from shipment_events.cli.audit import audit
 from shipment_events.cli.dead_letters import dead_letters
 from shipment_events.cli.drill import drill
 from shipment_events.cli.errors import what_to_do
@@ -48,5 +49,5 @@ def main(ctx: click.Context, environment: str) -> None:
     ctx.obj = environment
 
 
-for command in (publish, timeline, dead_letters, feed, run, drill, schema, local):
+for command in (publish, timeline, dead_letters, audit, feed, run, drill, schema, local):
     main.add_command(command)

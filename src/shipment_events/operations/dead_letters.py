@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,7 @@ RETRIES_EXHAUSTED: Final = "retries_exhausted"
 
 # Long enough for a batch to be sent and deleted, short enough that after a killed command nobody waits long.
 HOLD_SECONDS: Final = 20
+_CONCURRENCY: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ def settle_dead_letters(
     what was done for it is done once more.
 
     Args:
-        settle: does what is to be done, and says why for the index of each that it could not do.
+        settle: does what is to be done, and says why for the index of each that it could not do. It is
+            called from several threads at once.
         hold_seconds: for how long others do not see a batch. It has to be settled within that time.
         before_receive: called before each request for messages, to keep to a rate.
 
@@ -164,54 +167,67 @@ def settle_dead_letters(
     """
     result = Settlement()
     kept: dict[str, str] = {}
+    under_way: set[Future[Settlement]] = set()
     stale = 0
     try:
-        # Where the walk takes longer than the hold, messages that are kept come by again: it is over once
-        # nothing else does.
-        while stale <= len(kept):
-            before_receive()
-            messages = receive(client, queue_url, hold_seconds=hold_seconds)
-            if not messages:
-                break
-            work: list[tuple[DeadLetterMessage, str]] = []
-            for message in messages:
-                letter, handle = _dead_letter(message), message["ReceiptHandle"]
-                if letter.message_id not in kept and selection.takes(letter):
-                    work.append((letter, handle))
-                    continue
-                if letter.message_id in kept:
-                    stale += 1
-                else:
-                    result.passed_over += 1
-                kept[letter.message_id] = handle
-            if work:
-                stale = 0
-                # First, as settling may raise.
-                kept.update((letter.message_id, handle) for letter, handle in work)
-                for message_id in _settle_batch(client, queue_url, work, settle, result):
-                    del kept[message_id]
+        with ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="settle") as pool:
+            # Where the walk takes longer than the hold, messages that are kept come by again: it is over
+            # once nothing else does.
+            while stale <= len(kept):
+                before_receive()
+                messages = receive(client, queue_url, hold_seconds=hold_seconds)
+                if not messages:
+                    break
+                work: list[tuple[DeadLetterMessage, str]] = []
+                for message in messages:
+                    letter = _dead_letter(message)
+                    if letter.message_id in kept:
+                        stale += 1
+                    elif selection.takes(letter):
+                        work.append((letter, message["ReceiptHandle"]))
+                    else:
+                        result.passed_over += 1
+                    kept[letter.message_id] = message["ReceiptHandle"]
+                if work:
+                    stale = 0
+                    under_way.add(pool.submit(_settle_batch, client, queue_url, work, settle))
+                if len(under_way) >= _CONCURRENCY:
+                    under_way = _collect(result, kept, under_way)
+                on_progress(result)
+            while under_way:
+                under_way = _collect(result, kept, under_way)
             on_progress(result)
     finally:
         release(client, queue_url, list(kept.values()))
     return result
 
 
+def _collect(
+    result: Settlement, kept: dict[str, str], under_way: set[Future[Settlement]]
+) -> set[Future[Settlement]]:
+    """Add the batches that are done to the result; the others."""
+    done, others = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in done:
+        batch = future.result()
+        result.settled += batch.settled
+        result.failed += batch.failed
+        result.undeleted += batch.undeleted
+        for letter in batch.settled:
+            del kept[letter.message_id]
+    return others
+
+
 def _settle_batch(
-    client: "SQSClient",
-    queue_url: str,
-    work: Sequence[tuple[DeadLetterMessage, str]],
-    settle: Settle,
-    result: Settlement,
-) -> list[str]:
-    """Settle and delete one batch; ids of the messages that are out of the queue."""
+    client: "SQSClient", queue_url: str, work: Sequence[tuple[DeadLetterMessage, str]], settle: Settle
+) -> Settlement:
     failed = settle([letter for letter, _ in work])
-    result.failed += [(work[index][0], why) for index, why in failed.items()]
     settled = [one for index, one in enumerate(work) if index not in failed]
     undeleted = delete(client, queue_url, [handle for _, handle in settled]) if settled else {}
-    result.undeleted += [(settled[index][0], why) for index, why in undeleted.items()]
-    deleted = [letter for index, (letter, _) in enumerate(settled) if index not in undeleted]
-    result.settled += deleted
-    return [letter.message_id for letter in deleted]
+    return Settlement(
+        settled=[letter for index, (letter, _) in enumerate(settled) if index not in undeleted],
+        failed=[(work[index][0], why) for index, why in failed.items()],
+        undeleted=[(settled[index][0], why) for index, why in undeleted.items()],
+    )
 
 
 def _dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from shipment_events.event import open_envelope, parse_event
@@ -86,25 +87,28 @@ def redrive(
         OSError: the originals cannot be written; nothing is sent then.
     """
 
+    lock = Lock()
     redriven: set[str] = set()
 
     def send(letters: Sequence[DeadLetterMessage]) -> Mapping[int, str]:
         failed: dict[int, str] = {}
         bodies: dict[int, str] = {}
-        for index, letter in enumerate(letters):
-            if letter.identity in redriven:
-                failed[index] = CAME_BACK
-                continue
-            try:
-                bodies[index] = edited(letter.body, edits)
-            except ValueError as error:
-                failed[index] = str(error)
-        if originals:
-            write_export(originals, letters)
+        with lock:
+            for index, letter in enumerate(letters):
+                if letter.identity in redriven:
+                    failed[index] = CAME_BACK
+                    continue
+                try:
+                    bodies[index] = edited(letter.body, edits)
+                except ValueError as error:
+                    failed[index] = str(error)
+                else:
+                    redriven.add(letter.identity)
+            if originals:
+                write_export(originals, letters)
         order = list(bodies)
-        unsent = send_bodies(client, queue_url, list(bodies.values()))
-        failed |= {order[position]: why for position, why in unsent.items()}
-        redriven.update(letter.identity for index, letter in enumerate(letters) if index not in failed)
+        for position, why in send_bodies(client, queue_url, list(bodies.values())).items():
+            failed[order[position]] = why
         return failed
 
     return settle_dead_letters(
@@ -133,8 +137,11 @@ def discard(
         OSError: the export cannot be written; what is not in it is not deleted.
     """
 
+    lock = Lock()
+
     def keep(letters: Sequence[DeadLetterMessage]) -> Mapping[int, str]:
-        write_export(export, letters)
+        with lock:
+            write_export(export, letters)
         return {}
 
     return settle_dead_letters(client, dead_letter_queue_url, selection, keep, on_progress=on_progress)

@@ -4,10 +4,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from statistics import quantiles
@@ -15,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.event import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.exact_json import loads
-from shipment_events.operations.dead_letters import read_dead_letters
+from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.event_files import EventFileError, EventText
-from shipment_events.operations.journal import JournalRecord, JournalWriter, read_journal
+from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.publish_file import to_entry
-from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
+from shipment_events.operations.reconcile import Reconciliation
 from shipment_events.outcome import InvalidEventError
 from shipment_events.publisher import (
     MAX_REQUEST_BYTES,
@@ -164,7 +162,7 @@ def run_feed(
     wait_for_queue(0, _POLL_SECONDS)
     run.waiting = progress.waiting
     for _ in range(_SECOND_LOOKS):
-        run.reconciliation = _look(journal_path, run.shipment_ids, table, sqs, dead_letter_queue_url)
+        run.reconciliation = audit_journal(journal_path, table, sqs, dead_letter_queue_url)
         if not run.reconciliation.lost:
             break
         time.sleep(_SECOND_LOOK_SECONDS)
@@ -233,29 +231,6 @@ def _send_at_rate(
         time.sleep(max(0.0, start + sent / rate - time.monotonic()))
         sent += len(batch)
         yield from publisher.send(batch)
-
-
-def _look(
-    journal_path: Path,
-    shipment_ids: Iterable[str],
-    table: EventTable,
-    sqs: "SQSClient",
-    dead_letter_queue_url: str,
-) -> Reconciliation:
-    letters = read_dead_letters(sqs, dead_letter_queue_url)
-    with ThreadPoolExecutor(4) as pool, journal_path.open(encoding="utf-8") as journal:
-        timelines = pool.map(lambda shipment_id: list(table.timeline(shipment_id)), shipment_ids)
-        return reconcile(
-            read_journal(journal),
-            (
-                TableEvent(
-                    item.correlation_id, item.status, datetime.fromisoformat(item.stored_at), item.detail
-                )
-                for timeline in timelines
-                for item in timeline
-            ),
-            (QueuedEvent(letter.envelope_id, letter.reason) for letter in letters),
-        )
 
 
 def _seconds(found: Reconciliation) -> float:

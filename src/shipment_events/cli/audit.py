@@ -1,0 +1,129 @@
+"""``shipments audit``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.presentation import counts, output, printable
+from shipment_events.operations.audit import audit_journal
+from shipment_events.operations.journal import JournalRecord
+from shipment_events.operations.reconcile import Reconciliation
+from shipment_events.operations.resources import find_resources
+from shipment_events.queues import depth
+from shipment_events.store import EventTable
+
+_SHOWN = 20
+
+
+@click.command()
+@click.argument("journal", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, all of them.")
+@click.pass_obj
+def audit(environment: str, *, journal: Path, as_json: bool) -> None:
+    """Account for every event of a producer's JOURNAL: in the table once, or a dead letter.
+
+    'shipments publish --journal' and 'shipments run' write journals. EventBridge cannot list what an archive
+    holds; to make sure of a window without a journal, replay it: nothing is stored twice.
+
+    \b
+    Example:
+      shipments audit journal.ndjson
+
+    Exit status: 0 every event is accounted for, 1 some are missing, doubled or different.
+    """
+    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
+    sqs = boto3.client("sqs", config=CLIENT_CONFIG)
+    table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
+    console = Console(stderr=True)
+    columns = (TextColumn("reading shipments"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        try:
+            found = audit_journal(
+                journal,
+                table,
+                sqs,
+                resources.dead_letter_queue_url,
+                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        except ValueError as error:
+            raise click.ClickException(f"{journal}: {error}") from error
+    waiting = depth(sqs, resources.queue_url)
+    if as_json:
+        click.echo(json.dumps(_as_json(found, waiting)))
+    else:
+        _print(output(), found, waiting)
+    if found.lost or found.doubled or found.altered:
+        sys.exit(1)
+
+
+def _as_json(found: Reconciliation, waiting: int) -> dict[str, Any]:
+    return {
+        "published": found.published,
+        "stored": found.stored,
+        "duplicate": found.duplicate,
+        "conflict": found.conflict,
+        "dead_letters": found.quarantined,
+        "dead_letters_by_reason": dict(sorted(found.quarantined_by_reason.items())),
+        "waiting": waiting,
+        "missing": [_named(record) for record in found.lost],
+        "doubled": found.doubled,
+        "different": found.altered,
+    }
+
+
+def _named(record: JournalRecord) -> dict[str, Any]:
+    detail = json.loads(record.detail)
+    return {
+        "envelope_id": record.envelope_id,
+        "sent_at": record.sent_at,
+        "shipment_id": detail.get("shipment_id"),
+        "event_id": detail.get("event_id"),
+    }
+
+
+def _print(console: Console, found: Reconciliation, waiting: int) -> None:
+    reasons = counts(dict(sorted(found.quarantined_by_reason.items())))
+    console.print(
+        f"{found.published:,} published: {found.stored:,} stored, {found.duplicate:,} duplicate,"
+        f" {found.conflict:,} conflict, {found.quarantined:,} dead letters"
+        + (f" ({reasons})" if reasons else ""),
+        highlight=False,
+    )
+    if found.lost:
+        title = f"{len(found.lost):,} missing: neither stored nor a dead letter"
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for name in ("envelope id", "shipment", "event id", "sent at"):
+            table.add_column(name, overflow="fold")
+        for record in found.lost[:_SHOWN]:
+            named = _named(record)
+            values = (named["envelope_id"], named["shipment_id"], named["event_id"], named["sent_at"])
+            table.add_row(*(Text(printable(value)) for value in values))
+        console.print(table)
+        console.print(_about_missing(waiting), highlight=False)
+    for title, findings in (("doubled", found.doubled), ("different from what was sent", found.altered)):
+        if findings:
+            console.print(f"{len(findings):,} {title}:", style="bold red")
+            for finding in findings[:_SHOWN]:
+                console.print(Text(f"  {printable(finding)}"))
+    if max(len(found.lost), len(found.doubled), len(found.altered)) > _SHOWN:
+        console.print(f"The first {_SHOWN} of each; --json names all.", style="dim")
+    if not (found.lost or found.doubled or found.altered):
+        console.print("Nothing is missing, doubled or different.", style="bold green")
+
+
+def _about_missing(waiting: int) -> str:
+    if waiting:
+        return f"{waiting:,} messages are still in the queue: audit again when they are through."
+    return (
+        "Replay that time from the archive (shipments replay), or publish them again: none is stored twice."
+    )
