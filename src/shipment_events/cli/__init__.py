@@ -11,6 +11,7 @@ from shipment_events.cli.drill import drill
 from shipment_events.cli.errors import what_to_do
 from shipment_events.cli.feed import feed, run
 from shipment_events.cli.publish import publish
+from shipment_events.cli.replay import replay
 from shipment_events.cli.schema import schema
 from shipment_events.cli.timeline import timeline
 from shipment_events.local.commands import local
@@ -49,5 +50,5 @@ def main(ctx: click.Context, environment: str) -> None:
     ctx.obj = environment
 
 
-for command in (publish, timeline, dead_letters, audit, feed, run, drill, schema, local):
+for command in (publish, timeline, dead_letters, audit, replay, feed, run, drill, schema, local):
     main.add_command(command)

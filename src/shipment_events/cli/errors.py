@@ -16,6 +16,7 @@ from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from shipment_events.aws_errors import error_code
 from shipment_events.operations.event_files import EventFileError
+from shipment_events.operations.replay import ReplayError
 from shipment_events.operations.resources import StackNotFoundError
 from shipment_events.publisher import BusNotFoundError
 
@@ -33,7 +34,7 @@ _ANOTHER_STAGE: Final = (
 def what_to_do(error: Exception) -> str:
     """A sentence for an error that is no defect of ours, or empty."""
     match error:
-        case StackNotFoundError() | EventFileError():
+        case StackNotFoundError() | EventFileError() | ReplayError():
             return str(error)
         case BusNotFoundError():
             return f"{error}. {_ANOTHER_STAGE}"

@@ -6,7 +6,29 @@ from typing import Any, Final
 
 import click
 
+_AGE: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment in ISO 8601 with an offset, or how long ago it was, as for ``Age``."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment, aware."""
+        if isinstance(value, datetime):
+            return value
+        if _AGE.fullmatch(str(value)):
+            return Age().convert(value, param, ctx)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            expected = "2026-11-20T08:00:00Z, or a length of time such as 2h"
+            self.fail(f"{value!r} is no moment with an offset; expected for example {expected}", param, ctx)
+        return moment
 
 
 class Age(click.ParamType[datetime]):
@@ -18,7 +40,7 @@ class Age(click.ParamType[datetime]):
         """Return the moment that was so long ago, aware."""
         if isinstance(value, datetime):
             return value
-        found = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
+        found = _AGE.fullmatch(str(value))
         if found is None:
             self.fail(f"{value!r} is no length of time; expected for example 90s, 15m, 2h or 3d", param, ctx)
         return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -32,6 +32,9 @@ def audit_journal(
     Args:
         on_progress: called with shipments read and shipments in all.
 
+    Of several dead letters with the same envelope and reason one counts: dead letters are at least once, and
+    a replay quarantines a broken event anew.
+
     Raises:
         ValueError: a line of the journal is no record; the message names it.
         OSError: the journal cannot be read.
@@ -53,7 +56,7 @@ def audit_journal(
             on_progress(done, len(shipment_ids))
     with journal_path.open(encoding="utf-8") as lines:
         return reconcile(
-            read_journal(lines), items, (QueuedEvent(letter.envelope_id, letter.reason) for letter in letters)
+            read_journal(lines), items, {QueuedEvent(letter.envelope_id, letter.reason) for letter in letters}
         )
 
 
