@@ -116,8 +116,26 @@ def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, i
     return _failures(answer.get("Failed", []))
 
 
-def depth(client: "SQSClient", queue_url: str) -> int:
-    """Messages that wait or are being worked on; SQS calls it approximate.
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Messages of a queue; SQS calls the numbers approximate.
+
+    Attributes:
+        in_flight: received and neither deleted nor visible again.
+    """
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.in_flight + self.delayed
+
+
+def depths(client: "SQSClient", queue_url: str) -> Depth:
+    """How many messages a queue has.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
@@ -128,7 +146,16 @@ def depth(client: "SQSClient", queue_url: str) -> int:
         "ApproximateNumberOfMessagesDelayed",
     ]
     attributes = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes.get(name, "0")) for name in names)
+    return Depth(*(int(attributes.get(name, "0")) for name in names))
+
+
+def depth(client: "SQSClient", queue_url: str) -> int:
+    """Messages that wait or are being worked on.
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    return depths(client, queue_url).total
 
 
 def receive(
@@ -158,15 +185,19 @@ def release(client: "SQSClient", queue_url: str, handles: Sequence[str]) -> None
         put_off(client, queue_url, [(handle, 0) for handle in handles[start : start + MAX_BATCH_ENTRIES]])
 
 
-def peek(client: "SQSClient", queue_url: str, *, hold_seconds: int = 60) -> "list[MessageTypeDef]":
-    """All visible messages of a queue, left in it; they become visible again before this returns.
+def peek(
+    client: "SQSClient", queue_url: str, *, hold_seconds: int = 60, most: int | None = None
+) -> "list[MessageTypeDef]":
+    """Visible messages of a queue, all or so many, left in it: visible again before this returns.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     seen: dict[str, MessageTypeDef] = {}
     try:
-        while messages := receive(client, queue_url, hold_seconds=hold_seconds):
+        while (most is None or len(seen) < most) and (
+            messages := receive(client, queue_url, hold_seconds=hold_seconds)
+        ):
             seen.update((message["MessageId"], message) for message in messages)
     finally:
         release(client, queue_url, [message["ReceiptHandle"] for message in seen.values()])

@@ -1,5 +1,6 @@
 """Runs ``shipments`` as a user does."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import boto3
+from click.testing import CliRunner, Result
+
+from shipment_events.cli import main
 from shipment_events.local.clients import exports
 
 _COMMAND: Final = "from shipment_events.cli import main; main(prog_name='shipments')"
@@ -49,3 +54,24 @@ class Commands:
             cwd=self.folder, env=self.environment, text=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class QuickCommands:
+    """The same within this process, which spares each command the second in which Python imports."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: str, status: int | None = 0, stdin: str | None = None) -> Result:
+        """Run one; its exit status has to be the given one, if any."""
+        # The default session remembers what it found when it was made.
+        boto3.DEFAULT_SESSION = None
+        gone = {name: None for name in os.environ if name not in self.environment}
+        with contextlib.chdir(self.folder):
+            done = CliRunner().invoke(main, arguments, input=stdin, env={**gone, **self.environment})
+        boto3.DEFAULT_SESSION = None
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert status in (None, done.exit_code), (arguments, done.output)
+        return done

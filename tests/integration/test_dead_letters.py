@@ -17,7 +17,7 @@ from shipment_events.operations.dead_letters import Selection
 from shipment_events.operations.redrive import redrive
 from shipment_events.queues import depth, peek, send_bodies
 from shipment_events.store import EventTable
-from tests.integration.commands import Commands, exported
+from tests.integration.commands import Commands, QuickCommands, exported
 from tests.integration.conftest import LocalEngine
 
 pytestmark = pytest.mark.engine
@@ -26,8 +26,9 @@ _shipments = itertools.count(1)
 
 
 @pytest.fixture
-def shipments(engine: LocalEngine, tmp_path: Path) -> Commands:
-    return Commands(tmp_path, {**exported(engine.endpoint), "ENV": engine.environment, "COLUMNS": "200"})
+def shipments(engine: LocalEngine, tmp_path: Path) -> QuickCommands:
+    environment = {**exported(engine.endpoint), "ENV": engine.environment, "COLUMNS": "200"}
+    return QuickCommands(tmp_path, environment)
 
 
 @pytest.fixture
@@ -114,10 +115,11 @@ def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(scene: Scene) -
     assert scene.stored() == [f"{number:05}" for number in range(count)]
 
 
-def test_two_operators_at_once_lose_and_double_nothing(shipments: Commands, scene: Scene) -> None:
+def test_two_operators_at_once_lose_and_double_nothing(shipments: QuickCommands, scene: Scene) -> None:
     count = 300
     scene.put(*(scene.body(number) for number in range(count)))
-    operators = [shipments.start("dead-letters", "redrive") for _ in range(2)]
+    commands = Commands(shipments.folder, shipments.environment)
+    operators = [commands.start("dead-letters", "redrive") for _ in range(2)]
     assert [operator.wait(60) for operator in operators] == [0, 0]
     scene.until(lambda: scene.waiting() == 0)
     assert scene.stored() == [f"{number:05}" for number in range(count)]
@@ -125,7 +127,7 @@ def test_two_operators_at_once_lose_and_double_nothing(shipments: Commands, scen
 
 
 def test_only_what_is_chosen_is_redriven_and_the_rest_stays_visible(
-    shipments: Commands, scene: Scene
+    shipments: QuickCommands, scene: Scene
 ) -> None:
     scene.put(scene.body(1), scene.body(2), scene.body(3, shipment_id="ANOTHER"))
     done = json.loads(shipments("dead-letters", "redrive", "--shipment", scene.shipment_id, "--json").stdout)
@@ -135,7 +137,7 @@ def test_only_what_is_chosen_is_redriven_and_the_rest_stays_visible(
 
 
 def test_an_event_is_corrected_on_its_way_back_and_the_original_kept(
-    shipments: Commands, scene: Scene
+    shipments: QuickCommands, scene: Scene
 ) -> None:
     broken = scene.body(1, carrier=7, weight=12.50)
     scene.put(broken)
@@ -157,7 +159,7 @@ def test_an_event_is_corrected_on_its_way_back_and_the_original_kept(
     assert timeline["detail"]["weight"] == 12.5
 
 
-def test_one_that_fails_again_is_left_and_named(shipments: Commands, scene: Scene) -> None:
+def test_one_that_fails_again_is_left_and_named(shipments: QuickCommands, scene: Scene) -> None:
     scene.put(scene.body(1, carrier=7))
     done = shipments("dead-letters", "redrive", "--dry-run")
     assert "1 would be redriven; 1 of them would be quarantined again." in done.stdout
@@ -169,7 +171,7 @@ def test_one_that_fails_again_is_left_and_named(shipments: Commands, scene: Scen
     assert scene.visible_bodies() == [scene.body(1, carrier=7)]
 
 
-def test_discards_only_after_a_copy_is_on_disk(shipments: Commands, scene: Scene) -> None:
+def test_discards_only_after_a_copy_is_on_disk(shipments: QuickCommands, scene: Scene) -> None:
     scene.put(scene.body(1), scene.body(2))
     shipments("dead-letters", "discard", status=2)
     shipments("dead-letters", "discard", "--export", "no/such/folder", "--yes", status=1)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -195,7 +196,7 @@ def timeline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         table = SimpleNamespace(timeline=lambda _: iter(events))
         module = sys.modules[f"{cli.__name__}.timeline"]
         monkeypatch.setattr("boto3.client", lambda *_, **__: None)
-        found = Resources("bus", "archive", "q", "dlq", "arn", "the-table")
+        found = Resources("bus", "archive", "q", "dlq", "arn", "the-table", datetime.now(UTC))
         monkeypatch.setattr(module, "find_resources", lambda *_: found)
         monkeypatch.setattr(module, "EventTable", lambda *_: table)
         return run("timeline", *arguments, COLUMNS="200")

@@ -13,7 +13,9 @@ from shipment_events.cli.feed import feed, run
 from shipment_events.cli.publish import publish
 from shipment_events.cli.replay import replay
 from shipment_events.cli.schema import schema
+from shipment_events.cli.status import status
 from shipment_events.cli.timeline import timeline
+from shipment_events.cli.trace import trace
 from shipment_events.local.commands import local
 
 __all__ = ["main"]
@@ -50,5 +52,18 @@ def main(ctx: click.Context, environment: str) -> None:
     ctx.obj = environment
 
 
-for command in (publish, timeline, dead_letters, audit, replay, feed, run, drill, schema, local):
+for command in (
+    publish,
+    timeline,
+    trace,
+    status,
+    dead_letters,
+    audit,
+    replay,
+    feed,
+    run,
+    drill,
+    schema,
+    local,
+):
     main.add_command(command)

@@ -131,13 +131,15 @@ class Settlement:
 Settle = Callable[[Sequence[DeadLetterMessage]], Mapping[int, str]]
 
 
-def read_dead_letters(client: "SQSClient", queue_url: str) -> list[DeadLetterMessage]:
-    """Every message that is visible now, left where it is.
+def read_dead_letters(
+    client: "SQSClient", queue_url: str, *, most: int | None = None
+) -> list[DeadLetterMessage]:
+    """Every message that is visible now, or so many, left where they are.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
     """
-    return [_dead_letter(message) for message in peek(client, queue_url)]
+    return [_dead_letter(message) for message in peek(client, queue_url, most=most)]
 
 
 def settle_dead_letters(

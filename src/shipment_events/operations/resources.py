@@ -1,6 +1,7 @@
 """Find a deployed stack's resources by its outputs."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -17,7 +18,11 @@ class StackNotFoundError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the operations need of a stack."""
+    """What the operations need of a stack.
+
+    Attributes:
+        deployed_at: when it was last created or updated.
+    """
 
     event_bus_name: str
     archive_name: str
@@ -25,6 +30,7 @@ class Resources:
     dead_letter_queue_url: str
     processor_arn: str
     table_name: str
+    deployed_at: datetime
 
 
 def find_resources(client: "CloudFormationClient", environment: str) -> Resources:
@@ -50,6 +56,7 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
             dead_letter_queue_url=outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL],
             processor_arn=outputs[names.OUTPUT_PROCESSOR_ARN],
             table_name=outputs[names.OUTPUT_TABLE_NAME],
+            deployed_at=stacks[0].get("LastUpdatedTime") or stacks[0]["CreationTime"],
         )
     except KeyError as error:
         raise StackNotFoundError(

@@ -1,0 +1,131 @@
+"""``shipments status``."""
+
+import json
+import sys
+import time
+from typing import Any, Final
+
+import boto3
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.options import ago
+from shipment_events.cli.presentation import counts, output, printable
+from shipment_events.operations.resources import find_resources
+from shipment_events.operations.status import Health, PipelineStatus, StatusReader
+from shipment_events.outcome import Outcome
+
+_STYLES: Final = {Health.HEALTHY: "bold green", Health.BEHIND: "bold yellow", Health.FAILING: "bold red"}
+
+
+@click.command()
+@click.option("--minutes", type=click.IntRange(1, 1440), default=15, show_default=True, help="How far back.")
+@click.option(
+    "--watch", type=click.FloatRange(min=1), is_flag=False, flag_value=5.0, metavar="[SECONDS]",
+    help="Look again every so many seconds (5), until Ctrl-C.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a look.")
+@click.pass_obj
+def status(environment: str, *, minutes: int, watch: float | None, as_json: bool) -> None:
+    """Show on one screen whether the pipeline is healthy, how far behind it is, and what fails.
+
+    \b
+    Examples:
+      shipments status
+      shipments --env prod status --watch
+
+    Exit status: 0 healthy, 1 something needs a person; with --watch 0 after Ctrl-C.
+    """
+    reader = StatusReader(
+        environment,
+        find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment),
+        sqs=boto3.client("sqs", config=CLIENT_CONFIG),
+        cloudwatch=boto3.client("cloudwatch", config=CLIENT_CONFIG),
+        logs=boto3.client("logs", config=CLIENT_CONFIG),
+    )
+    if watch is None:
+        found = reader.read(minutes)
+        if as_json:
+            click.echo(json.dumps(_as_json(environment, found)))
+        else:
+            output().print(_view(environment, found))
+        if found.health is not Health.HEALTHY:
+            sys.exit(1)
+        return
+    try:
+        _watch(environment, reader, minutes, watch, as_json=as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _watch(environment: str, reader: StatusReader, minutes: int, seconds: float, *, as_json: bool) -> None:
+    if as_json:
+        while True:
+            click.echo(json.dumps(_as_json(environment, reader.read(minutes))))
+            time.sleep(seconds)
+    with Live(console=Console(), screen=False, auto_refresh=False) as live:
+        while True:
+            live.update(_view(environment, reader.read(minutes)), refresh=True)
+            time.sleep(seconds)
+
+
+def _view(environment: str, found: PipelineStatus) -> RenderableType:
+    head = Text.assemble(
+        (f"{environment}: {found.health}", _STYLES[found.health]), f"  at {found.at:%Y-%m-%d %H:%M:%SZ}"
+    )
+    parts: list[RenderableType] = [head]
+    parts += [
+        Text(f"  {trouble.what}. Next: {trouble.next_step}", _STYLES[trouble.health])
+        for trouble in found.troubles
+    ]
+    minutes = (found.at - found.since).total_seconds() / 60
+    flow = found.flow
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    settled = counts({outcome.value: flow.counts[outcome] for outcome in Outcome})
+    more = "" if flow.is_whole else ", and more than the log is read for"
+    table.add_row(f"last {minutes:.0f} min", f"{flow.total / minutes:,.1f} events/min: {settled}{more}")
+    latency = flow.latency_ms
+    table.add_row(
+        "bus to table", f"p50 {latency[0]:,.0f} ms, p99 {latency[1]:,.0f} ms" if latency else "unknown"
+    )
+    table.add_row("waiting", f"{found.queue.visible:,} visible, {found.queue.in_flight:,} in flight")
+    oldest = "unknown" if found.oldest_seconds is None else f"{found.oldest_seconds:,.0f} s"
+    table.add_row("oldest message", oldest)
+    letters = counts(dict(sorted(found.dead_letters_by_reason.items())))
+    table.add_row("dead letters", Text(f"{found.dead_letters.total:,}  {printable(letters)}"))
+    alarms = ", ".join(f"{alarm.name} ({ago(alarm.since)})" for alarm in found.alarms)
+    table.add_row("alarms", alarms or "none fires")
+    table.add_row("last deploy", f"{found.deployed_at:%Y-%m-%d %H:%M:%SZ} ({ago(found.deployed_at)})")
+    table.add_row("numbers from", "CloudWatch metrics" if flow.source == "metrics" else "the processor's log")
+    return Group(*parts, "", table)
+
+
+def _as_json(environment: str, found: PipelineStatus) -> dict[str, Any]:
+    flow = found.flow
+    return {
+        "environment": environment,
+        "at": found.at.isoformat(timespec="seconds"),
+        "health": found.health.value,
+        "troubles": [
+            {"health": trouble.health.value, "what": trouble.what, "next_step": trouble.next_step}
+            for trouble in found.troubles
+        ],
+        "since": found.since.isoformat(timespec="seconds"),
+        "outcomes": {outcome.value: flow.counts[outcome] for outcome in Outcome},
+        "outcomes_source": flow.source,
+        "outcomes_whole": flow.is_whole,
+        "latency_ms": {"p50": flow.latency_ms[0], "p99": flow.latency_ms[1]} if flow.latency_ms else None,
+        "waiting": found.queue.visible,
+        "in_flight": found.queue.in_flight,
+        "oldest_seconds": found.oldest_seconds,
+        "dead_letters": found.dead_letters.total,
+        "dead_letters_by_reason": dict(found.dead_letters_by_reason),
+        "alarms": [{"name": alarm.name, "since": alarm.since.isoformat()} for alarm in found.alarms],
+        "deployed_at": found.deployed_at.isoformat(timespec="seconds"),
+    }

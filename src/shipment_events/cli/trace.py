@@ -1,0 +1,125 @@
+"""``shipments trace``."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import boto3
+import click
+from rich.table import Table
+from rich.text import Text
+
+from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.options import Moment
+from shipment_events.cli.presentation import output, printable
+from shipment_events.operations.journal import read_journal
+from shipment_events.operations.resources import find_resources
+from shipment_events.operations.trace import Step
+from shipment_events.operations.trace import trace as trace_steps
+from shipment_events.store import EventTable
+
+
+@click.command()
+@click.argument("identifier", metavar="EVENT_OR_SHIPMENT")
+@click.option(
+    "--since", type=Moment(), default="1d", show_default=True, help="How far back the log is searched."
+)
+@click.option("--shipment", help="Shipment of the event, where it is known.")
+@click.option(
+    "--journal", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The producer's journal."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a step.")
+@click.pass_obj
+def trace(
+    environment: str,
+    *,
+    identifier: str,
+    since: datetime,
+    shipment: str | None,
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    """Show all that is known of one event or shipment: published, received, settled, stored, dead letter.
+
+    EVENT_OR_SHIPMENT is a shipment id, an event id, a correlation id (the envelope's id) or a message id.
+    The table is read by shipment, so for an event that went well name its --shipment or a --journal.
+
+    \b
+    Examples:
+      shipments trace C2K-00030
+      shipments trace 5d0c9c1e-… --journal journal.ndjson
+
+    Exit status: 0 something is known, 1 nothing is.
+    """
+    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
+    records = []
+    if journal:
+        with journal.open(encoding="utf-8") as lines:
+            try:
+                records = list(read_journal(lines))
+            except ValueError as error:
+                raise click.ClickException(f"{journal}: {error}") from error
+    steps = trace_steps(
+        identifier,
+        table=EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name),
+        sqs=boto3.client("sqs", config=CLIENT_CONFIG),
+        dead_letter_queue_url=resources.dead_letter_queue_url,
+        logs=boto3.client("logs", config=CLIENT_CONFIG),
+        environment=environment,
+        since=since,
+        journal=records,
+        shipment_id=shipment,
+    )
+    if as_json:
+        for step in steps:
+            click.echo(json.dumps(_as_json(step)))
+    elif steps:
+        output().print(_view(identifier, steps))
+    if not steps:
+        nowhere = (
+            f"{resources.table_name} has no such shipment; no dead letter has this id, no line of the log"
+        )
+        click.echo(
+            f"Nothing of {identifier!r}: {nowhere} since {since:%Y-%m-%d %H:%M}, and no journal"
+            f" ({journal or 'none given'}). For an event, name its --shipment, or a --journal that has it.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _as_json(step: Step) -> dict[str, object]:
+    return {
+        "at": step.at.isoformat(),
+        "what": step.what,
+        "shipment_id": step.shipment_id,
+        "correlation_id": step.correlation_id,
+        "detail": step.detail,
+        "fields": step.fields,
+    }
+
+
+def _view(identifier: str, steps: list[Step]) -> Table:
+    correlation_ids = {step.correlation_id for step in steps}
+    title = f"Trace of {printable(identifier)}"
+    columns = ["shipment", "correlation id", "detail"]
+    if len(correlation_ids) == 1:
+        columns.remove("correlation id")
+        title += f", correlation id {printable(*correlation_ids)}"
+    table = Table(title=Text(title), title_justify="left", header_style="bold")
+    table.add_column("at", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for step in steps:
+        values = {
+            "shipment": step.shipment_id,
+            "correlation id": step.correlation_id,
+            "detail": step.detail,
+        }
+        table.add_row(
+            f"{step.at:%m-%d %H:%M:%S.%f}"[:-3],
+            step.what,
+            *(Text(printable(values[name])) for name in columns),
+        )
+    return table

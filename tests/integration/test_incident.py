@@ -1,0 +1,127 @@
+"""A night on call, with the commands that a person types: a bad deployment, its dead letters, the repair."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipment_events.local.health import free_port
+from tests.integration.commands import Commands, QuickCommands, exported
+from tests.integration.conftest import ROOT
+
+pytestmark = pytest.mark.engine
+
+SOURCES = ("src", "infrastructure", "pyproject.toml", "cdk.json", "package.json", "package-lock.json")
+# The contract, tightened by mistake: from now on every event has to name its customer.
+GOOD = "    moment, finer_digits = _parse_timestamp("
+BAD = """
+    if "customer" not in detail:
+        raise InvalidEventError(Reason.MISSING_FIELD, "customer: expected a text, it is missing")
+"""
+EVENTS = 60
+
+
+@pytest.fixture
+def clone(tmp_path: Path, real_assembly: Path) -> Path:
+    """A copy of this repository, to be broken; with its synthesized stack, which takes long to make."""
+    shutil.copytree(real_assembly.parent, tmp_path / ".local" / "assemblies")
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(
+                source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
+        elif source.exists():
+            shutil.copy(source, tmp_path / name)
+    (tmp_path / ".venv-engine").symlink_to(ROOT / ".venv-engine")
+    return tmp_path
+
+
+@pytest.fixture
+def deploy(clone: Path) -> Iterator[Commands]:
+    """Runs the clone's own commands, on an engine of its own."""
+    port = free_port()
+    environment = exported(f"http://127.0.0.1:{port}") | {
+        "PYTHONPATH": str(clone / "src"), "SHIPMENTS_PORT": str(port), "ENV": "dev", "COLUMNS": "200",
+    }  # fmt: skip
+    commands = Commands(clone, environment)
+    yield commands
+    commands("local", "down")
+
+
+@pytest.fixture
+def producer(deploy: Commands, tmp_path: Path) -> QuickCommands:
+    """A producer has its own copy of the publisher, and nobody breaks that one."""
+    environment = {name: value for name, value in deploy.environment.items() if name != "PYTHONPATH"}
+    return QuickCommands(tmp_path, environment)
+
+
+def feed(start: int) -> str:
+    lines = (
+        {
+            "shipment_id": f"NIGHT-{number % 10}",
+            "event_id": str(number),
+            "event_timestamp": f"2026-05-04T10:{number % 60:02}:00+02:00",
+            "event_type": "shipment.scanned",
+        }
+        for number in range(start, start + EVENTS)
+    )
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def until(read: Callable[[], dict[str, Any]], holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + 40
+    while not holds(found := read()):
+        assert time.monotonic() < deadline, found
+    return found
+
+
+def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(
+    clone: Path, deploy: Commands, producer: QuickCommands
+) -> None:
+    deploy("local", "up")
+    producer("publish", "-", "--journal", "journal.ndjson", stdin=feed(0))
+
+    def look() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(producer("status", "--json", status=None).stdout)
+        return found
+
+    # What is in work during a deployment comes back only after the visibility timeout.
+    until(look, lambda found: found["outcomes"]["stored"] == EVENTS)
+    assert "dev: healthy" in producer("status").stdout
+
+    module = clone / "src" / "shipment_events" / "event.py"
+    good = module.read_text(encoding="utf-8")
+    assert good.count(GOOD) == 1
+    module.write_text(good.replace(GOOD, BAD + GOOD), encoding="utf-8")
+    deploy("local", "up")
+    producer("publish", "-", "--journal", "journal.ndjson", stdin=feed(EVENTS))
+    # The queue's visible count is what the alarm on dead letters watches; its threshold is 1.
+    failing = until(look, lambda found: found["dead_letters"] == EVENTS)
+    assert failing["dead_letters_by_reason"] == {"missing_field": EVENTS}
+    assert failing["troubles"][0]["next_step"] == "shipments dead-letters list"
+    assert failing["outcomes"]["quarantined"] == EVENTS
+    screen = producer("status", status=1).stdout
+    assert "dev: failing" in screen
+    assert f"missing_field {EVENTS}" in screen
+
+    letters = json.loads(producer("dead-letters", "list", "--json", status=1).stdout)
+    explanation = deploy("dead-letters", "explain", letters[0]["message_id"][:8]).stdout
+    assert "customer: expected a text, it is missing" in explanation
+    assert "the contract was tightened by a deployment" in explanation
+    traced = producer("trace", letters[0]["envelope_id"], "--journal", "journal.ndjson").stdout
+    assert all(what in traced for what in ("published", "quarantined", "dead letter"))
+    assert json.loads(producer("audit", "journal.ndjson", "--json").stdout)["dead_letters"] == EVENTS
+
+    module.write_text(good, encoding="utf-8")
+    deploy("local", "up")
+    redriven = producer("dead-letters", "redrive", "--reason", "missing_field").stdout
+    assert f"{EVENTS} redriven (missing_field {EVENTS})" in redriven
+    until(look, lambda found: found["waiting"] + found["in_flight"] == 0)
+    audited = json.loads(producer("audit", "journal.ndjson", "--json").stdout)
+    assert (audited["published"], audited["stored"], audited["dead_letters"]) == (2 * EVENTS, 2 * EVENTS, 0)
+    assert "dev: healthy" in producer("status").stdout
