@@ -7,7 +7,7 @@ from aws_cdk import Aws, CfnMapping, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infrastructure.metrics import PipelineMetrics
+from infrastructure.metrics import READ_OPERATION, WRITE_OPERATION, PipelineMetrics
 from infrastructure.settings import StageSettings
 from shipment_events import names
 from shipment_events.outcome import Outcome
@@ -17,8 +17,6 @@ GRID_WIDTH: Final = 24
 SUMMARY_HEIGHT: Final = 5
 GRAPH_HEIGHT: Final = 6
 
-WRITE_OPERATION: Final = "BatchExecuteStatement"
-READ_OPERATION: Final = "BatchGetItem"
 
 # No service reports the host name of the console, which differs between partitions.
 CONSOLE_HOSTS: Final = {

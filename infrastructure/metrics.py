@@ -5,12 +5,16 @@ resource nor changes with it. Durations are milliseconds, ages seconds, everythi
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from shipment_events import names
 from shipment_events.outcome import Outcome
+
+WRITE_OPERATION: Final = "BatchExecuteStatement"
+READ_OPERATION: Final = "BatchGetItem"
 
 
 class PipelineMetrics:

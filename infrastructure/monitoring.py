@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infrastructure.metrics import PipelineMetrics
+from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
 from infrastructure.settings import StageSettings
 from shipment_events import names
 from shipment_events.outcome import Outcome
@@ -40,14 +40,28 @@ class AlarmSpec:
     """Whether the threshold itself is still good; otherwise reaching it is bad."""
     periods: int = 1
     """Consecutive periods at fault before anybody is told (count)."""
+    silence_is_bad: bool = False
+    """Whether to fall below the threshold is bad, and no value at all is too."""
     meaning: str
     """What has happened."""
     look_at: str
     """Where to start."""
 
+    @property
+    def comparison(self) -> cloudwatch.ComparisonOperator:
+        """How a bad value compares with the threshold."""
+        if self.silence_is_bad:
+            return cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+        if self.above:
+            return cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+        return cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+
 
 class Monitoring(Construct):
-    """Alarms of the stage. Silence of a metric is health: no events, nothing to fail."""
+    """Alarms of the stage.
+
+    Silence of a metric is health, no events, nothing to fail; but for a stage that always gets some.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings, key: kms.Key) -> None:
         """Build topics and alarms of the stage; they know the pipeline by its public names only."""
@@ -86,17 +100,19 @@ class Monitoring(Construct):
             self,
             "".join(word.capitalize() for word in spec.name.split("-")),
             alarm_name=self._alarm_name(spec.name),
-            alarm_description=f"{spec.meaning} Look at: {spec.look_at}",
+            alarm_description=(
+                f"{spec.meaning} Look at: {spec.look_at} Runbook: {self._settings.runbook}#{spec.name}"
+            ),
             metric=spec.metric,
             threshold=spec.threshold,
-            comparison_operator=(
-                cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-                if spec.above
-                else cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-            ),
+            comparison_operator=spec.comparison,
             evaluation_periods=spec.periods,
             datapoints_to_alarm=spec.periods,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=(
+                cloudwatch.TreatMissingData.BREACHING
+                if spec.silence_is_bad
+                else cloudwatch.TreatMissingData.NOT_BREACHING
+            ),
         )
         alarm.add_alarm_action(actions.SnsAction(self.topics[spec.urgency]))
         alarm.add_ok_action(actions.SnsAction(self.topics[spec.urgency]))
@@ -222,4 +238,73 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             meaning="Unmatched events could not even be put into the dead-letter queue.",
             look_at="the dead-letter queue's policy; the archive has the events.",
         ),
+        AlarmSpec(
+            name="slow-processor",
+            urgency=Urgency.WARNING,
+            metric=rates.processor("Duration", "Maximum"),
+            threshold=settings.processor_timeout_seconds * 1000 * settings.duration_threshold_percent / 100,
+            meaning="A batch takes nearly the whole timeout, most of it for retries against a slow table.",
+            look_at="table throttles and errors, retried events.",
+        ),
+        AlarmSpec(
+            name="concurrency",
+            urgency=Urgency.WARNING,
+            metric=rates.processor("ConcurrentExecutions", "Maximum"),
+            threshold=settings.processor_max_concurrency,
+            periods=settings.concurrency_periods,
+            meaning="As many batches are in work as the stage allows; more events than that have to wait.",
+            look_at="age of the oldest message, and processor_max_concurrency in infrastructure/settings.py.",
+        ),
+        AlarmSpec(
+            name="table-throttled",
+            urgency=Urgency.WARNING,
+            metric=rates.table("WriteThrottleEvents", "Sum"),
+            threshold=settings.table_threshold,
+            meaning="The table refuses writes that come faster than it scales. The events are tried again.",
+            look_at="consumed capacity, and whether one shipment gets most of the events.",
+        ),
+        AlarmSpec(
+            name="index-throttled",
+            urgency=Urgency.WARNING,
+            metric=rates.table("WriteThrottleEvents", "Sum", index=names.STATUS_INDEX),
+            threshold=settings.table_threshold,
+            meaning="The index takes 1,000 writes a second for one status, and the table waits for it.",
+            look_at="events a second; expected during a replay or a redrive without a rate.",
+        ),
+        AlarmSpec(
+            name="table-errors",
+            urgency=Urgency.WARNING,
+            metric=rates.table("SystemErrors", "Sum", operation=WRITE_OPERATION),
+            threshold=settings.table_threshold,
+            meaning="DynamoDB fails by itself. The events are tried again.",
+            look_at="the AWS health dashboard, and retried events.",
+        ),
+        AlarmSpec(
+            name="latency",
+            urgency=Urgency.WARNING,
+            metric=rates.latency("p99"),
+            threshold=settings.latency_threshold_seconds * 1000,
+            above=True,
+            periods=settings.latency_periods,
+            meaning="Events reach the table late. Nothing is lost.",
+            look_at="age of the oldest message, retried events, duration of the processor.",
+        ),
+        *_expected_events(settings),
+    ]
+
+
+def _expected_events(settings: StageSettings) -> list[AlarmSpec]:
+    if settings.expected_event_hours is None:
+        return []
+    hours = PipelineMetrics(settings.environment, period_seconds=settings.expected_event_hours * 3600)
+    return [
+        AlarmSpec(
+            name="no-events",
+            urgency=Urgency.PAGE,
+            metric=hours.shipment_rule("MatchedEvents"),
+            threshold=1,
+            silence_is_bad=True,
+            meaning=f"No shipment event came in {settings.expected_event_hours} hours, and some should have.",
+            look_at="the producers first, then catch-all hits: a new source or detail-type matches no rule.",
+        )
     ]

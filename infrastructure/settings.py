@@ -81,6 +81,8 @@ class StageSettings:
 
     alarm_email: str | None = None
     """Address that both alarm topics notify, once it has confirmed the subscription; nobody if absent."""
+    runbook: str = "docs/runbook.md"
+    """Where the runbook is; each alarm's description ends with a link to its entry there."""
     alarm_period_seconds: int = 60
     """Resolution of the alarms on queues and rules; SQS and EventBridge report once a minute."""
     alarm_rate_period_seconds: int = 300
@@ -107,6 +109,19 @@ class StageSettings:
     """Events that EventBridge could not deliver in one period (count)."""
     unmatched_threshold: int = 1
     """Events in one window that the shipment rule does not match (count)."""
+
+    duration_threshold_percent: float = 80.0
+    """Share of the processor's timeout that its slowest batch may take."""
+    concurrency_periods: int = 3
+    """Consecutive windows in which all allowed batches are in work (count)."""
+    table_threshold: int = 1
+    """Throttled writes, or failures of the table, in one window (count)."""
+    latency_threshold_seconds: int = 60
+    """Time from the bus to the table that 99 of 100 events stay below."""
+    latency_periods: int = 3
+    """Consecutive windows above the threshold (count)."""
+    expected_event_hours: int | None = None
+    """Hours, 1 to 24, within which this stage always gets an event; None where silence is normal."""
 
     @property
     def visibility_timeout_seconds(self) -> int:
@@ -137,6 +152,8 @@ class StageSettings:
                 raise ValueError(
                     f"{field} is {value}, allowed is {least} to {most if most is not None else '…'}"
                 )
+        if self.expected_event_hours is not None and not 1 <= self.expected_event_hours <= 24:
+            raise ValueError(f"expected_event_hours is {self.expected_event_hours}, allowed is 1 to 24")
         if self.log_retention_days not in LOG_RETENTION_DAYS:
             raise ValueError(
                 f"log_retention_days is {self.log_retention_days}, allowed is one of {LOG_RETENTION_DAYS}"

@@ -3,10 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import App
+from aws_cdk import aws_cloudwatch as cloudwatch
 
+from infrastructure.monitoring import alarm_specs
+from infrastructure.settings import STAGES, StageSettings
+from infrastructure.stack import ShipmentEventsStack
 from tests.infrastructure.template import Template, text
 
 # What the services report, by namespace, with the dimensions that they report it under; from the metric pages
@@ -19,7 +26,13 @@ REPORTED = {
         "NumberOfMessagesSent",
         "NumberOfMessagesDeleted",
     },
-    ("AWS/Lambda", "FunctionName"): {"Invocations", "Errors", "Duration", "Throttles"},
+    ("AWS/Lambda", "FunctionName"): {
+        "Invocations",
+        "Errors",
+        "Duration",
+        "Throttles",
+        "ConcurrentExecutions",
+    },
     ("AWS/Events", "EventBusName", "RuleName"): {
         "MatchedEvents",
         "FailedInvocations",
@@ -113,6 +126,12 @@ def test_contract_alarms(every_template: Template) -> None:
         ("delivery-lost", "page"),
         ("unmatched", "warning"),
         ("unmatched-lost", "page"),
+        ("slow-processor", "warning"),
+        ("concurrency", "warning"),
+        ("table-throttled", "warning"),
+        ("index-throttled", "warning"),
+        ("table-errors", "warning"),
+        ("latency", "warning"),
     ],
 )
 def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
@@ -126,11 +145,45 @@ def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topi
 
 def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template: Template) -> None:
     alarms = list(every_template.of_type("AWS::CloudWatch::Alarm"))
-    assert len(alarms) == 12
+    assert len(alarms) == 18
     for logical_id, alarm in alarms:
         assert alarm["AlarmActions"], logical_id
         assert alarm["TreatMissingData"] == "notBreaching", logical_id
-        assert re.fullmatch(r".+\. Look at: .+\.", alarm["AlarmDescription"]), logical_id
+        name = alarm["AlarmName"].removeprefix(f"shipmentevents-{every_template.environment}-")
+        form = rf".+\. Look at: .+\. Runbook: docs/runbook\.md#{name}"
+        assert re.fullmatch(form, alarm["AlarmDescription"]), logical_id
+        assert len(alarm["AlarmDescription"]) <= 1024, logical_id
+
+
+def test_every_alarm_has_its_entry_in_the_runbook_and_no_entry_is_of_none() -> None:
+    settings = replace(STAGES["dev"], expected_event_hours=6)
+    runbook = (Path(__file__).resolve().parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^## ([a-z-]+)$", runbook, re.MULTILINE)
+    assert sorted(entries) == sorted(_spec_names(settings))
+
+
+def test_a_stage_that_expects_events_is_paged_by_silence() -> None:
+    stack = ShipmentEventsStack(App(), settings=replace(STAGES["dev"], expected_event_hours=6))
+    alarm = stack.node.find_child("Monitoring").node.find_child("NoEvents").node.default_child
+    assert isinstance(alarm, cloudwatch.CfnAlarm)
+    assert (alarm.comparison_operator, alarm.threshold) == ("LessThanThreshold", 1)
+    assert alarm.treat_missing_data == "breaching"
+    assert alarm.period == 6 * 3600
+    assert _spec_names(STAGES["dev"]) == [
+        name for name in _spec_names(replace(STAGES["dev"], expected_event_hours=6)) if name != "no-events"
+    ]
+
+
+def test_thresholds_come_before_the_limits_they_warn_of() -> None:
+    for settings in STAGES.values():
+        specs = {spec.name: spec for spec in alarm_specs(settings)}
+        assert 0 < specs["slow-processor"].threshold < settings.processor_timeout_seconds * 1000
+        assert specs["concurrency"].threshold <= settings.processor_max_concurrency
+        assert specs["oldest-message"].threshold < settings.queue_retention_days * 86_400
+
+
+def _spec_names(settings: StageSettings) -> list[str]:
+    return [spec.name for spec in alarm_specs(settings)]
 
 
 def test_only_the_error_rate_needs_metric_math(template: Template) -> None:

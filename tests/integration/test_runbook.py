@@ -1,0 +1,74 @@
+"""Every command of the runbook runs, on dead letters of the kinds that it speaks of."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from shipment_events import names
+from shipment_events.names import SOURCE
+from shipment_events.queues import peek, send_bodies
+from tests.integration.commands import QuickCommands, exported
+from tests.integration.conftest import ROOT, LocalEngine
+from tests.integration.test_publish_and_run import wait_until_processed
+
+pytestmark = pytest.mark.engine
+
+COMMANDS = list(
+    dict.fromkeys(
+        re.findall(r"^\$ (shipments .*)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.M)
+    )
+)
+# 2 is a usage error; 1 is an answer: there are dead letters, or the pipeline is not healthy.
+ANSWERS = (0, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runbook")
+
+
+@pytest.fixture(scope="module")
+def shipments(engine: LocalEngine, folder: Path) -> QuickCommands:
+    commands = QuickCommands(
+        folder, {**exported(engine.endpoint), "ENV": engine.environment, "COLUMNS": "200"}
+    )
+    event = {"event_timestamp": "2026-05-04T10:00:00Z", "event_type": "shipment.scanned"}
+    line = json.dumps({"shipment_id": "RUNBOOK", "event_id": "1", **event})
+    commands("publish", "-", "--journal", "journal.ndjson", stdin=f"{line}\n")
+    wait_until_processed(engine)
+    return commands
+
+
+@pytest.fixture
+def letter(engine: LocalEngine) -> str:
+    """Id of a dead letter that is there when the command runs."""
+    sqs, url = engine.client("sqs"), engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL]
+    sqs.purge_queue(QueueUrl=url)
+    detail = {
+        "shipment_id": "RUNBOOK",
+        "event_id": "2",
+        "event_timestamp": "2026-05-04T11:00:00Z",
+        "event_type": "shipment.scanned",
+    }
+    envelope = {"id": "runbook-2", "source": SOURCE, "detail-type": "shipment.scanned", "detail": detail}
+    assert send_bodies(sqs, url, [json.dumps(envelope)]) == {}
+    (message,) = peek(sqs, url)
+    return message["MessageId"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(shipments: QuickCommands, letter: str, folder: Path, command: str) -> None:
+    journal = json.loads((folder / "journal.ndjson").read_text(encoding="utf-8").splitlines()[0])
+    real = {"ID": letter[:8], "SHIPMENT": "RUNBOOK", "ENVELOPE": journal["envelope_id"]}
+    arguments = [real.get(word, word) for word in shlex.split(command)[1:]]
+    done = shipments(*arguments, status=None)
+    assert done.exit_code in ANSWERS, done.output
+    assert "Error" not in done.stderr
+    assert done.stdout or done.stderr
+
+
+def test_the_runbook_has_commands() -> None:
+    assert len(COMMANDS) > 20
