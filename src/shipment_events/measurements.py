@@ -23,6 +23,7 @@ class FiringAlarm:
     """An alarm in the state ALARM.
 
     Attributes:
+        name: without the stage's prefix, as in the runbook.
         description: what it means and where to look.
         since: when it began to fire.
     """
@@ -88,11 +89,14 @@ def firing_alarms(client: "CloudWatchClient", environment: str) -> list[FiringAl
     Raises:
         botocore.exceptions.ClientError: the alarms cannot be read.
     """
-    pages = client.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=f"{names.stack_name(environment)}-", StateValue="ALARM"
-    )
+    prefix = f"{names.stack_name(environment)}-"
+    pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix, StateValue="ALARM")
     return [
-        FiringAlarm(alarm["AlarmName"], alarm.get("AlarmDescription", ""), alarm["StateUpdatedTimestamp"])
+        FiringAlarm(
+            alarm["AlarmName"].removeprefix(prefix),
+            alarm.get("AlarmDescription", ""),
+            alarm["StateUpdatedTimestamp"],
+        )
         for page in pages
         for alarm in page["MetricAlarms"]
     ]

@@ -90,7 +90,7 @@ class PipelineStatus:
                 )
             )
         found += [
-            Trouble(Health.FAILING, f"alarm {alarm.name} fires", f"docs/runbook.md: {alarm.name}")
+            Trouble(Health.FAILING, f"alarm {alarm.name} fires", f"docs/runbook.md#{alarm.name}")
             for alarm in self.alarms
         ]
         if self.queue.visible > _MANY_WAITING:
