@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 ENGINE_VENV := .venv-engine
 AUDIT_VENV := .venv-audit
+BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
 # jsii and the CDK CLI run on the Node that the Python environment brings along.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -105,7 +106,7 @@ destroy: setup node_modules/.ready ## Take the stack down; table and queues stay
 
 .PHONY: lock
 lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
-	@for group in setup dev engine audit; do \
+	@for group in setup dev engine audit bench; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo pyproject.toml) || exit 1; \
 	done
@@ -114,7 +115,7 @@ lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
 .PHONY: clean
 clean: ## Stop the local engine and remove all that was installed or made
 	@if [ -x $(BIN)/shipments ]; then shipments local down; fi
-	@rm -rf $(VENV) $(ENGINE_VENV) $(AUDIT_VENV) node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(ENGINE_VENV) $(AUDIT_VENV) $(BENCH_VENV) node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -137,6 +138,12 @@ $(AUDIT_VENV)/.ready: requirements-audit.lock $(VENV)/.ready
 	@echo "Setting up $(AUDIT_VENV), the auditors' own …"
 	@test -x $(AUDIT_VENV)/bin/python || $(PYTHON) -m venv $(AUDIT_VENV)
 	@$(call install,$(AUDIT_VENV),requirements-audit.lock)
+	@touch $@
+
+$(BENCH_VENV)/.ready: requirements-bench.lock pyproject.toml $(VENV)/.ready
+	@echo "Setting up $(BENCH_VENV), for measuring and drawing …"
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	@$(call install,$(BENCH_VENV),requirements-bench.lock)
 	@touch $@
 
 node_modules/.ready: package-lock.json $(VENV)/.ready

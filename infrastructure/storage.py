@@ -28,6 +28,9 @@ class EventStorage(Construct):
             partition_key=_string(names.PARTITION_KEY),
             sort_key=_string(names.SORT_KEY),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            table_class=(
+                dynamodb.TableClass.STANDARD_INFREQUENT_ACCESS if self._settings.infrequent_access else None
+            ),
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             time_to_live_attribute=names.TTL_ATTRIBUTE,
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from shipment_events.cli.audit import audit
+from shipment_events.cli.cost import cost
 from shipment_events.cli.dead_letters import dead_letters
 from shipment_events.cli.drill import drill
 from shipment_events.cli.errors import what_to_do
@@ -63,6 +64,7 @@ for command in (
     feed,
     run,
     drill,
+    cost,
     schema,
     local,
 ):

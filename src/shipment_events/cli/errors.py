@@ -18,6 +18,7 @@ from shipment_events.aws_errors import error_code
 from shipment_events.operations.event_files import EventFileError
 from shipment_events.operations.replay import ReplayError
 from shipment_events.operations.resources import StackNotFoundError
+from shipment_events.operations.stage_settings import SettingsNotFoundError
 from shipment_events.publisher import BusNotFoundError
 
 # A person waits for the answer: a wrong endpoint must not take the minutes of the client's defaults.
@@ -34,7 +35,7 @@ _ANOTHER_STAGE: Final = (
 def what_to_do(error: Exception) -> str:
     """A sentence for an error that is no defect of ours, or empty."""
     match error:
-        case StackNotFoundError() | EventFileError() | ReplayError():
+        case StackNotFoundError() | SettingsNotFoundError() | EventFileError() | ReplayError():
             return str(error)
         case BusNotFoundError():
             return f"{error}. {_ANOTHER_STAGE}"

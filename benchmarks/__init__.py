@@ -1,0 +1,1 @@
+"""What measures, simulates and draws; nothing here is deployed or installed."""

@@ -1,0 +1,151 @@
+"""Write the tables and the plot of docs/cost.md: ``python -m benchmarks.cost``.
+
+The plot needs matplotlib, the tables nothing.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from benchmarks.documents import DOCS, markdown_table, save_plot, write_between_markers
+from infrastructure.settings import StageSettings, settings_for
+from shipment_events.cost.bill import Bill, compared, monthly_bill
+from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK
+from shipment_events.cost.prices import Price, price_table
+from shipment_events.cost.workload import Workload
+
+DOCUMENT: Final = DOCS / "cost.md"
+PLOT: Final = DOCS / "cost.svg"
+STAGE: Final = settings_for("prod")
+RATES: Final = {
+    "30 thousand": 3e4,
+    "1 million": 1e6,
+    "10 million": 1e7,
+    "100 million": 1e8,
+    "864 million": 8.64e8,
+}
+"""Events of a day; the last is 10,000 a second."""
+
+_Lever = tuple[StageSettings, float | None]
+
+
+def bills_table() -> str:
+    """The bill by service, and the total of each design."""
+    services = list(_bill(1).by_service())
+    rows = []
+    for name, events in RATES.items():
+        bill = _bill(events)
+        by_service = bill.by_service()
+        rows.append([name, *(_usd(by_service[service]) for service in services), f"**{_usd(bill.usd)}**"])
+    return markdown_table(["events a day", *services, "a month"], rows)
+
+
+def designs_table() -> str:
+    """Each design's total, and ours to it."""
+    rows = []
+    for name, events in RATES.items():
+        ours, *others = compared(Workload(events_per_day=events), STAGE)
+        cells = [text for bill in others for text in (_usd(bill.usd), f"{ours.usd / bill.usd:.0%}")]
+        rows.append([name, _usd(ours.usd), *cells])
+    heads = [text for design in DESIGNS[1:] for text in (design.name, f"ours to {design.name}")]
+    return markdown_table(["events a day", OURS.name, *heads], rows)
+
+
+def levers_table() -> str:
+    """Ours to the textbook with each lever that would lower it."""
+    infrequent = replace(STAGE, infrequent_access=True)
+    as_it_is: _Lever = (STAGE, None)
+    both: _Lever = (infrequent, 10.0)
+    levers: dict[str, tuple[_Lever, _Lever]] = {
+        "as deployed": (as_it_is, as_it_is),
+        "table class infrequent access": ((infrequent, None), as_it_is),
+        "full batches of ten": ((STAGE, 10.0), as_it_is),
+        "both": (both, as_it_is),
+        "both, and the textbook too": (both, both),
+    }
+    rows = []
+    for name, (for_us, for_textbook) in levers.items():
+        cells = []
+        for events in (1e6, 1e8):
+            workload = Workload(events_per_day=events)
+            ours, textbook = (
+                monthly_bill(workload, settings, design, batch).usd
+                for design, (settings, batch) in ((OURS, for_us), (TEXTBOOK, for_textbook))
+            )
+            cells += [_usd(ours), f"{ours / textbook:.1%}"]
+        rows.append([name, *cells])
+    return markdown_table(
+        ["", "1 million a day", "ours to textbook", "100 million a day", "ours to textbook"], rows
+    )
+
+
+def prices_table() -> str:
+    """The price table."""
+    rows = [
+        [f"`{price.name}`", _prices(price), price.checked.isoformat(), f"<{price.source}>", price.evidence]
+        for price in price_table().values()
+    ]
+    return markdown_table(["price", "USD", "checked", "source", "compared with"], rows).replace("---:", "---")
+
+
+TABLES: Final = {
+    "bills": bills_table,
+    "designs": designs_table,
+    "levers": levers_table,
+    "prices": prices_table,
+}
+
+
+def main() -> None:
+    """Write tables and plot."""
+    for name, table in TABLES.items():
+        write_between_markers(DOCUMENT, name, table())
+    try:
+        _plot()
+    except ModuleNotFoundError as missing:
+        sys.exit(f"The tables are written; the plot needs {missing.name}, which .venv-bench has.")
+
+
+def _plot() -> None:
+    from matplotlib import pyplot  # noqa: PLC0415 - only the environment of the benchmarks has it
+
+    figure, axes = pyplot.subplots(figsize=(8, 4.2))
+    colours = ["#3b6ea5", "#5aa0a8", "#8fbf6b", "#e0a83b", "#c8623f", "#8a5a9e", "#777777"]
+    for index, events in enumerate(RATES.values()):
+        workload = Workload(events_per_day=events)
+        for side, design in enumerate((OURS, TEXTBOOK)):
+            bottom = 0.0
+            for colour, (service, usd) in zip(
+                colours, monthly_bill(workload, STAGE, design).by_service().items(), strict=True
+            ):
+                each = usd / workload.events * 1e6
+                label = service if index == side == 0 else None
+                axes.bar(index + side * 0.4 - 0.2, each, 0.36, bottom=bottom, color=colour, label=label)
+                bottom += each
+            axes.annotate(design.name, (index + side * 0.4 - 0.2, bottom), ha="center", va="bottom", size=7)
+    axes.set_xticks(range(len(RATES)), list(RATES))
+    axes.set_xlabel("events a day")
+    axes.set_ylabel("USD a million events")
+    axes.set_title("Cost of a million events, stage prod, list prices of us-east-1", size=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=7, frameon=False)
+    save_plot(figure, PLOT)
+
+
+def _bill(events: float) -> Bill:
+    return compared(Workload(events_per_day=events), STAGE)[0]
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:,.2f}" if amount < 1000 else f"{amount:,.0f}"
+
+
+def _prices(price: Price) -> str:
+    steps: Sequence[str] = [f"{tier.usd:g}" for tier in price.tiers]
+    per = "" if price.per == 1 else f"{price.per:,.0f} "
+    return f"{', then '.join(steps)} / {per}{price.unit}"
+
+
+if __name__ == "__main__":
+    main()

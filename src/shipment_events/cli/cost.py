@@ -1,0 +1,161 @@
+"""``shipments cost``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from shipment_events.cli.presentation import output
+from shipment_events.cost.bill import Bill, compared, monthly_bill, prices_checked
+from shipment_events.cost.designs import OURS
+from shipment_events.cost.limits import exceeded
+from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
+from shipment_events.operations.stage_settings import load_settings
+
+
+@click.command()
+@click.option("--events-per-day", type=click.FloatRange(min=1), required=True, help="Events of a mean day.")
+@click.option(
+    "--event-bytes", type=click.IntRange(1, 400 * 1024), default=TYPICAL_EVENT_BYTES, show_default=True,
+    help="Size of an event (the detail, as JSON).",
+)  # fmt: skip
+@click.option("--stage", help="Stage whose settings count; without it that of --env.")
+@click.option(
+    "--duplicate-share", type=click.FloatRange(0, 1), default=0.02, show_default=True,
+    help="Part of the events that repeat a stored one.",
+)  # fmt: skip
+@click.option(
+    "--batch",
+    type=click.FloatRange(1, 10),
+    help="Mean events of a batch; without it estimated.",
+)
+@click.option(
+    "--batch-ms", type=click.FloatRange(min=1), help="Length of one invocation; without it as benchmarked."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the bill as JSON.")
+@click.pass_obj
+def cost(
+    environment: str,
+    *,
+    events_per_day: float,
+    event_bytes: int,
+    stage: str | None,
+    duplicate_share: float,
+    batch: float | None,
+    batch_ms: float | None,
+    as_json: bool,
+) -> None:
+    """Say what a stage costs a month, item by item, and what other designs would cost.
+
+    At AWS's list prices of US East (N. Virginia), free tiers left out, for a steady rate and a stage that is
+    older than its retention. Needs no AWS account.
+
+    \b
+    Examples:
+      shipments cost --events-per-day 1000000
+      shipments cost --events-per-day 30000 --stage prod --event-bytes 800
+
+    Exit status: 0 the bill was made.
+    """
+    settings = load_settings(stage or environment)
+    workload = Workload(
+        events_per_day=events_per_day, event_bytes=event_bytes, duplicate_share=duplicate_share
+    )
+    bills = compared(workload, settings, batch)
+    if batch_ms is not None:
+        design = replace(OURS, fixed_ms=batch_ms, event_ms=0)
+        bills = [monthly_bill(workload, settings, design, batch), *bills[1:]]
+    other_class = replace(settings, infrequent_access=not settings.infrequent_access)
+    saving = bills[0].usd - monthly_bill(workload, other_class, bills[0].design, bills[0].batch).usd
+    warnings = exceeded(workload, settings, bills[0].design)
+    if as_json:
+        click.echo(json.dumps(_as_json(workload, settings.environment, bills, saving, warnings)))
+        return
+    console = output()
+    console.print(_bill_table(bills[0], workload, settings.environment))
+    console.print(_designs_table(bills, workload))
+    if saving > 0:
+        infrequent = "infrequent access" if other_class.infrequent_access else "standard"
+        console.print(f"The table class {infrequent} would save {saving:,.2f} USD of it (infrequent_access).")
+    click.echo(
+        f"List prices of us-east-1, checked {prices_checked()}. docs/cost.md has assumptions and sources.",
+    )
+    for warning in warnings:
+        Console(stderr=True).print(f"[yellow]Warning:[/] {warning}")
+
+
+def _bill_table(bill: Bill, workload: Workload, stage: str) -> Table:
+    table = Table(
+        title=f"Stage {stage}: {workload.events_per_day:,.0f} events a day of {workload.event_bytes:,} bytes,"
+        f" {bill.batch:,.1f} a batch",
+        title_justify="left",
+        header_style="bold",
+        show_footer=True,
+    )
+    table.add_column("service")
+    table.add_column("item", "a month")
+    table.add_column("quantity", justify="right")
+    table.add_column("unit")
+    table.add_column("USD", f"{bill.usd:,.2f}", justify="right")
+    shown = ""
+    for line in bill.lines:
+        service = line.usage.service
+        if shown and service != shown:
+            table.add_section()
+        quantity = f"{line.usage.quantity:,.{0 if line.usage.quantity >= 100 else 2}f}"
+        table.add_row(
+            "" if service == shown else service, line.usage.item, quantity, line.unit, f"{line.usd:,.2f}"
+        )
+        shown = service
+    return table
+
+
+def _designs_table(bills: Sequence[Bill], workload: Workload) -> Table:
+    table = Table(title="The same promise by other processors", title_justify="left", header_style="bold")
+    table.add_column("design")
+    table.add_column("USD a month", justify="right")
+    table.add_column("USD a million events", justify="right")
+    table.add_column("ours to it", justify="right")
+    for bill in bills:
+        table.add_row(
+            f"{bill.design.name}: {bill.design.what}",
+            f"{bill.usd:,.2f}",
+            f"{bill.usd / workload.events * 1e6:,.2f}",
+            f"{bills[0].usd / bill.usd:.0%}",
+        )
+    return table
+
+
+def _as_json(
+    workload: Workload, stage: str, bills: Sequence[Bill], saving: float, warnings: Sequence[str]
+) -> dict[str, Any]:
+    ours = bills[0]
+    return {
+        "stage": stage,
+        "events_per_day": workload.events_per_day,
+        "event_bytes": workload.event_bytes,
+        "duplicate_share": workload.duplicate_share,
+        "prices_checked": prices_checked().isoformat(),
+        "usd": round(ours.usd, 4),
+        "events_per_batch": round(ours.batch, 3),
+        "items": [
+            {
+                "service": line.usage.service,
+                "item": line.usage.item,
+                "quantity": round(line.usage.quantity, 3),
+                "unit": line.unit,
+                "usd": round(line.usd, 4),
+            }
+            for line in ours.lines
+        ],
+        "designs": {
+            bill.design.name: {"usd": round(bill.usd, 4), "ratio": round(ours.usd / bill.usd, 4)}
+            for bill in bills
+        },
+        "other_table_class_saves_usd": round(saving, 4),
+        "warnings": list(warnings),
+    }

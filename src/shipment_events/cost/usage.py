@@ -1,0 +1,209 @@
+"""What a stage uses of each priced thing in a month."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import exp
+from typing import Final, Protocol
+
+from shipment_events.cost.designs import Design
+from shipment_events.cost.workload import (
+    DAYS_A_MONTH,
+    GB,
+    HOURS_A_MONTH,
+    SECONDS_A_MONTH,
+    STORED_ITEM_OVERHEAD,
+    Workload,
+)
+
+# "Lambda starts processing five batches at a time"
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+STANDARD_POLLERS: Final = 5
+POLLS_OF_A_PROVISIONED_POLLER: Final = 10
+"""Concurrent invocations, and polls a second, of a poller in provisioned mode (same page)."""
+
+ASSUMED_POLL_MS: Final = 20
+"""Receive, invoke and delete around an invocation; not published."""
+
+# The stack's own, which a test compares with the template.
+ALARM_METRICS: Final = 19
+OWN_METRICS: Final = 6
+DASHBOARDS: Final = 1
+
+ALARM_MAILS: Final = 20
+"""Of a month; assumed."""
+
+# "DynamoDB caches the plaintext table keys for each principal ... for five minutes"
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+_KEY_REQUESTS_AN_HOUR: Final = 12
+_KEY_USERS: Final = 3
+_LOG_COMPRESSION: Final = 0.15
+
+# "1 request per second and 5 percent of additional requests", not configurable for functions:
+# https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+_TRACES_A_SECOND: Final = 1
+_TRACED_SHARE: Final = 0.05
+
+
+class BilledSettings(Protocol):
+    """The settings of a stage that its bill depends on, as ``StageSettings`` of the stack has them."""
+
+    @property
+    def archive_retention_days(self) -> int: ...
+
+    @property
+    def queue_long_poll_seconds(self) -> int: ...
+
+    @property
+    def processor_memory_mb(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def log_retention_days(self) -> int: ...
+
+    @property
+    def event_retention_days(self) -> int: ...
+
+    @property
+    def infrequent_access(self) -> bool: ...
+
+    @property
+    def alarm_email(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A month's quantity of something that has a price.
+
+    Attributes:
+        price: its name in the price table, which has the unit.
+    """
+
+    service: str
+    item: str
+    price: str
+    quantity: float
+
+
+def events_per_batch(workload: Workload, settings: BilledSettings, design: Design) -> float:
+    """Mean size of a batch without a batching window.
+
+    Each poller takes what came while it was busy: one event as long as pollers wait for events, more when
+    events wait for pollers. Solves ``batch = rate * cycle(batch) / pollers``.
+    """
+    rate = workload.events_per_second
+    spare = STANDARD_POLLERS - rate * design.event_ms / 1000
+    if spare <= 0:
+        return settings.batch_size
+    batch = rate * (ASSUMED_POLL_MS + design.fixed_ms) / 1000 / spare
+    return min(max(1.0, batch), settings.batch_size)
+
+
+def monthly_usage(
+    workload: Workload, settings: BilledSettings, design: Design, batch: float | None = None
+) -> list[Usage]:
+    """Every priced thing that the stage uses in a month.
+
+    Args:
+        batch: mean events of a batch, where it is known better than ``events_per_batch`` does.
+    """
+    invocations = workload.events / (batch or events_per_batch(workload, settings, design))
+    return [
+        *_bus(workload, settings),
+        *_queue(workload, settings, invocations),
+        *_function(workload, settings, design, invocations),
+        *_table(workload, settings, design),
+        *_watching(workload, settings, design, invocations),
+    ]
+
+
+def _bus(workload: Workload, settings: BilledSettings) -> Iterator[Usage]:
+    gigabytes = workload.events * workload.envelope_bytes / GB
+    yield Usage("EventBridge", "events", "eventbridge_events", workload.events * workload.chunks)
+    yield Usage("EventBridge", "archive, taking in", "eventbridge_archive_processing", gigabytes)
+    yield Usage(
+        "EventBridge",
+        f"archive, {settings.archive_retention_days} days",
+        "eventbridge_archive_storage",
+        gigabytes * settings.archive_retention_days / DAYS_A_MONTH,
+    )
+
+
+def _queue(workload: Workload, settings: BilledSettings, invocations: float) -> Iterator[Usage]:
+    yield Usage("SQS", "sends", "sqs_requests", workload.events * workload.chunks)
+    # A receive is counted by its payload too, and a batch of ten events of 64 KB is ten requests.
+    receives = max(invocations, workload.events * workload.envelope_bytes / (64 * 1024))
+    yield Usage("SQS", "receives", "sqs_requests", receives)
+    yield Usage("SQS", "deletes", "sqs_requests", invocations)
+    yield Usage("SQS", "empty receives", "sqs_requests", _empty_receives(workload, settings))
+
+
+def _empty_receives(workload: Workload, settings: BilledSettings) -> float:
+    """Long polls that end without a message, where messages come at random and a poller waits for them."""
+    rate = workload.events_per_second / STANDARD_POLLERS
+    wait = max(settings.queue_long_poll_seconds, 1)
+    if rate * wait < 1e-9:
+        return STANDARD_POLLERS * SECONDS_A_MONTH / wait
+    nobody = exp(-rate * wait)
+    return STANDARD_POLLERS * SECONDS_A_MONTH * rate * nobody / (1 - nobody)
+
+
+def _function(
+    workload: Workload, settings: BilledSettings, design: Design, invocations: float
+) -> Iterator[Usage]:
+    seconds = invocations * design.duration_ms(workload.events / invocations) / 1000
+    yield Usage("Lambda", "requests", "lambda_requests", invocations)
+    yield Usage(
+        "Lambda",
+        f"duration at {settings.processor_memory_mb} MB",
+        "lambda_duration_arm64",
+        seconds * settings.processor_memory_mb / 1024,
+    )
+
+
+def _table(workload: Workload, settings: BilledSettings, design: Design) -> Iterator[Usage]:
+    months = settings.event_retention_days / DAYS_A_MONTH
+    table_class = "_infrequent" if settings.infrequent_access else ""
+    # A condition that fails costs the units of the item that is there, and nothing in the index.
+    writes = workload.new_events * workload.write_units
+    failed = workload.duplicates * (1 if design.extra_writes else workload.write_units)
+    yield Usage("DynamoDB", "writes of the table", f"dynamodb_writes{table_class}", writes)
+    yield Usage("DynamoDB", "writes of the index", f"dynamodb_writes{table_class}", writes)
+    yield Usage("DynamoDB", "writes of duplicates", f"dynamodb_writes{table_class}", failed)
+    if design.reads_duplicates:
+        reads = workload.duplicates * workload.read_units
+        yield Usage("DynamoDB", "reads of duplicates", f"dynamodb_reads{table_class}", reads)
+    stored = workload.new_events * months * (workload.item_bytes + STORED_ITEM_OVERHEAD) / GB
+    yield Usage("DynamoDB", "storage of the table", f"dynamodb_storage{table_class}", stored)
+    yield Usage("DynamoDB", "storage of the index", f"dynamodb_storage{table_class}", stored)
+    yield Usage("DynamoDB", "point-in-time recovery", "dynamodb_recovery", stored)
+    if design.extra_writes:
+        extra = workload.new_events * design.extra_writes
+        kept = workload.new_events * months * (design.extra_item_bytes + STORED_ITEM_OVERHEAD) / GB
+        yield Usage("DynamoDB", "writes of idempotency records", "dynamodb_writes", extra)
+        yield Usage("DynamoDB", "storage of idempotency records", "dynamodb_storage", kept)
+
+
+def _watching(
+    workload: Workload, settings: BilledSettings, design: Design, invocations: float
+) -> Iterator[Usage]:
+    logged = (
+        invocations * design.batch_log_bytes
+        + workload.events * design.event_log_bytes
+        + workload.duplicates * design.duplicate_log_bytes
+    ) / GB
+    kept = logged * _LOG_COMPRESSION * settings.log_retention_days / DAYS_A_MONTH
+    a_second = invocations / SECONDS_A_MONTH
+    sampled = min(a_second, _TRACES_A_SECOND)
+    traces = (sampled + _TRACED_SHARE * (a_second - sampled)) * SECONDS_A_MONTH
+    yield Usage("CloudWatch", "logs, taking in", "logs_ingestion", logged)
+    yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
+    yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", OWN_METRICS)
+    yield Usage("CloudWatch", "alarms", "cloudwatch_alarms", ALARM_METRICS)
+    yield Usage("CloudWatch", "dashboard", "cloudwatch_dashboards", DASHBOARDS)
+    yield Usage("X-Ray", "traces", "xray_traces", traces)
+    yield Usage("KMS", "key of the stage", "kms_keys", 1)
+    yield Usage("KMS", "requests", "kms_requests", _KEY_USERS * _KEY_REQUESTS_AN_HOUR * HOURS_A_MONTH)
+    if settings.alarm_email:
+        yield Usage("SNS", "e-mails", "sns_emails", ALARM_MAILS)

@@ -1,0 +1,62 @@
+"""What the bill says of the stack is what the template has, and the document says what the code computes."""
+
+import pytest
+
+from benchmarks import cost
+from benchmarks.documents import between_markers
+from infrastructure.settings import settings_for
+from shipment_events.cost import usage
+from shipment_events.cost.designs import OURS
+from shipment_events.cost.usage import BilledSettings, monthly_usage
+from shipment_events.cost.workload import Workload
+from shipment_events.names import LATENCY_METRIC
+from shipment_events.outcome import Outcome
+from tests.infrastructure.template import Template
+
+
+def test_alarms_dashboards_and_keys_are_counted(template: Template) -> None:
+    """Each metric of a formula is charged, and so is a single metric."""
+    metrics = sum(
+        sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
+        for _, alarm in template.of_type("AWS::CloudWatch::Alarm")
+    )
+    assert metrics == usage.ALARM_METRICS, "ALARM_METRICS in shipment_events/cost/usage.py has to follow"
+    assert len([*template.of_type("AWS::CloudWatch::Dashboard")]) == usage.DASHBOARDS
+    assert len([*template.of_type("AWS::KMS::Key")]) == 1
+    assert len({*(outcome.metric for outcome in Outcome), LATENCY_METRIC}) == usage.OWN_METRICS
+
+
+def test_nothing_with_a_price_is_left_out(template: Template) -> None:
+    """A new type of resource needs a look at whether it costs something."""
+    free = {
+        "AWS::CDK::Metadata",
+        "AWS::Events::Rule",
+        "AWS::IAM::Role",
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::QueuePolicy",
+    }
+    billed = {
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::DynamoDB::Table",
+        "AWS::Events::Archive",
+        "AWS::Events::EventBus",
+        "AWS::KMS::Key",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "AWS::SNS::Topic",
+        "AWS::SQS::Queue",
+    }
+    assert template.types() <= free | billed
+
+
+def test_settings_of_a_stage_can_be_billed() -> None:
+    settings: BilledSettings = settings_for("prod")
+    assert monthly_usage(Workload(events_per_day=1), settings, OURS)
+
+
+@pytest.mark.parametrize("name", cost.TABLES)
+def test_document_is_up_to_date(name: str) -> None:
+    document = cost.DOCUMENT.read_text(encoding="utf-8")
+    assert between_markers(document, name) == cost.TABLES[name](), "run python -m benchmarks.cost"

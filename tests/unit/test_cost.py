@@ -1,0 +1,256 @@
+"""Bills worked out by hand, and what has to hold for every bill."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infrastructure.settings import STAGES, settings_for
+from shipment_events.cli import main
+from shipment_events.cost.bill import Bill, compared, monthly_bill
+from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK, Design
+from shipment_events.cost.limits import exceeded
+from shipment_events.cost.prices import Price, Tier, price_table
+from shipment_events.cost.usage import events_per_batch, monthly_usage
+from shipment_events.cost.workload import DAYS_A_MONTH, Workload
+from shipment_events.feed import generate
+from shipment_events.operations.stage_settings import SettingsNotFoundError, load_settings
+
+PROD = settings_for("prod")
+
+
+def line(bill: Bill, item: str) -> float:
+    (found,) = [line.usd for line in bill.lines if line.usage.item == item]
+    return found
+
+
+def test_a_million_events_by_hand() -> None:
+    """A month of a million events in all, 800 bytes of item each, none twice, in batches of ten."""
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=533, duplicate_share=0)
+    bill = monthly_bill(workload, PROD, OURS, batch=10)
+    assert line(bill, "events") == pytest.approx(1.00)
+    assert line(bill, "archive, taking in") == pytest.approx(0.756 * 0.10)
+    assert line(bill, "archive, 7 days") == pytest.approx(0.756 * 7 / DAYS_A_MONTH * 0.023)
+    assert line(bill, "sends") == pytest.approx(0.40)
+    assert line(bill, "receives") == line(bill, "deletes") == pytest.approx(0.04)
+    assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.018 * 0.5 * 0.0000133334)
+    assert line(bill, "writes of the table") == line(bill, "writes of the index") == pytest.approx(0.625)
+    assert line(bill, "writes of duplicates") == line(bill, "reads of duplicates") == 0
+    # 900 bytes with the overhead, for 90 days.
+    stored = 0.9 * 90 / DAYS_A_MONTH
+    assert line(bill, "storage of the table") == line(bill, "storage of the index")
+    assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
+    assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
+    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 1020 + 1e6 * 47) / 1e9 * 0.50)
+    # 100,000 invocations in a month of 2,628,000 seconds: fewer than one a second, so each is traced.
+    assert line(bill, "traces") == pytest.approx(0.50)
+    assert line(bill, "metrics") == pytest.approx(1.80)
+    assert line(bill, "dashboard") == 3
+    assert line(bill, "key of the stage") == 1
+
+
+def test_a_stage_without_events_pays_for_being_there() -> None:
+    bill = monthly_bill(Workload(events_per_day=1e-9), PROD, OURS)
+    # 5 pollers, one poll in 20 seconds each.
+    assert line(bill, "empty receives") == pytest.approx(
+        5 * DAYS_A_MONTH * 86_400 / 20 * 0.40 / 1e6, rel=1e-3
+    )
+    assert 7 < bill.usd < 9
+
+
+def test_the_textbook_pays_for_its_records() -> None:
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=533, duplicate_share=0)
+    bill = monthly_bill(workload, PROD, TEXTBOOK, batch=10)
+    assert line(bill, "writes of idempotency records") == pytest.approx(2 * 0.625)
+    kept = 0.35 * 90 / DAYS_A_MONTH
+    assert line(bill, "storage of idempotency records") == pytest.approx(kept * 0.25)
+    assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.3 * 0.5 * 0.0000133334)
+
+
+def test_duplicates_are_written_once_and_read_once() -> None:
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=2000, duplicate_share=1)
+    bill = monthly_bill(workload, PROD, OURS)
+    assert line(bill, "writes of the table") == line(bill, "writes of the index") == 0
+    assert line(bill, "writes of duplicates") == pytest.approx(3 * 0.625)
+    assert line(bill, "reads of duplicates") == pytest.approx(0.125)
+    # Idempotency records are small, whatever the event.
+    assert line(monthly_bill(workload, PROD, TEXTBOOK), "writes of duplicates") == pytest.approx(0.625)
+
+
+@pytest.mark.parametrize(("event_bytes", "chunks"), [(450, 1), (65_313, 1), (65_314, 2), (300_000, 5)])
+def test_bus_and_queue_count_chunks(event_bytes: int, chunks: int) -> None:
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=event_bytes)
+    bill = monthly_bill(workload, PROD, OURS)
+    assert line(bill, "events") == pytest.approx(chunks)
+    assert line(bill, "sends") == pytest.approx(chunks * 0.4)
+    assert line(bill, "receives") >= line(bill, "sends") * 0.9 / chunks
+
+
+def test_tiers_are_charged_one_after_the_other() -> None:
+    price = Price("p", 10, "u", (Tier(100, 5.0), Tier(200, 4.0), Tier(math.inf, 1.0)), "", date.min, "")
+    assert price.of(0) == 0
+    assert price.of(50) == 25
+    assert price.of(100) == 50
+    assert price.of(150) == 70
+    assert price.of(1000) == 50 + 40 + 80
+
+
+def test_lines_of_one_price_share_its_tiers() -> None:
+    """A line of its own each would begin at the dearest tier anew."""
+    huge = Workload(events_per_day=5e9)
+    bill = monthly_bill(huge, PROD, OURS, batch=10)
+    requests = sum(x.usage.quantity for x in bill.lines if x.usage.price == "sqs_requests")
+    usd = sum(x.usd for x in bill.lines if x.usage.price == "sqs_requests")
+    assert requests > 100e9
+    assert usd == pytest.approx(price_table()["sqs_requests"].of(requests))
+
+
+def test_every_price_has_source_date_and_evidence() -> None:
+    for price in price_table().values():
+        assert price.source.startswith("https://aws.amazon.com/")
+        assert date(2026, 1, 1) <= price.checked <= date(2100, 1, 1)
+        assert price.evidence
+        assert price.unit
+        assert price.per > 0
+        assert [tier.usd for tier in price.tiers] == sorted((tier.usd for tier in price.tiers), reverse=True)
+        assert all(tier.usd > 0 for tier in price.tiers)
+        assert price.tiers[-1].to == math.inf
+
+
+def test_every_price_is_used_and_every_use_has_a_price() -> None:
+    stages = [PROD, replace(PROD, alarm_email="a@example.org", infrequent_access=True)]
+    used = {
+        usage.price
+        for stage in stages
+        for design in DESIGNS
+        for usage in monthly_usage(Workload(events_per_day=1), stage, design)
+    }
+    assert used <= price_table().keys()
+    assert price_table().keys() - used <= {"lambda_sqs_event_pollers"}
+
+
+@given(
+    events=st.floats(1, 1e9),
+    more=st.floats(1, 3),
+    size=st.integers(1, 300_000),
+    larger=st.integers(0, 50_000),
+    design=st.sampled_from(DESIGNS),
+)
+def test_more_or_larger_events_never_cost_less(
+    events: float, more: float, size: int, larger: int, design: Design
+) -> None:
+    def usd(events: float, size: int) -> float:
+        return monthly_bill(Workload(events_per_day=events, event_bytes=size), PROD, design, batch=10).usd
+
+    assert usd(events * more, size) >= usd(events, size) * (1 - 1e-9)
+    assert usd(events, size + larger) >= usd(events, size) * (1 - 1e-9)
+
+
+@given(rate=st.floats(0.001, 1e6), more=st.floats(1, 10), design=st.sampled_from(DESIGNS))
+def test_batches_fill_with_the_rate(rate: float, more: float, design: Design) -> None:
+    def batch(rate: float) -> float:
+        return events_per_batch(Workload(events_per_day=rate * 86_400), PROD, design)
+
+    assert 1 <= batch(rate) <= batch(rate * more) <= PROD.batch_size
+
+
+def test_typical_event_is_that_of_the_feed() -> None:
+    sizes = [len(json.dumps(json.loads(x.text)).encode()) for x in generate(500, broken_share=0)]
+    assert 0.8 < sum(sizes) / len(sizes) / Workload(events_per_day=1).event_bytes < 1.25
+
+
+def test_infrequent_access_is_as_cheap_as_it_is_said_to_be() -> None:
+    workload = Workload(events_per_day=1e6)
+    standard, infrequent = (
+        monthly_bill(workload, replace(PROD, infrequent_access=choice), OURS) for choice in (False, True)
+    )
+    assert line(infrequent, "storage of the table") == pytest.approx(
+        0.4 * line(standard, "storage of the table")
+    )
+    assert line(infrequent, "writes of the index") == pytest.approx(
+        1.248 * line(standard, "writes of the index")
+    )
+    assert infrequent.usd < standard.usd
+
+
+@pytest.mark.parametrize(
+    ("events_per_second", "names"),
+    [(11, []), (1_500, ["partition"]), (3_000, ["processor_max_concurrency", "partition"])],
+)
+def test_says_what_the_stage_could_not_do(events_per_second: float, names: Sequence[str]) -> None:
+    found = exceeded(Workload(events_per_day=events_per_second * 86_400), PROD, OURS)
+    assert len(found) == len(names)
+    assert all(name in sentence for name, sentence in zip(names, found, strict=True))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_settings_are_those_of_the_stack(stage: str) -> None:
+    loaded = load_settings(stage)
+    assert {name: getattr(loaded, name) for name in vars(STAGES[stage])} == vars(STAGES[stage])
+
+
+def test_unknown_stage_is_an_error_that_names_the_stages() -> None:
+    with pytest.raises(SettingsNotFoundError, match="allowed: dev, staging, prod"):
+        load_settings("qa")
+
+
+def test_command_prints_the_bill() -> None:
+    shown = CliRunner().invoke(main, ["cost", "--events-per-day", "1000000", "--stage", "prod"])
+    assert shown.exit_code == 0, shown.output
+    total = compared(Workload(events_per_day=1e6), PROD)[0].usd
+    assert f"{total:,.2f}" in shown.output
+    assert "Stage prod: 1,000,000 events a day" in shown.output
+    assert "infrequent_access" in shown.output
+
+
+def test_command_prints_json_that_adds_up() -> None:
+    shown = CliRunner().invoke(
+        main,
+        [
+            "--env",
+            "prod",
+            "cost",
+            "--events-per-day",
+            "1e8",
+            "--event-bytes",
+            "900",
+            "--batch",
+            "10",
+            "--json",
+        ],
+    )
+    assert shown.exit_code == 0, shown.output
+    bill = json.loads(shown.stdout)
+    assert bill["stage"] == "prod"
+    assert sum(item["usd"] for item in bill["items"]) == pytest.approx(bill["usd"], abs=0.01)
+    assert bill["designs"]["ours"]["ratio"] == 1
+    assert bill["designs"]["textbook"]["ratio"] == pytest.approx(
+        bill["usd"] / bill["designs"]["textbook"]["usd"], abs=1e-4
+    )
+    assert len(bill["warnings"]) == 1
+
+
+def test_command_takes_a_measured_length_of_invocations() -> None:
+    def duration(*options: str) -> float:
+        shown = CliRunner().invoke(
+            main, ["cost", "--events-per-day", "1e6", "--batch", "10", "--json", *options]
+        )
+        (found,) = [
+            x["quantity"] for x in json.loads(shown.stdout)["items"] if x["item"].startswith("duration")
+        ]
+        return float(found)
+
+    assert duration("--batch-ms", "36") == pytest.approx(2 * duration("--batch-ms", "18"))
+    assert duration("--batch-ms", "18") == pytest.approx(duration())
+
+
+def test_command_names_the_stages_there_are() -> None:
+    shown = CliRunner().invoke(main, ["cost", "--events-per-day", "1", "--stage", "qa"])
+    assert shown.exit_code == 1
+    assert "allowed: dev, staging, prod" in shown.output
