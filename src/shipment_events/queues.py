@@ -3,6 +3,7 @@
 No other module talks to SQS.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ DETAIL_ATTRIBUTE: Final = "detail"
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES: Final = 10
 MAX_BATCH_BYTES: Final = 1024 * 1024
+_LONGEST_HOLD: Final = 11 * 3600
 # Names, types and values of the attributes count towards a message's size.
 _ATTRIBUTE_OVERHEAD_BYTES: Final = len(REASON_ATTRIBUTE) + len(DETAIL_ATTRIBUTE) + 2 * len("String")
 
@@ -179,28 +181,38 @@ def receive(
     ).get("Messages", [])
 
 
-def release(client: "SQSClient", queue_url: str, handles: Sequence[str]) -> None:
-    """Make received messages visible again; those that cannot be are so when their hold ends."""
+def hide(client: "SQSClient", queue_url: str, handles: Sequence[str], seconds: int) -> None:
+    """Hide received messages for so long from now, 0 to show them; what fails comes back by itself."""
     for start in range(0, len(handles), MAX_BATCH_ENTRIES):
-        put_off(client, queue_url, [(handle, 0) for handle in handles[start : start + MAX_BATCH_ENTRIES]])
+        some = handles[start : start + MAX_BATCH_ENTRIES]
+        put_off(client, queue_url, [(handle, seconds) for handle in some])
 
 
 def peek(
-    client: "SQSClient", queue_url: str, *, hold_seconds: int = 60, most: int | None = None
+    client: "SQSClient", queue_url: str, *, hold_seconds: int | None = None, most: int | None = None
 ) -> "list[MessageTypeDef]":
     """Visible messages of a queue, all or so many, left in it: visible again before this returns.
+
+    Args:
+        hold_seconds: for which they stay hidden if this is killed. None is a minute, or for a long queue
+            several times as long as it takes to read: what comes back meanwhile would be read again.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     seen: dict[str, MessageTypeDef] = {}
+    hold = hold_seconds or min(_LONGEST_HOLD, max(60, depth(client, queue_url) // 50))
+    stale = 0
     try:
-        while (most is None or len(seen) < most) and (
-            messages := receive(client, queue_url, hold_seconds=hold_seconds)
-        ):
+        while (most is None or len(seen) < most) and stale <= len(seen):
+            messages = receive(client, queue_url, hold_seconds=hold)
+            if not messages:
+                break
+            before = len(seen)
             seen.update((message["MessageId"], message) for message in messages)
+            stale = stale + len(messages) if len(seen) == before else 0
     finally:
-        release(client, queue_url, [message["ReceiptHandle"] for message in seen.values()])
+        hide(client, queue_url, [message["ReceiptHandle"] for message in seen.values()], 0)
     return list(seen.values())
 
 
@@ -222,8 +234,14 @@ def _send(
             failed.update(dict.fromkeys(indices, "IncompleteResponse"))
             failed.update(_failures(answer.get("Failed", [])))
             for successful in answer.get("Successful", []):
-                failed.pop(int(successful["Id"]), None)
+                sent = entry(int(successful["Id"]))["MessageBody"]
+                if successful["MD5OfMessageBody"] == _md5(sent):
+                    failed.pop(int(successful["Id"]), None)
     return failed
+
+
+def _md5(body: str) -> str:
+    return hashlib.md5(body.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> dict[int, str]:

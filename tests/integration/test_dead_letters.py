@@ -78,6 +78,10 @@ class Scene:
         )
         return len(result.failed)
 
+    @property
+    def urls(self) -> tuple[str, str]:
+        return self._dead_letter_queue_url, self._queue_url
+
     def stored(self) -> list[str]:
         return [event.event_id for event in self._table.timeline(self.shipment_id)]
 
@@ -126,6 +130,37 @@ def test_two_operators_at_once_lose_and_double_nothing(shipments: QuickCommands,
     assert scene.dead() == 0
 
 
+def test_a_slow_walk_finds_what_lies_behind_others(scene: Scene) -> None:
+    scene.put(*(scene.body(number, shipment_id="ANOTHER") for number in range(60)), scene.body(60))
+    # 0.4 s before each receive, and a hold of 1 s: the first are due again long before the last are reached.
+    result = redrive(
+        scene.sqs, *scene.urls, Selection(shipment_id=scene.shipment_id), rate=25, hold_seconds=1
+    )
+    assert (len(result.settled), result.passed_over, result.succeeded) == (1, 60, True)
+    assert len(scene.visible_bodies()) == 60
+
+
+def test_reading_ends_though_messages_come_back_meanwhile(scene: Scene) -> None:
+    scene.put(*(scene.body(number) for number in range(3_000)))
+    assert len(peek(scene.sqs, scene.urls[0], hold_seconds=1)) >= 100
+
+
+def test_what_others_hide_is_not_passed_over_in_silence(shipments: QuickCommands, scene: Scene) -> None:
+    scene.put(scene.body(1))
+    scene.sqs.receive_message(QueueUrl=scene.urls[0], VisibilityTimeout=60)
+    assert "1 more are hidden" in shipments("dead-letters", "list").stderr
+    done = shipments("dead-letters", "redrive", "--json", status=1)
+    assert json.loads(done.stdout)["unseen"] == 1
+
+
+def test_an_export_never_replaces_a_file(shipments: QuickCommands, scene: Scene) -> None:
+    scene.put(scene.body(1))
+    shipments("dead-letters", "discard", "--export", "only-copy", "--yes")
+    shipments("dead-letters", "export", "only-copy", status=2)
+    assert (shipments.folder / "only-copy").read_text(encoding="utf-8").count("\n") == 1
+    shipments("dead-letters", "redrive", "--reason", "retry_exhausted", status=2)
+
+
 def test_only_what_is_chosen_is_redriven_and_the_rest_stays_visible(
     shipments: QuickCommands, scene: Scene
 ) -> None:
@@ -163,6 +198,8 @@ def test_one_that_fails_again_is_left_and_named(shipments: QuickCommands, scene:
     scene.put(scene.body(1, carrier=7))
     done = shipments("dead-letters", "redrive", "--dry-run")
     assert "1 would be redriven; 1 of them would be quarantined again." in done.stdout
+    mended = shipments("dead-letters", "redrive", "--dry-run", "--set", "carrier=Meridian")
+    assert "1 would be redriven; 0 of them would be quarantined again." in mended.stdout
     assert scene.dead() == 1
     done = shipments("dead-letters", "redrive", status=1)
     assert "1 redriven" in done.stdout

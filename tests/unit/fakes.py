@@ -5,6 +5,7 @@ so that what they accept is a request that could be sent.
 """
 
 import functools
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ _INSERT = re.compile(r"""INSERT INTO "([\w.-]+)" VALUE \{('\w+': \?(?:, '\w+': \
 def client_error(code: str, message: str = "", operation: str = "Operation") -> ClientError:
     """What botocore raises for a request that the service refuses."""
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def _md5(body: str) -> str:
+    return hashlib.md5(body.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 @functools.cache
@@ -210,7 +215,9 @@ class FakeQueues:
             if self.refuses(entry["MessageBody"]):
                 answer["Failed"].append({"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"})
             else:
-                answer["Successful"].append({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""})
+                answer["Successful"].append(
+                    {"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": _md5(entry["MessageBody"])}
+                )
                 attributes = entry["MessageAttributes"].items()
                 self.letters.append(
                     (entry["MessageBody"], {name: attribute["StringValue"] for name, attribute in attributes})

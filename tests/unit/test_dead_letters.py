@@ -1,5 +1,6 @@
 """Going through dead letters when requests fail in part: what is not confirmed stays in the queue."""
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ import pytest
 
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection
 from shipment_events.operations.explain import explain
-from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, redrive
+from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, open_export, redrive
 
 QUEUE = "queue"
 LETTERS = "letters"
@@ -19,7 +20,7 @@ NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
 
 
 class Queues:
-    """Two queues in memory; ids in ``unsendable`` and ``undeletable`` fail."""
+    """Two queues in memory; what is in ``unsendable``, ``garbled`` or ``undeletable`` fails."""
 
     def __init__(self, *bodies: str) -> None:
         self.letters = {f"m{number}": body for number, body in enumerate(bodies)}
@@ -27,6 +28,7 @@ class Queues:
         self.sent: list[str] = []
         self.unsendable: set[str] = set()
         self.undeletable: set[str] = set()
+        self.garbled: set[str] = set()
         self.come_back = False
 
     @property
@@ -55,10 +57,16 @@ class Queues:
                 answer["Failed"].append({"Id": entry["Id"], "Code": "InternalError"})
                 continue
             self.sent.append(entry["MessageBody"])
-            answer["Successful"].append({"Id": entry["Id"]})
+            digest = hashlib.md5(entry["MessageBody"].encode(), usedforsecurity=False).hexdigest()
+            if entry["MessageBody"] in self.garbled:
+                digest = "0" * 32
+            answer["Successful"].append({"Id": entry["Id"], "MD5OfMessageBody": digest})
             if self.come_back:
                 self.letters[f"again-{len(self.sent)}"] = entry["MessageBody"]
         return answer
+
+    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        return {"Attributes": {"ApproximateNumberOfMessages": str(len(self.letters))}}
 
     def delete_message_batch(self, *, Entries: Sequence[Mapping[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
         failed = [entry for entry in Entries if entry["ReceiptHandle"] in self.undeletable]
@@ -112,6 +120,24 @@ def test_what_the_queue_did_not_confirm_stays_and_is_visible_again() -> None:
     assert not result.succeeded
 
 
+def test_what_arrived_as_something_else_is_not_deleted() -> None:
+    queues = Queues(body("a"), body("b"))
+    queues.garbled = {body("b")}
+    result = redrive(queues.client, LETTERS, QUEUE, Selection())
+    assert list(queues.letters.values()) == [body("b")]
+    assert [why for _, why in result.failed] == ["IncompleteResponse"]
+
+
+def test_half_a_line_of_a_killed_command_does_not_spoil_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "copies"
+    path.write_text('{"message_id": "m1", "bo')
+    for name in ("a", "b"):
+        with open_export(path) as file:
+            discard(Queues(body(name)).client, LETTERS, Selection(), file)
+    _, *whole = path.read_text().splitlines()
+    assert [json.loads(line)["body"] for line in whole] == [body("a"), body("b")]
+
+
 def test_what_was_sent_and_not_deleted_is_named() -> None:
     queues = Queues(body("a"), body("b"))
     queues.undeletable = {"m1"}
@@ -140,7 +166,8 @@ def test_the_walk_ends_though_kept_messages_come_by_again() -> None:
 
     queues = Forgetful(*(body(f"keep{number}") for number in range(25)), body("a"))
     result = redrive(queues.client, LETTERS, QUEUE, Selection(shipment_id="S-none"))
-    assert result.passed_over == 10
+    assert (result.passed_over, result.unseen) == (10, 16)
+    assert not result.succeeded, "what was not seen may have been meant"
     assert len(queues.letters) == 26
 
 

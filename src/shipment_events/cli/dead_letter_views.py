@@ -14,6 +14,7 @@ from shipment_events.cli.presentation import counts, printable
 from shipment_events.operations.dead_letters import DeadLetterMessage, Settlement
 from shipment_events.operations.explain import Explanation
 
+HIDDEN = "another command has them, or one that was killed had. Those come back within a minute: try again."
 _SHOWN_SHIPMENTS = 3
 _SHOWN_FAILURES = 10
 
@@ -81,6 +82,7 @@ def settlement_json(done: str, result: Settlement) -> dict[str, Any]:
         done: len(result.settled),
         f"{done}_by_reason": Counter(letter.reason for letter in result.settled),
         "passed_over": result.passed_over,
+        "unseen": result.unseen,
         "failed": [{"message_id": letter.message_id, "why": why} for letter, why in result.failed],
         "undeleted": [{"message_id": letter.message_id, "why": why} for letter, why in result.undeleted],
     }
@@ -98,6 +100,8 @@ def print_settlement(console: Console, done: str, result: Settlement) -> None:
         console.print(
             Text(f"{letter.message_id} {done}, but not deleted: {printable(why)}; run it again", "red")
         )
+    if result.unseen:
+        console.print(f"About {result.unseen:,} were not seen: {HIDDEN}", style="red")
     unseen = len(result.failed) + len(result.undeleted) - 2 * _SHOWN_FAILURES
     if unseen > 0:
         console.print(f"… and up to {unseen:,} more; --json names all", style="red")

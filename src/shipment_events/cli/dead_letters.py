@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import boto3
 import click
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from shipment_events.cli.dead_letter_views import (
+    HIDDEN,
     explanation_view,
     letter_view,
     print_letters,
@@ -27,15 +28,24 @@ from shipment_events.cli.options import Age
 from shipment_events.cli.presentation import output
 from shipment_events.exact_json import loads
 from shipment_events.operations.dead_letters import (
+    REASONS,
     DeadLetterMessage,
     Selection,
     Settlement,
     read_dead_letters,
 )
 from shipment_events.operations.explain import explain
-from shipment_events.operations.redrive import Edit, discard, redrive, still_broken, write_export
+from shipment_events.operations.redrive import (
+    Edit,
+    discard,
+    edited,
+    open_export,
+    redrive,
+    still_broken,
+    write_export,
+)
 from shipment_events.operations.resources import Resources, find_resources
-from shipment_events.queues import depth
+from shipment_events.queues import depth, depths
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -56,7 +66,9 @@ def dead_letters() -> None:
 def _selected(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose dead letters; the command gets a ``Selection``."""
 
-    @click.option("--reason", help="With this reason code only.")
+    @click.option(
+        "--reason", type=click.Choice(REASONS), metavar="REASON", help="With this reason code only."
+    )
     @click.option("--shipment", help="Of this shipment only.")
     @click.option("--id", "identifier", help="With this message id or envelope id, or one that begins so.")
     @click.option(
@@ -153,18 +165,23 @@ def explain_command(environment: str, *, identifier: str, as_json: bool) -> None
 
 
 @dead_letters.command()
-@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True))
+@click.argument("file")
 @_selected
 @click.pass_obj
-def export(environment: str, *, file: TextIO, selection: Selection) -> None:
-    """Write dead letters to FILE, one JSON line each, and leave them where they are; - is standard output.
+def export(environment: str, *, file: str, selection: Selection) -> None:
+    """Write dead letters to a new FILE, a JSON line each, and leave them in the queue; - is standard output.
 
     \b
     Example:
       shipments dead-letters export letters.ndjson --reason invalid_field
     """
-    found = _read(*_queues(environment), selection)
-    write_export(file, found)
+    # What is there may be the only copy of what was discarded.
+    if file != "-" and Path(file).exists():
+        raise click.UsageError(f"{file} exists already: name another file.")
+    sqs, resources = _queues(environment)
+    found = _read(sqs, resources, selection)
+    with click.open_file(file, "w" if file == "-" else "x", encoding="utf-8") as target:
+        write_export(cast("TextIO", target), found)
     click.echo(f"{len(found):,} dead letters exported.", err=True)
 
 
@@ -209,10 +226,10 @@ def redrive_command(
         raise click.UsageError("--set changes events: name a file for the originals with --export FILE.")
     sqs, resources = _queues(environment)
     if dry_run:
-        _print_dry_run(_read(sqs, resources, selection), as_json=as_json)
+        _print_dry_run(_read(sqs, resources, selection), edits, as_json=as_json)
         return
     with (
-        file.open("a", encoding="utf-8") if file else nullcontext() as originals,
+        open_export(file) if file else nullcontext() as originals,
         _progress("redriving", sqs, resources) as on_progress,
     ):
         result = redrive(
@@ -251,7 +268,7 @@ def discard_command(environment: str, *, selection: Selection, file: Path, yes: 
         count = len(_read(sqs, resources, selection))
         click.confirm(f"Delete {count:,} dead letters, after writing them to {file}?", abort=True, err=True)
     with (
-        file.open("a", encoding="utf-8") as copies,
+        open_export(file) as copies,
         _progress("discarding", sqs, resources) as on_progress,
     ):
         result = discard(sqs, resources.dead_letter_queue_url, selection, copies, on_progress=on_progress)
@@ -264,7 +281,10 @@ def _queues(environment: str) -> "tuple[SQSClient, Resources]":
 
 
 def _read(sqs: "SQSClient", resources: Resources, selection: Selection) -> list[DeadLetterMessage]:
-    return list(filter(selection.takes, read_dead_letters(sqs, resources.dead_letter_queue_url)))
+    found = read_dead_letters(sqs, resources.dead_letter_queue_url)
+    if hidden := depths(sqs, resources.dead_letter_queue_url).in_flight:
+        click.echo(f"About {hidden:,} more are hidden: {HIDDEN}", err=True)
+    return list(filter(selection.takes, found))
 
 
 def _one(environment: str, identifier: str) -> DeadLetterMessage:
@@ -290,8 +310,15 @@ def _edit(change: str) -> Edit:
         return Edit(field, text)
 
 
-def _print_dry_run(found: list[DeadLetterMessage], *, as_json: bool) -> None:
-    broken = [letter for letter in found if still_broken(letter.body)]
+def _would_fail(letter: DeadLetterMessage, edits: list[Edit]) -> bool:
+    try:
+        return bool(still_broken(edited(letter.body, edits)))
+    except ValueError:
+        return True
+
+
+def _print_dry_run(found: list[DeadLetterMessage], edits: list[Edit], *, as_json: bool) -> None:
+    broken = [letter for letter in found if _would_fail(letter, edits)]
     if as_json:
         reasons = Counter(letter.reason for letter in found)
         click.echo(

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.event import find_envelope_id
+from shipment_events.operations.holds import Holds
+from shipment_events.outcome import Reason
 from shipment_events.queues import (
     DETAIL_ATTRIBUTE,
     REASON_ATTRIBUTE,
     delete,
+    depths,
     peek,
     receive,
-    release,
 )
 
 if TYPE_CHECKING:
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
 UNMATCHED: Final = "unmatched"
 DELIVERY_FAILED: Final = "delivery_failed"
 RETRIES_EXHAUSTED: Final = "retries_exhausted"
+REASONS: Final = (*(reason.value for reason in Reason), DELIVERY_FAILED, RETRIES_EXHAUSTED, UNMATCHED)
 
 # Long enough for a batch to be sent and deleted, short enough that after a killed command nobody waits long.
 HOLD_SECONDS: Final = 20
 _CONCURRENCY: Final = 4
+# Receives of a second each that wait for what others hold: a look of somebody else is over by then.
+_PATIENCE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class DeadLetterMessage:
         sent_at: when it was first queued; for a message that SQS moved, in the queue it came from.
         receives: how often it has been handed out since, readers of the dead-letter queue included.
         body: as it lies in the queue.
+        attributes: of the message, by name: the processor's, or EventBridge's error.
     """
 
     message_id: str
@@ -55,6 +61,7 @@ class DeadLetterMessage:
     sent_at: datetime
     receives: int
     body: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -72,6 +79,7 @@ class DeadLetterMessage:
             "event_id": self.event_id,
             "sent_at": self.sent_at.isoformat(timespec="milliseconds"),
             "receives": self.receives,
+            "attributes": dict(self.attributes),
             "body": self.body,
         }
 
@@ -115,17 +123,19 @@ class Settlement:
         failed: why, for each that was not done; all of these are left in the queue.
         undeleted: why, for each that was done and is still in the queue.
         passed_over: not selected, left there.
+        unseen: hidden by others at the end, so perhaps selected; approximate.
     """
 
     settled: list[DeadLetterMessage] = field(default_factory=list)
     failed: list[tuple[DeadLetterMessage, str]] = field(default_factory=list)
     undeleted: list[tuple[DeadLetterMessage, str]] = field(default_factory=list)
     passed_over: int = 0
+    unseen: int = 0
 
     @property
     def succeeded(self) -> bool:
         """All that was selected is out of the dead-letter queue."""
-        return not (self.failed or self.undeleted)
+        return not (self.failed or self.undeleted or self.unseen)
 
 
 Settle = Callable[[Sequence[DeadLetterMessage]], Mapping[int, str]]
@@ -161,52 +171,45 @@ def settle_dead_letters(
     Args:
         settle: does what is to be done, and says why for the index of each that it could not do. It is
             called from several threads at once.
-        hold_seconds: for how long others do not see a batch. It has to be settled within that time.
+        hold_seconds: for how long others do not see a message if this is killed; prolonged while it runs.
         before_receive: called before each request for messages, to keep to a rate.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     result = Settlement()
-    kept: dict[str, str] = {}
     under_way: set[Future[Settlement]] = set()
-    stale = 0
-    try:
-        with ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="settle") as pool:
-            # Where the walk takes longer than the hold, messages that are kept come by again: it is over
-            # once nothing else does.
-            while stale <= len(kept):
-                before_receive()
-                messages = receive(client, queue_url, hold_seconds=hold_seconds)
-                if not messages:
-                    break
-                work: list[tuple[DeadLetterMessage, str]] = []
-                for message in messages:
-                    letter = _dead_letter(message)
-                    if letter.message_id in kept:
-                        stale += 1
-                    elif selection.takes(letter):
-                        work.append((letter, message["ReceiptHandle"]))
-                    else:
-                        result.passed_over += 1
-                    kept[letter.message_id] = message["ReceiptHandle"]
-                if work:
-                    stale = 0
-                    under_way.add(pool.submit(_settle_batch, client, queue_url, work, settle))
-                if len(under_way) >= _CONCURRENCY:
-                    under_way = _collect(result, kept, under_way)
-                on_progress(result)
-            while under_way:
-                under_way = _collect(result, kept, under_way)
+    patience = _PATIENCE
+    with (
+        Holds(client, queue_url, hold_seconds) as held,
+        ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="settle") as pool,
+    ):
+        while patience:
+            before_receive()
+            messages = receive(client, queue_url, hold_seconds=hold_seconds)
+            fresh = [message for message in messages if message["MessageId"] not in held]
+            for message in messages:
+                held.add(message["MessageId"], message["ReceiptHandle"])
+            letters = [(_dead_letter(message), message["ReceiptHandle"]) for message in fresh]
+            work = [one for one in letters if selection.takes(one[0])]
+            result.passed_over += len(letters) - len(work)
+            if work:
+                under_way.add(pool.submit(_settle_batch, client, queue_url, work, settle))
+            if len(under_way) >= _CONCURRENCY:
+                under_way = _collect(result, held, under_way)
             on_progress(result)
-    finally:
-        release(client, queue_url, list(kept.values()))
+            if fresh:
+                patience = _PATIENCE
+                continue
+            while under_way:
+                under_way = _collect(result, held, under_way)
+            result.unseen = max(0, depths(client, queue_url).total - len(held))
+            patience = patience - 1 if result.unseen else 0
+        on_progress(result)
     return result
 
 
-def _collect(
-    result: Settlement, kept: dict[str, str], under_way: set[Future[Settlement]]
-) -> set[Future[Settlement]]:
+def _collect(result: Settlement, held: Holds, under_way: set[Future[Settlement]]) -> set[Future[Settlement]]:
     """Add the batches that are done to the result; the others."""
     done, others = wait(under_way, return_when=FIRST_COMPLETED)
     for future in done:
@@ -214,8 +217,7 @@ def _collect(
         result.settled += batch.settled
         result.failed += batch.failed
         result.undeleted += batch.undeleted
-        for letter in batch.settled:
-            del kept[letter.message_id]
+        held.drop(letter.message_id for letter in batch.settled)
     return others
 
 
@@ -247,6 +249,7 @@ def _dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
         sent_at=datetime.fromtimestamp(int(attributes.get("SentTimestamp", "0")) / 1000, UTC),
         receives=int(attributes.get("ApproximateReceiveCount", "0")),
         body=body,
+        attributes=_attributes(message),
     )
 
 
@@ -261,10 +264,14 @@ def _names(body: str) -> tuple[str, str]:
     return shipment_id, event_id
 
 
-def _why(message: "MessageTypeDef") -> tuple[str, str]:
-    attributes = {
+def _attributes(message: "MessageTypeDef") -> dict[str, str]:
+    return {
         name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
     }
+
+
+def _why(message: "MessageTypeDef") -> tuple[str, str]:
+    attributes = _attributes(message)
     if REASON_ATTRIBUTE in attributes:
         return attributes[REASON_ATTRIBUTE], attributes.get(DETAIL_ATTRIBUTE, "")
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html names these attributes.

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -145,6 +146,19 @@ def discard(
         return {}
 
     return settle_dead_letters(client, dead_letter_queue_url, selection, keep, on_progress=on_progress)
+
+
+def open_export(path: Path) -> TextIO:
+    """A file of dead letters to be added to; what a killed command wrote half gets a line of its own.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    is_cut = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
+    file = path.open("a", encoding="utf-8")
+    if is_cut:
+        file.write("\n")
+    return file
 
 
 def write_export(file: TextIO, letters: Sequence[DeadLetterMessage]) -> None:
