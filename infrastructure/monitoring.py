@@ -250,7 +250,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             name="concurrency",
             urgency=Urgency.WARNING,
             metric=rates.processor("ConcurrentExecutions", "Maximum"),
-            threshold=settings.processor_max_concurrency,
+            threshold=settings.most_concurrent_batches,
             periods=settings.concurrency_periods,
             meaning="As many batches are in work as the stage allows; more events than that have to wait.",
             look_at="age of the oldest message, and processor_max_concurrency in infrastructure/settings.py.",

@@ -177,10 +177,15 @@ class EventProcessing(Construct):
                 "DEAD_LETTER_QUEUE_URL": self._dead_letter_queue.queue_url,
                 "VISIBILITY_TIMEOUT_SECONDS": str(self._settings.visibility_timeout_seconds),
                 "EVENT_RETENTION_DAYS": str(self._settings.event_retention_days),
+                **self._shards(),
             },
         )
         self._acknowledge_function_findings(function)
         return function
+
+    def _shards(self) -> dict[str, str]:
+        shards = self._settings.status_index_shards
+        return {} if shards is None else {"STATUS_INDEX_SHARDS": str(shards)}
 
     def _acknowledge_function_findings(self, function: lambda_.Function) -> None:
         acknowledge(
@@ -242,11 +247,19 @@ class EventProcessing(Construct):
     def _build_event_source(self) -> None:
         # No batching window: it would add its whole length to the wait at low load, and batches fill without
         # it as soon as there is a backlog.
+        pollers = self._settings.provisioned_pollers
         self.function.add_event_source(
             sources.SqsEventSource(
                 self._queue,
                 batch_size=self._settings.batch_size,
                 report_batch_item_failures=True,
-                max_concurrency=self._settings.processor_max_concurrency,
+                max_concurrency=None if pollers else self._settings.processor_max_concurrency,
+                provisioned_poller_config=(
+                    lambda_.ProvisionedPollerConfig(
+                        minimum_pollers=pollers.minimum, maximum_pollers=pollers.maximum
+                    )
+                    if pollers
+                    else None
+                ),
             )
         )

@@ -14,6 +14,11 @@ SQS_MAX_RETENTION_DAYS: Final = 14
 SQS_MAX_VISIBILITY_SECONDS: Final = 43_200
 SQS_MAX_LONG_POLL_SECONDS: Final = 20
 SQS_MAX_CONCURRENCY: Final = 1_000
+POLLER_CONCURRENCY: Final = 10
+"""Batches in work of one provisioned poller: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+MAX_STATUS_INDEX_SHARDS: Final = 1_000
+ON_DEMAND_WARM_WRITE_UNITS: Final = 4_000
+"""A second, of a new table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html"""
 LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
 EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
@@ -23,6 +28,28 @@ LOG_RETENTION_DAYS: Final = (30, 90, 365)
 
 class UnknownStageError(ValueError):
     """The name is not the name of a stage; the message lists those that are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvisionedPollers:
+    """Pollers of the event source that are there before the events are (counts), paid by the hour.
+
+    Each reads up to 10 times and 1 MB a second and has up to 10 batches in work. They follow a burst three
+    times as fast as unprovisioned ones, and go beyond 1,250 batches at a time.
+    """
+
+    minimum: int
+    """Always there (2 to 200)."""
+    maximum: int
+    """Most under load (2 to 2,000)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what Lambda would refuse."""
+        if not (2 <= self.minimum <= 200 and self.minimum <= self.maximum <= 2_000):
+            raise ValueError(
+                f"provisioned_pollers is {self.minimum} to {self.maximum}, allowed is"
+                " a minimum of 2 to 200 and a maximum from there to 2,000"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +95,9 @@ class StageSettings:
     processor_max_concurrency: int = 10
     """Batches in work at the same time (count, 2 to 1,000). Ten store twice what one partition of the index
     takes, so more would only be throttled there, at the cost of the account's other functions."""
+    provisioned_pollers: ProvisionedPollers | None = None
+    """Pollers for bursts and for more than ``processor_max_concurrency`` allows, which they replace: AWS
+    takes one or the other."""
     log_retention_days: int = 30
     """How long the processor's logs are kept; one of ``LOG_RETENTION_DAYS``."""
 
@@ -76,6 +106,13 @@ class StageSettings:
     infrequent_access: bool = False
     """Table class Standard-IA: storage costs 60 % less, writes and reads 25 % more, which pays with 90 days
     of retention; ``shipments cost`` says how much. The class changes in place, at most twice in 30 days."""
+    status_index_shards: int | None = None
+    """Partitions over which each status is spread in the index (count, 2 to 1,000). One takes 1,000 writes a
+    second, and what the index throttles, the table throttles. May be raised at any time, never lowered while
+    events from before are kept: readers would not find those."""
+    warm_write_units: int | None = None
+    """Write units a second that table and index take at once (from 4,000, where they begin by themselves and
+    double within half an hour). Paid once; it cannot be lowered."""
     deletion_protection: bool = True
     """Whether the table and the stack refuse to be deleted until someone turns this off."""
     retain_data: bool = True
@@ -131,6 +168,13 @@ class StageSettings:
         """How long a received message is hidden: the multiple of the processor's timeout."""
         return self.visibility_timeout_multiple * self.processor_timeout_seconds
 
+    @property
+    def most_concurrent_batches(self) -> int:
+        """Batches that the event source has in work at most (count)."""
+        if self.provisioned_pollers is not None:
+            return self.provisioned_pollers.maximum * POLLER_CONCURRENCY
+        return self.processor_max_concurrency
+
     def __post_init__(self) -> None:
         """Refuse what the services would refuse, or accept and quietly lose events over."""
         limits = {
@@ -148,9 +192,13 @@ class StageSettings:
             "unmatched_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
             "batch_size": (1, 10),
             "processor_max_concurrency": (2, SQS_MAX_CONCURRENCY),
+            "status_index_shards": (2, MAX_STATUS_INDEX_SHARDS),
+            "warm_write_units": (ON_DEMAND_WARM_WRITE_UNITS, None),
         }
         for field, (least, most) in limits.items():
             value = getattr(self, field)
+            if value is None:
+                continue
             if value < least or (most is not None and value > most):
                 raise ValueError(
                     f"{field} is {value}, allowed is {least} to {most if most is not None else '…'}"

@@ -62,6 +62,13 @@ class ShipmentEventsStack(Stack):
             (names.OUTPUT_ARCHIVE_NAME, ingestion.archive.ref, "Archive of every event of the bus"),
         ):
             CfnOutput(self, output, value=value, description=description)
+        if settings.status_index_shards is not None:
+            CfnOutput(
+                self,
+                names.OUTPUT_STATUS_INDEX_SHARDS,
+                value=str(settings.status_index_shards),
+                description="Partitions of each status in the index, for its readers",
+            )
 
         Tags.of(self).add("project", "shipment-events")
         Tags.of(self).add("environment", settings.environment)

@@ -32,6 +32,7 @@ class EventStorage(Construct):
                 dynamodb.TableClass.STANDARD_INFREQUENT_ACCESS if self._settings.infrequent_access else None
             ),
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            warm_throughput=self._warm_throughput(),
             time_to_live_attribute=names.TTL_ATTRIBUTE,
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
@@ -89,7 +90,12 @@ class EventStorage(Construct):
             partition_key=_string(names.STATUS_ATTRIBUTE),
             sort_key=_string(names.SORT_KEY),
             projection_type=dynamodb.ProjectionType.ALL,
+            warm_throughput=self._warm_throughput(),
         )
+
+    def _warm_throughput(self) -> dynamodb.WarmThroughput | None:
+        units = self._settings.warm_write_units
+        return None if units is None else dynamodb.WarmThroughput(write_units_per_second=units)
 
 
 def _string(name: str) -> dynamodb.Attribute:

@@ -9,6 +9,7 @@ from infrastructure.loss_modes.model import (
     Rule,
     Template,
 )
+from infrastructure.settings import POLLER_CONCURRENCY
 
 VISIBILITY_MULTIPLE: Final = 6
 LEAST_RECEIVES: Final = 3
@@ -78,10 +79,13 @@ def _throttled_by_own_limit(template: Template) -> Breaches:
         properties = template.resources[function]["Properties"] if function is not None else {}
         reserved = properties.get("ReservedConcurrentExecutions")
         most = source.get("ScalingConfig", {}).get("MaximumConcurrency")
+        pollers = source.get("ProvisionedPollerConfig", {}).get("MaximumPollers")
+        if pollers is not None:
+            most = pollers * POLLER_CONCURRENCY
         if most is None:
-            yield logical_id, "no MaximumConcurrency"
+            yield logical_id, "neither MaximumConcurrency nor MaximumPollers"
         elif reserved is not None and reserved < most:
-            yield logical_id, f"MaximumConcurrency is {most}, the function's reserve {reserved}"
+            yield logical_id, f"up to {most} batches at a time, the function's reserve is {reserved}"
 
 
 RULES: Final = (

@@ -25,6 +25,8 @@ OUTPUT_TABLE_NAME: Final = "EventsTableName"
 OUTPUT_DASHBOARD_URL: Final = "DashboardURL"
 OUTPUT_EVENT_BUS_NAME: Final = "EventBusName"
 OUTPUT_ARCHIVE_NAME: Final = "ArchiveName"
+OUTPUT_STATUS_INDEX_SHARDS: Final = "StatusIndexShards"
+"""Only of a stage whose index is sharded."""
 
 
 def stack_name(environment: str) -> str:

@@ -3,6 +3,8 @@
 No other module knows the table's attributes or talks to DynamoDB.
 """
 
+import heapq
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shipment_events.aws_errors import error_code
 from shipment_events.event import ShipmentEvent
 from shipment_events.exact_json import canonical_number
-from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
+from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, STATUS_INDEX, TTL_ATTRIBUTE
 from shipment_events.outcome import InvalidEventError, Reason
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ _REFUSED_WHOLE: Final = frozenset({"ValidationException", "SerializationExceptio
 _DETAIL: Final = "detail"
 _PROCESSING: Final = "processing"
 _CONTENT_HASH: Final = "content_hash"
+_SHARD_MARK: Final = "#"
+_INDEX_PAGE: Final = 200
 _ATTRIBUTES: Final = (PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE, _DETAIL, _PROCESSING)
 
 
@@ -132,14 +136,21 @@ class EventTable:
         client: DynamoDB client. It should not retry by itself where the caller does.
         name: of the table.
         retention: how long an event is kept.
+        shards: partitions over which the index spreads each status; None for one.
     """
 
     def __init__(
-        self, client: "DynamoDBClient", name: str, retention: timedelta = timedelta(days=90)
+        self,
+        client: "DynamoDBClient",
+        name: str,
+        retention: timedelta = timedelta(days=90),
+        *,
+        shards: int | None = None,
     ) -> None:
         self._client = client
         self._name = name
         self._retention = retention
+        self._shards = shards
         values = ", ".join(f"'{attribute}': ?" for attribute in _ATTRIBUTES)
         self._insert_statement = f'INSERT INTO "{name}" VALUE {{{values}}}'
 
@@ -183,6 +194,40 @@ class EventTable:
         for page in pages:
             yield from map(_stored_event, page["Items"])
 
+    def by_status(self, status: str, since: datetime, until: datetime) -> Iterator[StoredEvent]:
+        """Events of one status that happened in a window, in the order in which they happened.
+
+        Read from the index, so what was stored in the last second may be missing.
+
+        Args:
+            status: ``PROCESSED`` or ``CONFLICT``; the shards of it are merged.
+            since: first moment of the window, aware.
+            until: first moment after it, aware.
+
+        Raises:
+            botocore.exceptions.ClientError: the table cannot be read.
+        """
+        # Unsharded, too: what lies there was stored before the index was sharded.
+        values = [status, *(f"{status}{_SHARD_MARK}{shard}" for shard in range(self._shards or 0))]
+        parts = [self._of_index_value(value, _utc_text(since), _utc_text(until)) for value in values]
+        return heapq.merge(*parts, key=lambda event: event.sort_key)
+
+    def _of_index_value(self, value: str, begin: str, end: str) -> Iterator[StoredEvent]:
+        if begin >= end:
+            return
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=STATUS_INDEX,
+            KeyConditionExpression="#status = :status AND #moment BETWEEN :begin AND :end",
+            ExpressionAttributeNames={"#status": STATUS_ATTRIBUTE, "#moment": SORT_KEY},
+            # A sort key is longer than its moment, so the end itself is out.
+            ExpressionAttributeValues={":status": {"S": value}, ":begin": {"S": begin}, ":end": {"S": end}},
+            # A page of each shard is in memory at the same time.
+            PaginationConfig={"PageSize": _INDEX_PAGE},
+        )
+        for page in pages:
+            yield from map(_stored_event, page["Items"])
+
     def scan(self) -> Iterator[StoredEvent]:
         """Every event of the table, in no order.
 
@@ -202,7 +247,7 @@ class EventTable:
                         "Parameters": [_to_attribute(item[attribute]) for attribute in _ATTRIBUTES],
                         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                     }
-                    for item in (_build_item(write, now, self._retention) for write in writes)
+                    for item in (_build_item(write, now, self._retention, self._shards) for write in writes)
                 ]
             )
         except ClientError as error:
@@ -262,21 +307,36 @@ def ensure_fits(event: ShipmentEvent) -> None:
         )
 
 
-def _build_item(write: Write, now: datetime, retention: timedelta) -> dict[str, Any]:
+def _build_item(
+    write: Write, now: datetime, retention: timedelta, shards: int | None = None
+) -> dict[str, Any]:
     event = write.event
     return {
         PARTITION_KEY: event.shipment_id,
         SORT_KEY: write.sort_key,
-        STATUS_ATTRIBUTE: CONFLICT if write.is_conflict else PROCESSED,
+        STATUS_ATTRIBUTE: (CONFLICT if write.is_conflict else PROCESSED) + _shard_suffix(write, shards),
         TTL_ATTRIBUTE: Decimal(int((now + retention).timestamp())),
         _DETAIL: event.detail,
         _PROCESSING: {
             "event_id": event.event_id,
             _CONTENT_HASH: event.content_hash,
             "correlation_id": write.correlation_id,
-            "stored_at": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "stored_at": _utc_text(now),
         },
     }
+
+
+def _utc_text(moment: datetime) -> str:
+    """At fixed width, as the moments in sort keys are."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _shard_suffix(write: Write, shards: int | None) -> str:
+    """Depends on the key alone, so that an item has the same whichever delivery writes it."""
+    if shards is None:
+        return ""
+    key = "\0".join(write.key).encode()
+    return f"{_SHARD_MARK}{zlib.crc32(key) % shards}"
 
 
 def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult:
@@ -303,7 +363,7 @@ def _stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     values = {name: _from_attribute(attribute) for name, attribute in item.items()}
     return StoredEvent(
         sort_key=values[SORT_KEY],
-        status=values[STATUS_ATTRIBUTE],
+        status=values[STATUS_ATTRIBUTE].partition(_SHARD_MARK)[0],
         event_id=values[_PROCESSING]["event_id"],
         stored_at=values[_PROCESSING]["stored_at"],
         correlation_id=values[_PROCESSING]["correlation_id"],

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from infrastructure.settings import STAGES, UnknownStageError, settings_for
+from infrastructure.settings import STAGES, ProvisionedPollers, UnknownStageError, settings_for
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
@@ -49,11 +49,35 @@ def test_settings_do_not_change() -> None:
         ("batch_size", 11),
         ("log_retention_days", 31),
         ("processor_max_concurrency", 1),
+        ("status_index_shards", 1),
+        ("status_index_shards", 1_001),
+        ("warm_write_units", 3_999),
     ],
 )
 def test_what_a_service_would_refuse_is_refused_here(field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field} is {value}, allowed is"):
         replace(settings_for("dev"), **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("minimum", "maximum"), [(1, 10), (201, 300), (10, 9), (2, 2_001)])
+def test_pollers_that_lambda_would_refuse_are_refused_here(minimum: int, maximum: int) -> None:
+    with pytest.raises(ValueError, match=f"provisioned_pollers is {minimum} to {maximum}, allowed is"):
+        ProvisionedPollers(minimum=minimum, maximum=maximum)
+
+
+def test_pollers_bound_the_batches_in_their_stead() -> None:
+    settings = settings_for("dev")
+    assert settings.most_concurrent_batches == 10
+    pollers = ProvisionedPollers(minimum=2, maximum=30)
+    assert replace(settings, provisioned_pollers=pollers).most_concurrent_batches == 300
+
+
+def test_options_for_higher_loads_are_off() -> None:
+    for stage in STAGES.values():
+        assert stage.provisioned_pollers is None
+        assert stage.status_index_shards is None
+        assert stage.warm_write_units is None
+        assert not stage.infrequent_access
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "@", "@example.org", "someone@"])

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrastructure.settings import STAGES, settings_for
+from infrastructure.settings import STAGES, ProvisionedPollers, settings_for
 from shipment_events.cli import main
 from shipment_events.cost.bill import Bill, compared, monthly_bill
 from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK, Design
@@ -124,15 +124,16 @@ def test_every_price_has_source_date_and_evidence() -> None:
 
 
 def test_every_price_is_used_and_every_use_has_a_price() -> None:
-    stages = [PROD, replace(PROD, alarm_email="a@example.org", infrequent_access=True)]
+    pollers = ProvisionedPollers(minimum=2, maximum=10)
+    scaled = replace(PROD, alarm_email="a@example.org", infrequent_access=True, provisioned_pollers=pollers)
+    stages = [PROD, scaled]
     used = {
         usage.price
         for stage in stages
         for design in DESIGNS
         for usage in monthly_usage(Workload(events_per_day=1), stage, design)
     }
-    assert used <= price_table().keys()
-    assert price_table().keys() - used <= {"lambda_sqs_event_pollers"}
+    assert used == price_table().keys()
 
 
 @given(
@@ -181,12 +182,33 @@ def test_infrequent_access_is_as_cheap_as_it_is_said_to_be() -> None:
 
 @pytest.mark.parametrize(
     ("events_per_second", "names"),
-    [(11, []), (1_500, ["partition"]), (3_000, ["processor_max_concurrency", "partition"])],
+    [
+        (11, []),
+        (1_500, ["status_index_shards"]),
+        (3_000, ["processor_max_concurrency", "status_index_shards"]),
+    ],
 )
 def test_says_what_the_stage_could_not_do(events_per_second: float, names: Sequence[str]) -> None:
     found = exceeded(Workload(events_per_day=events_per_second * 86_400), PROD, OURS)
     assert len(found) == len(names)
     assert all(name in sentence for name, sentence in zip(names, found, strict=True))
+
+
+def test_options_lift_what_the_stage_could_not_do() -> None:
+    options = replace(
+        PROD, status_index_shards=16, provisioned_pollers=ProvisionedPollers(minimum=2, maximum=20)
+    )
+    assert exceeded(Workload(events_per_day=10_000 * 86_400), options, OURS) == []
+
+
+def test_provisioned_pollers_are_paid_by_the_hour_and_poll_without_events() -> None:
+    settings = replace(PROD, provisioned_pollers=ProvisionedPollers(minimum=3, maximum=20))
+    idle = monthly_bill(Workload(events_per_day=1e-9), settings, OURS)
+    assert line(idle, "pollers") == pytest.approx(3 * 730 * 0.00925)
+    assert line(idle, "empty receives") == pytest.approx(30 * 730 * 3600 / 20 * 0.40 / 1e6)
+    # 1,000 batches a second of 38 ms are 38 at a time: 4 pollers of ten.
+    busy = monthly_bill(Workload(events_per_day=10_000 * 86_400), settings, OURS, batch=10)
+    assert line(busy, "pollers") == pytest.approx(4 * 730 * 0.00925)
 
 
 @pytest.mark.parametrize("stage", STAGES)

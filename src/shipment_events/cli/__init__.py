@@ -10,6 +10,7 @@ from shipment_events.cli.cost import cost
 from shipment_events.cli.dead_letters import dead_letters
 from shipment_events.cli.drill import drill
 from shipment_events.cli.errors import what_to_do
+from shipment_events.cli.events import events
 from shipment_events.cli.feed import feed, run
 from shipment_events.cli.publish import publish
 from shipment_events.cli.replay import replay
@@ -56,6 +57,7 @@ def main(ctx: click.Context, environment: str) -> None:
 for command in (
     publish,
     timeline,
+    events,
     trace,
     status,
     dead_letters,

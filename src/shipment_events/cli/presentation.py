@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shipment_events.exact_json import dumps
+from shipment_events.names import PARTITION_KEY
 from shipment_events.operations.run_feed import FeedRun
 from shipment_events.store import CONFLICT, StoredEvent
 
@@ -19,9 +21,30 @@ def output() -> Console:
     return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
+def event_line(shipment_id: str, event: StoredEvent) -> str:
+    """A stored event as one line of JSON."""
+    line = {
+        "shipment_id": shipment_id,
+        "event_timestamp": event.sort_key,
+        "event_id": event.event_id,
+        "processing_status": event.status,
+        "stored_at": event.stored_at,
+        "correlation_id": event.correlation_id,
+    }
+    # By itself, as an event may be nested as deeply as dumps allows.
+    return f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}'
+
+
 def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
     """A shipment's events as people read them: local times as the producer wrote them."""
-    table = Table(title=Text(f"Shipment {printable(shipment_id)}"), title_justify="left", header_style="bold")
+    return events_table(f"Shipment {printable(shipment_id)}", events)
+
+
+def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = False) -> Table:
+    """Events as people read them; ``of_many`` shipments, each named."""
+    table = Table(title=Text(title), title_justify="left", header_style="bold")
+    if of_many:
+        table.add_column("shipment", overflow="fold")
     table.add_column("occurred at", no_wrap=True)
     for name in ("event", "status", "carrier", "where", "event id", ""):
         table.add_column(name, overflow="fold")
@@ -35,8 +58,11 @@ def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
             _place(detail.get("location")),
             printable(event.event_id),
         )
+        named = (printable(detail.get(PARTITION_KEY)),) if of_many else ()
         # Text, because rich would read a plain string as markup.
-        table.add_row(*map(Text, foreign), Text(CONFLICT, "yellow") if event.status == CONFLICT else "")
+        table.add_row(
+            *map(Text, (*named, *foreign)), Text(CONFLICT, "yellow") if event.status == CONFLICT else ""
+        )
     return table
 
 

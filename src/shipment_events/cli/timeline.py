@@ -6,8 +6,7 @@ import boto3
 import click
 
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.presentation import output, timeline_table
-from shipment_events.exact_json import dumps
+from shipment_events.cli.presentation import event_line, output, timeline_table
 from shipment_events.operations.resources import find_resources
 from shipment_events.store import EventTable
 
@@ -30,16 +29,7 @@ def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:
     events = list(table.timeline(shipment_id))
     if as_json:
         for event in events:
-            line = {
-                "shipment_id": shipment_id,
-                "event_timestamp": event.sort_key,
-                "event_id": event.event_id,
-                "processing_status": event.status,
-                "stored_at": event.stored_at,
-                "correlation_id": event.correlation_id,
-            }
-            # By itself, as an event may be nested as deeply as dumps allows.
-            click.echo(f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}')
+            click.echo(event_line(shipment_id, event))
     elif events:
         output().print(timeline_table(shipment_id, events))
     if not events:

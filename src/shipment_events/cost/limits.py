@@ -17,7 +17,10 @@ class LimitingSettings(Protocol):
     def batch_size(self) -> int: ...
 
     @property
-    def processor_max_concurrency(self) -> int: ...
+    def most_concurrent_batches(self) -> int: ...
+
+    @property
+    def status_index_shards(self) -> int | None: ...
 
 
 def exceeded(workload: Workload, settings: LimitingSettings, design: Design) -> list[str]:
@@ -25,15 +28,17 @@ def exceeded(workload: Workload, settings: LimitingSettings, design: Design) -> 
     found = []
     rate = workload.events_per_second
     cycle_ms = ASSUMED_POLL_MS + design.duration_ms(settings.batch_size)
-    most = settings.processor_max_concurrency * settings.batch_size * 1000 / cycle_ms
+    most = settings.most_concurrent_batches * settings.batch_size * 1000 / cycle_ms
     if rate > most:
         found.append(
-            f"{rate:,.0f} events a second; {settings.processor_max_concurrency} concurrent invocations store"
-            f" {most:,.0f} at most. Raise processor_max_concurrency."
+            f"{rate:,.0f} events a second; {settings.most_concurrent_batches} concurrent invocations store"
+            f" {most:,.0f} at most. Raise processor_max_concurrency or set provisioned_pollers."
         )
-    index = PARTITION_WRITE_UNITS / workload.write_units
+    shards = settings.status_index_shards or 1
+    index = shards * PARTITION_WRITE_UNITS / workload.write_units
     if rate > index:
         found.append(
-            f"{rate:,.0f} events a second; a status is one partition of the index, which takes {index:,.0f}."
+            f"{rate:,.0f} events a second; the index takes {index:,.0f} of a status ({shards} shards)."
+            " Raise status_index_shards."
         )
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import exp
+from math import ceil, exp
 from typing import Final, Protocol
 
 from shipment_events.cost.designs import Design
@@ -44,6 +44,13 @@ _TRACES_A_SECOND: Final = 1
 _TRACED_SHARE: Final = 0.05
 
 
+class BilledPollers(Protocol):
+    """Provisioned pollers of the event source (count)."""
+
+    @property
+    def minimum(self) -> int: ...
+
+
 class BilledSettings(Protocol):
     """The settings of a stage that its bill depends on, as ``StageSettings`` of the stack has them."""
 
@@ -58,6 +65,9 @@ class BilledSettings(Protocol):
 
     @property
     def batch_size(self) -> int: ...
+
+    @property
+    def provisioned_pollers(self) -> BilledPollers | None: ...
 
     @property
     def log_retention_days(self) -> int: ...
@@ -93,11 +103,18 @@ def events_per_batch(workload: Workload, settings: BilledSettings, design: Desig
     events wait for pollers. Solves ``batch = rate * cycle(batch) / pollers``.
     """
     rate = workload.events_per_second
-    spare = STANDARD_POLLERS - rate * design.event_ms / 1000
+    spare = _polls(settings) - rate * design.event_ms / 1000
     if spare <= 0:
         return settings.batch_size
     batch = rate * (ASSUMED_POLL_MS + design.fixed_ms) / 1000 / spare
     return min(max(1.0, batch), settings.batch_size)
+
+
+def _polls(settings: BilledSettings) -> int:
+    """Polls that wait for events at the same time."""
+    if settings.provisioned_pollers is None:
+        return STANDARD_POLLERS
+    return settings.provisioned_pollers.minimum * POLLS_OF_A_PROVISIONED_POLLER
 
 
 def monthly_usage(
@@ -141,12 +158,13 @@ def _queue(workload: Workload, settings: BilledSettings, invocations: float) -> 
 
 def _empty_receives(workload: Workload, settings: BilledSettings) -> float:
     """Long polls that end without a message, where messages come at random and a poller waits for them."""
-    rate = workload.events_per_second / STANDARD_POLLERS
+    polls = _polls(settings)
+    rate = workload.events_per_second / polls
     wait = max(settings.queue_long_poll_seconds, 1)
     if rate * wait < 1e-9:
-        return STANDARD_POLLERS * SECONDS_A_MONTH / wait
+        return polls * SECONDS_A_MONTH / wait
     nobody = exp(-rate * wait)
-    return STANDARD_POLLERS * SECONDS_A_MONTH * rate * nobody / (1 - nobody)
+    return polls * SECONDS_A_MONTH * rate * nobody / (1 - nobody)
 
 
 def _function(
@@ -160,6 +178,10 @@ def _function(
         "lambda_duration_arm64",
         seconds * settings.processor_memory_mb / 1024,
     )
+    if settings.provisioned_pollers is not None:
+        busy = (seconds + invocations * ASSUMED_POLL_MS / 1000) / SECONDS_A_MONTH
+        pollers = max(settings.provisioned_pollers.minimum, ceil(busy / POLLS_OF_A_PROVISIONED_POLLER))
+        yield Usage("Lambda", "pollers", "lambda_sqs_event_pollers", pollers * HOURS_A_MONTH)
 
 
 def _table(workload: Workload, settings: BilledSettings, design: Design) -> Iterator[Usage]:

@@ -22,6 +22,7 @@ class Resources:
 
     Attributes:
         deployed_at: when it was last created or updated.
+        status_index_shards: over which a status is spread in the index; None where it is not.
     """
 
     event_bus_name: str
@@ -31,6 +32,7 @@ class Resources:
     processor_arn: str
     table_name: str
     deployed_at: datetime
+    status_index_shards: int | None = None
 
 
 def find_resources(client: "CloudFormationClient", environment: str) -> Resources:
@@ -48,6 +50,7 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
             raise StackNotFoundError(_missing(name, client.meta.endpoint_url, environment)) from error
         raise
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+    shards = outputs.get(names.OUTPUT_STATUS_INDEX_SHARDS)
     try:
         return Resources(
             event_bus_name=outputs[names.OUTPUT_EVENT_BUS_NAME],
@@ -57,6 +60,7 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
             processor_arn=outputs[names.OUTPUT_PROCESSOR_ARN],
             table_name=outputs[names.OUTPUT_TABLE_NAME],
             deployed_at=stacks[0].get("LastUpdatedTime") or stacks[0]["CreationTime"],
+            status_index_shards=int(shards) if shards else None,
         )
     except KeyError as error:
         raise StackNotFoundError(

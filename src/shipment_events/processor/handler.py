@@ -57,7 +57,9 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
-        table=EventTable(dynamodb, settings.table_name, settings.retention),
+        table=EventTable(
+            dynamodb, settings.table_name, settings.retention, shards=settings.status_index_shards
+        ),
         sqs=sqs,
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,

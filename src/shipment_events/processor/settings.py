@@ -13,6 +13,7 @@ class ProcessorSettings:
         environment: suffix of the stage, a dimension of every metric.
         visibility_timeout: seconds for which the queue hides a received message.
         retention: how long an event stays in the table.
+        status_index_shards: over which a status is spread in the index; None where it is not.
     """
 
     environment: str
@@ -21,6 +22,7 @@ class ProcessorSettings:
     dead_letter_queue_url: str
     visibility_timeout: int
     retention: timedelta
+    status_index_shards: int | None = None
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> "ProcessorSettings":
@@ -30,6 +32,7 @@ class ProcessorSettings:
             KeyError: one is missing; its name is the message.
             ValueError: a number is none.
         """
+        shards = variables.get("STATUS_INDEX_SHARDS")
         return cls(
             environment=variables["ENVIRONMENT"],
             table_name=variables["EVENTS_TABLE_NAME"],
@@ -37,4 +40,5 @@ class ProcessorSettings:
             dead_letter_queue_url=variables["DEAD_LETTER_QUEUE_URL"],
             visibility_timeout=int(variables["VISIBILITY_TIMEOUT_SECONDS"]),
             retention=timedelta(days=int(variables["EVENT_RETENTION_DAYS"])),
+            status_index_shards=int(shards) if shards else None,
         )

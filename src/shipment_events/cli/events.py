@@ -1,0 +1,62 @@
+"""``shipments events``."""
+
+import sys
+from datetime import datetime
+from itertools import islice
+
+import boto3
+import click
+
+from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.options import Moment
+from shipment_events.cli.presentation import event_line, events_table, output
+from shipment_events.names import PARTITION_KEY
+from shipment_events.operations.resources import find_resources
+from shipment_events.store import CONFLICT, PROCESSED, EventTable
+
+
+@click.command()
+@click.option(
+    "--status", type=click.Choice([CONFLICT, PROCESSED], case_sensitive=False), default=CONFLICT,
+    show_default=True, help="Which events; conflicts are those that somebody should look at.",
+)  # fmt: skip
+@click.option(
+    "--from", "since", type=Moment(), default="1d", show_default=True,
+    help="Events that happened since: ISO 8601 with offset, or 2h for ago.",
+)  # fmt: skip
+@click.option("--to", "until", type=Moment(), default="0s", help="And before; without it now.")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Most events.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object an event.")
+@click.pass_obj
+def events(
+    environment: str, *, status: str, since: datetime, until: datetime, limit: int, as_json: bool
+) -> None:
+    """List the events of one status over all shipments, in the order in which they happened.
+
+    What was stored a moment ago may be missing: the index that is read follows the table.
+
+    \b
+    Examples:
+      shipments events --from 1d
+      shipments events --status PROCESSED --from 2026-11-20T08:00:00Z --to 2026-11-20T08:05:00Z --json
+
+    Exit status: 0 there are events, 1 there are none.
+    """
+    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
+    table = EventTable(
+        boto3.client("dynamodb", config=CLIENT_CONFIG),
+        resources.table_name,
+        shards=resources.status_index_shards,
+    )
+    found = list(islice(table.by_status(status, since, until), limit + 1))
+    shown = found[:limit]
+    if as_json:
+        for event in shown:
+            click.echo(event_line(event.detail[PARTITION_KEY], event))
+    elif shown:
+        output().print(events_table(f"{status} in {resources.table_name}", shown, of_many=True))
+    if len(found) > limit:
+        click.echo(f"There are more than these {limit:,}. Raise --limit or narrow the window.", err=True)
+    if not found:
+        click.echo(f"No event of status {status} in this window in {resources.table_name}.", err=True)
+        sys.exit(1)
