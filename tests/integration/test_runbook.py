@@ -9,7 +9,6 @@ import pytest
 
 from shipment_events import names
 from shipment_events.names import SOURCE
-from shipment_events.queues import peek, send_bodies
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import ROOT, LocalEngine
 from tests.integration.test_publish_and_run import wait_until_processed
@@ -54,9 +53,8 @@ def letter(engine: LocalEngine) -> str:
         "event_type": "shipment.scanned",
     }
     envelope = {"id": "runbook-2", "source": SOURCE, "detail-type": "shipment.scanned", "detail": detail}
-    assert send_bodies(sqs, url, [json.dumps(envelope)]) == {}
-    (message,) = peek(sqs, url)
-    return message["MessageId"]
+    message_id: str = sqs.send_message(QueueUrl=url, MessageBody=json.dumps(envelope))["MessageId"]
+    return message_id
 
 
 @pytest.mark.parametrize("command", COMMANDS)
