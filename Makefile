@@ -78,6 +78,10 @@ lint: setup ## Lint, format and strict types
 mutants: setup ## Put each known mistake back and show that a test goes red
 	@python -m tests.mutants.run $(if $(ONLY),--only $(ONLY))
 
+.PHONY: scale
+scale: setup $(BENCH_VENV)/.ready ## Simulate the stage up to 100,000 events a second and say what breaks first
+	@PYTHONPATH=src $(BENCH_VENV)/bin/python -m benchmarks.scale_model --write
+
 .PHONY: format
 format: $(VENV)/.ready ## Format the code and fix what the linter can
 	@ruff check --quiet --fix-only .

@@ -206,9 +206,9 @@ def test_provisioned_pollers_are_paid_by_the_hour_and_poll_without_events() -> N
     idle = monthly_bill(Workload(events_per_day=1e-9), settings, OURS)
     assert line(idle, "pollers") == pytest.approx(3 * 730 * 0.00925)
     assert line(idle, "empty receives") == pytest.approx(30 * 730 * 3600 / 20 * 0.40 / 1e6)
-    # 1,000 batches a second of 38 ms are 38 at a time: 4 pollers of ten.
+    # 1,000 batches a second, and a poller polls ten times.
     busy = monthly_bill(Workload(events_per_day=10_000 * 86_400), settings, OURS, batch=10)
-    assert line(busy, "pollers") == pytest.approx(4 * 730 * 0.00925)
+    assert line(busy, "pollers") == pytest.approx(100 * 730 * 0.00925)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -21,6 +21,9 @@ STANDARD_POLLERS: Final = 5
 POLLS_OF_A_PROVISIONED_POLLER: Final = 10
 """Concurrent invocations, and polls a second, of a poller in provisioned mode (same page)."""
 
+BYTES_OF_A_PROVISIONED_POLLER: Final = 1e6
+"""A second (same page)."""
+
 ASSUMED_POLL_MS: Final = 20
 """Receive, invoke and delete around an invocation; not published."""
 
@@ -180,7 +183,10 @@ def _function(
     )
     if settings.provisioned_pollers is not None:
         busy = (seconds + invocations * ASSUMED_POLL_MS / 1000) / SECONDS_A_MONTH
-        pollers = max(settings.provisioned_pollers.minimum, ceil(busy / POLLS_OF_A_PROVISIONED_POLLER))
+        polls = invocations / SECONDS_A_MONTH
+        read = workload.events * workload.envelope_bytes / SECONDS_A_MONTH / BYTES_OF_A_PROVISIONED_POLLER
+        needed = ceil(max(max(busy, polls) / POLLS_OF_A_PROVISIONED_POLLER, read))
+        pollers = max(settings.provisioned_pollers.minimum, needed)
         yield Usage("Lambda", "pollers", "lambda_sqs_event_pollers", pollers * HOURS_A_MONTH)
 
 

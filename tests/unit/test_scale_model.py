@@ -1,0 +1,260 @@
+"""The scale model obeys the laws of queues, and says of each tier what it is there to say."""
+
+import json
+from dataclasses import fields, replace
+from itertools import pairwise
+from math import sqrt
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.documents import between_markers
+from benchmarks.scale_model import report
+from benchmarks.scale_model.loads import loads, tightest
+from benchmarks.scale_model.measures import Latencies, Level, Limiter
+from benchmarks.scale_model.outcome import simulate
+from benchmarks.scale_model.pipeline import Pipeline
+from benchmarks.scale_model.quotas import PUBLISHED, SOURCES, Quotas, raised
+from benchmarks.scale_model.scenario import TIERS, Scenario, Times
+from infrastructure.settings import ProvisionedPollers, StageSettings, settings_for
+
+PROD: Final = settings_for("prod")
+PLAIN: Final = Times(bus=0, bus_sigma=0, poll=0, invocation=0.1, event=0, sigma=0, start=0)
+
+
+def scenario(
+    rate: float,
+    *,
+    settings: StageSettings = PROD,
+    event_bytes: int = 450,
+    warm_up: float = 20,
+    measured: float = 40,
+) -> Scenario:
+    return Scenario(rate=rate, settings=settings, event_bytes=event_bytes, warm_up=warm_up, measured=measured)
+
+
+def shards(count: int | None) -> Scenario:
+    settings = replace(PROD, status_index_shards=count, processor_max_concurrency=40)
+    return scenario(3_000, settings=settings, warm_up=15, measured=10)
+
+
+def servers(count: int, rate: float) -> Scenario:
+    """A queue with so many servers, one event each, that take 0.1 s: M/D/c."""
+    return Scenario(
+        rate=rate,
+        settings=replace(PROD, batch_size=1),
+        quotas=Quotas(lambda_concurrency=count, requests_of_an_instance=1e9),
+        times=PLAIN,
+        warm_up=50,
+        measured=1_500,
+    )
+
+
+def accounted(pipeline: Pipeline) -> int:
+    waiting = pipeline.on_the_way + pipeline.waiting.value + pipeline.in_flight.value
+    return pipeline.stored + pipeline.dead + waiting
+
+
+OVERLOAD: Final = Scenario(
+    rate=90,
+    # So many batches at once that each waits longer for the index than it may.
+    settings=replace(PROD, provisioned_pollers=ProvisionedPollers(minimum=30, maximum=30)),
+    quotas=Quotas(partition_write_units=20),
+    warm_up=200,
+    measured=300,
+)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [scenario(0.5, measured=600), scenario(900), scenario(2_500), scenario(50_000, measured=5), OVERLOAD],
+    ids=lambda one: f"{one.rate:g}/s",
+)
+def test_what_comes_in_is_stored_or_waits_or_is_a_dead_letter(one: Scenario) -> None:
+    pipeline = Pipeline(one)
+    pipeline.run()
+    assert pipeline.sent == accounted(pipeline)
+    assert pipeline.sent == pytest.approx(one.rate * (one.warm_up + one.measured), rel=0.15)
+
+
+def test_overload_behind_the_function_makes_retries_and_then_dead_letters() -> None:
+    """Why the number of batches in work is bounded: unbounded, they wait until they are given back."""
+    unbounded = simulate(OVERLOAD)
+    assert unbounded.returned > 0
+    assert unbounded.dead > 0
+    assert not unbounded.keeps_up
+    bounded = simulate(replace(OVERLOAD, settings=PROD))
+    assert bounded.dead == bounded.returned == 0
+    assert bounded.backlog > 0
+
+
+@pytest.mark.parametrize("rate", [5.0, 60.0, 800.0])
+def test_littles_law(rate: float) -> None:
+    """Mean number waiting = rate x mean wait, for any stable queue."""
+    pipeline = Pipeline(scenario(rate, measured=200 if rate < 100 else 20))
+    pipeline.run()
+    expected = pipeline.waits.count / pipeline.scenario.measured * pipeline.waits.mean
+    assert pipeline.waiting.mean(pipeline.now) == pytest.approx(expected, rel=0.02, abs=1e-6)
+
+
+def test_one_server_waits_as_md1_says() -> None:
+    rate, service = 8.0, 0.1
+    pipeline = Pipeline(servers(1, rate))
+    pipeline.run()
+    load = rate * service
+    assert pipeline.waits.mean == pytest.approx(load * service / (2 * (1 - load)), rel=0.08)
+
+
+@pytest.mark.parametrize(("count", "rate"), [(2, 16.0), (3, 24.0)])
+def test_several_servers_wait_as_mdc_says(count: int, rate: float) -> None:
+    """Cosmetatos' approximation, which is within 2 % of the exact value here."""
+    service = 0.1
+    pipeline = Pipeline(servers(count, rate))
+    pipeline.run()
+    load = rate * service / count
+    correction = 1 + (1 - load) * (count - 1) * (sqrt(4 + 5 * count) - 2) / (16 * load * count)
+    expected = 0.5 * _mmc_wait(count, rate, service) * correction
+    assert pipeline.waits.mean == pytest.approx(expected, rel=0.1)
+
+
+def _mmc_wait(count: int, rate: float, service: float) -> float:
+    """Erlang's formula, by its recursion."""
+    offered, blocked = rate * service, 1.0
+    for servers_ in range(1, count + 1):
+        blocked = offered * blocked / (servers_ + offered * blocked)
+    load = offered / count
+    waits = blocked / (1 - load * (1 - blocked))
+    return waits * service / (count - offered)
+
+
+def test_more_events_never_wait_less() -> None:
+    outcomes = [simulate(scenario(rate)) for rate in (100, 900, 1_200, 5_000)]
+    p99 = [outcome.p99 for outcome in outcomes]
+    assert all(later >= 0.97 * earlier for earlier, later in pairwise(p99))
+    backlogs = [outcome.backlog for outcome in outcomes]
+    assert backlogs == sorted(backlogs)
+    assert [outcome.keeps_up for outcome in outcomes] == [True, True, False, False]
+
+
+def test_more_shards_never_store_less() -> None:
+    stored = [simulate(shards(count)).stored_a_second for count in (None, 2, 4, 8)]
+    assert stored[0] == pytest.approx(1_000, rel=0.02)
+    assert stored[1] == pytest.approx(2_000, rel=0.02)
+    assert stored[2] == pytest.approx(3_000, rel=0.02)
+    assert stored[3] == pytest.approx(3_000, rel=0.02)
+
+
+def test_larger_items_take_more_of_the_index() -> None:
+    small, large = (simulate(scenario(800, event_bytes=size)) for size in (450, 900))
+    assert small.keeps_up
+    assert not large.keeps_up
+    assert large.stored_a_second == pytest.approx(500, rel=0.02)
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    first, second = (report.as_json(simulate(scenario(500, measured=10))) for _ in range(2))
+    assert first == second
+
+
+def test_needed_shares_by_hand() -> None:
+    """10,000 events a second: 1,000 batches a second of 38 ms, one write unit an event."""
+    tier = next(tier for tier in TIERS if tier.rate == 10_000)
+    shares = {load.name: load.share for load in loads(tier.scenario())}
+    assert shares == {
+        "PutEvents": pytest.approx(0.1),
+        "rule invocations": pytest.approx(10_000 / 18_750),
+        "messages in flight": pytest.approx(380 / 120_000),
+        "batches in work": pytest.approx(38 / 60),
+        "concurrent executions": pytest.approx(18 / 1_000),
+        "invocations": pytest.approx(0.1),
+        "warm write units": pytest.approx(10_000 / 15_000),
+        "table write units": pytest.approx(0.25),
+        "index partitions": pytest.approx(10_000 / 16_000),
+    }
+
+
+def test_provisioned_pollers_are_bounded_by_polls_and_bytes() -> None:
+    settings = replace(PROD, provisioned_pollers=ProvisionedPollers(minimum=2, maximum=20))
+    needed = {load.name: load for load in loads(scenario(1_000, settings=settings, event_bytes=3_777))}
+    assert needed["polls"].share == pytest.approx(100 / 200)
+    assert needed["bytes polled"].share == pytest.approx(1_000 * 4_000 / 20e6)
+    assert "provisioned_pollers" in needed["polls"].lift
+
+
+def test_ten_thousand_a_second_need_no_limit_above_70_percent() -> None:
+    tier = next(tier for tier in TIERS if tier.rate == 10_000)
+    assert not tier.quotas, "without asking AWS for anything"
+    outcome = simulate(replace(tier.scenario(), warm_up=30, measured=10))
+    assert outcome.keeps_up
+    assert outcome.highest_share <= 0.7
+    assert outcome.p99 < 1
+
+
+def test_a_hundred_thousand_a_second_keep_up_with_what_aws_has_to_raise() -> None:
+    tier = next(tier for tier in TIERS if tier.rate == 100_000)
+    asked = raised(tier.scenario().quotas)
+    assert all(SOURCES[name].increase and after > before for name, (before, after) in asked.items())
+    assert all(load.share <= 0.7 for load in loads(tier.scenario()))
+    without = {load.name: load.share for load in loads(replace(tier.scenario(), quotas=PUBLISHED))}
+    short = {name for name, share in without.items() if share > 0.7}
+    assert {"PutEvents", "rule invocations", "table write units", "invocations"} <= short
+
+
+def test_a_stage_without_options_breaks_at_the_index_and_says_so() -> None:
+    tier = next(tier for tier in TIERS if tier.rate == 10_000)
+    found = tightest(tier.scenario(matching=False))
+    assert found.name == "index partitions"
+    assert found.lift == "status_index_shards"
+    assert found.share == pytest.approx(10)
+
+
+def test_every_quota_has_a_source() -> None:
+    assert {field.name for field in fields(Quotas)} == SOURCES.keys()
+    assert all(source.url.startswith("https://docs.aws.amazon.com/") for source in SOURCES.values())
+
+
+@given(waits=st.lists(st.tuples(st.floats(0.001, 1_000), st.integers(1, 50)), min_size=1, max_size=30))
+def test_percentiles_are_within_a_percent(waits: list[tuple[float, int]]) -> None:
+    latencies = Latencies()
+    for seconds, events in waits:
+        latencies.add(seconds, events)
+    every = sorted(seconds for seconds, events in waits for _ in range(events))
+    for percent in (50, 99, 100):
+        exact = every[max(0, -(-len(every) * percent // 100) - 1)]
+        assert latencies.percentile(percent) == pytest.approx(exact, rel=0.011)
+
+
+def test_level_is_weighted_with_time() -> None:
+    level = Level()
+    level.change(4, now=10)
+    level.change(-3, now=20)
+    assert level.mean(now=40) == pytest.approx((0 * 10 + 4 * 10 + 1 * 20) / 40)
+    assert level.peak == 4
+
+
+def test_limiter_lets_a_second_through_at_once_and_then_its_rate() -> None:
+    limiter = Limiter(10)
+    assert limiter.book(10, now=100) == 0
+    assert limiter.book(5, now=100) == pytest.approx(0.5)
+    assert limiter.book(5, now=100.5) == pytest.approx(0.5)
+    assert limiter.wait(now=102) == 0
+
+
+@pytest.mark.parametrize(("name", "table"), [("tiers", report.tiers_table), ("quotas", report.quotas_table)])
+def test_document_is_up_to_date(name: str, table: object) -> None:
+    document = report.DOCUMENT.read_text(encoding="utf-8")
+    assert between_markers(document, name) == table(), "run make scale"  # type: ignore[operator]
+
+
+def test_json_names_what_breaks_first() -> None:
+    found = json.loads(json.dumps(report.as_json(simulate(scenario(2_000)))))
+    assert found["breaks_first"] == {
+        "limit": "index partitions",
+        "share": 2.0,
+        "at_events_per_second": 1_000,
+        "lifted_by": "status_index_shards",
+    }
+    assert found["keeps_up"] is False
+    assert found["backlog_growth_per_second"] == pytest.approx(1_000, rel=0.1)
