@@ -77,10 +77,10 @@ def tiers_table(tiers: Sequence[Tier] = TIERS) -> str:
 def quotas_table() -> str:
     """The published limits."""
     rows = [
-        [f"`{field.name}`", f"{getattr(PUBLISHED, field.name):,.4g}", f"<{SOURCES[field.name].url}>"]
+        [f"`{field.name}`", _number(getattr(PUBLISHED, field.name)), f"<{SOURCES[field.name].url}>"]
         for field in fields(Quotas)
     ]
-    return markdown_table(["quota", "value", "source"], rows).replace("e+04", "0,000")
+    return markdown_table(["quota", "value", "source"], rows)
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -139,6 +139,10 @@ def plot(as_deployed: Sequence[Outcome], matching: Sequence[Outcome]) -> None:
         axes.legend(fontsize=7, frameon=False)
     figure.tight_layout()
     save_plot(figure, PLOT)
+
+
+def _number(number: float) -> str:
+    return f"{number:,.2f}".removesuffix(".00")
 
 
 def _rate(rate: float) -> str:

@@ -133,6 +133,11 @@ GAPS: Final = (
         "BatchExecuteStatement does not return the item that was there before.",
     ),
     Gap("Batching window of the event source", Remedy.DIFFERENT, "Ignored: batches are read at once."),
+    Gap(
+        "Options of a stage for higher loads",
+        Remedy.DIFFERENT,
+        "Table class, warm write units and provisioned pollers are ignored; a sharded index works as on AWS.",
+    ),
     Gap("Memory of a function", Remedy.DIFFERENT, "Not enforced, and the processor has the whole CPU."),
     Gap(
         "Runtime and architecture of a function",
