@@ -55,7 +55,7 @@ drill: setup ## Throw faults at the stack on an engine of its own, and prove tha
 test: setup ## Run all tests, also those on the local engine
 	@$(MAKE) --no-print-directory node_modules/.ready \
 	  || echo "The CDK CLI could not be installed: the test of deploying with it is skipped." >&2
-	@pytest
+	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-faults
 test-faults: setup ## Run the tests of single faults and of a short drill, on a machine that is not busy

@@ -10,7 +10,8 @@ import pytest
 
 from shipment_events.drill.faults import SERVICES
 from shipment_events.drill.proxy import FaultProxies
-from shipment_events.drill.stage import Stage, free_ports, open_stage
+from shipment_events.drill.stage import Stage, open_stage
+from shipment_events.local.health import free_ports
 from shipment_events.operations.dead_letters import DeadLetterMessage, read_dead_letters
 from shipment_events.publisher import Accepted, Publisher, prepare
 from shipment_events.queues import depth

@@ -28,7 +28,7 @@ EVENTS = 60
 @pytest.fixture
 def clone(tmp_path: Path, real_assembly: Path) -> Path:
     """A copy of this repository, to be broken; with its synthesized stack, which takes long to make."""
-    shutil.copytree(real_assembly.parent, tmp_path / ".local" / "assemblies")
+    shutil.copytree(real_assembly, tmp_path / ".local" / "assemblies" / real_assembly.name)
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():

@@ -393,7 +393,7 @@ def test_takes_numbers_texts_and_nested_values_of_python() -> None:
         ({1: "a"}, "x.y[1]: expected texts as field names"),
         ({None: "a"}, "x.y[1]: expected texts as field names"),
     ],
-    ids=str,
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
 )
 def test_names_what_json_has_no_room_for(value: object, found: str) -> None:
     with pytest.raises(InvalidEventError) as refused:

@@ -14,11 +14,12 @@ from botocore.config import Config
 from shipment_events.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS
 from shipment_events.drill.proxy import FaultProxies
 from shipment_events.drill.report import DrillReport
-from shipment_events.drill.stage import Stage, free_ports, open_stage
+from shipment_events.drill.stage import Stage, open_stage
 from shipment_events.drill.storm import Storm
 from shipment_events.drill.traffic import Traffic
 from shipment_events.drill.verdict import SentEvent, judge, unique_letters
 from shipment_events.local.clients import local_session
+from shipment_events.local.health import free_ports
 from shipment_events.operations.dead_letters import RETRIES_EXHAUSTED, Selection, read_dead_letters
 from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.reconcile import QueuedEvent, TableEvent, reconcile

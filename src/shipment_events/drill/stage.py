@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,9 +14,8 @@ from shipment_events.local import engine as engines
 from shipment_events.local import synthesis
 from shipment_events.local.clients import LOCAL_CONFIG, local_session
 from shipment_events.local.deploy import deploy
-from shipment_events.local.errors import LocalEngineError
 from shipment_events.local.processes import group_members
-from shipment_events.local.settings import HOST, Settings
+from shipment_events.local.settings import Settings
 from shipment_events.operations.resources import Resources, find_resources
 from shipment_events.store import EventTable
 
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
-# Below the ports that systems give to outgoing connections: one of those could take the engine's port while
-# the drill has it stopped.
-_PORTS: Final = range(4800, 4900)
 _VISIBILITY_MULTIPLE: Final = 6
 
 
@@ -111,28 +106,6 @@ def open_stage(
     finally:
         engines.stop(settings)
         shutil.rmtree(home, ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nothing listens on at this moment.
-
-    Raises:
-        LocalEngineError: there are not enough.
-    """
-    found: list[int] = []
-    for port in _PORTS:
-        if len(found) == count:
-            break
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if probe.connect_ex((HOST, port)) != 0:
-                found.append(port)
-    if len(found) < count:
-        raise LocalEngineError(
-            f"The drill needs {count} free ports from {_PORTS.start} to {_PORTS.stop - 1}: {len(found)} are.",
-            "Stop what listens there.",
-        )
-    return found
 
 
 def _scaled(

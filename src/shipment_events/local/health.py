@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,10 @@ from shipment_events.local.settings import HOST
 # The engine repeats this variable in its health answer, so that it can be told from its like over HTTP alone.
 LABEL_VARIABLE: Final = "MINISTACK_EDITION"
 _LABEL_PREFIX: Final = "shipment-events "
+# From here on Linux takes ports for outgoing connections, macOS and Windows begin later: one of those could
+# take an engine's port while the engine is stopped for a moment.
+_FIRST_EPHEMERAL_PORT: Final = 32_768
+_FIRST_PORT: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,20 @@ def answers(port: int, home: Path, *, timeout: float = 2.0) -> bool:
 
 
 def free_port() -> int:
-    """A port that nothing listens on at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on at this moment, and that no outgoing connection is given."""
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_FIRST_EPHEMERAL_PORT - _FIRST_PORT)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)
 
 
 def _identify(body: bytes) -> Occupant:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -196,5 +197,10 @@ def _discard_old(assemblies_dir: Path) -> None:
 
 def _finished(assemblies_dir: Path) -> list[Path]:
     """Complete assemblies, the one used last first."""
-    complete = (path for path in assemblies_dir.iterdir() if not path.name.startswith(_UNFINISHED))
-    return sorted(complete, key=lambda path: path.stat().st_mtime, reverse=True)
+    used: dict[Path, float] = {}
+    for path in assemblies_dir.iterdir():
+        # Another synthesis may discard an old one at this moment.
+        with suppress(FileNotFoundError):
+            if not path.name.startswith(_UNFINISHED):
+                used[path] = path.stat().st_mtime
+    return sorted(used, key=lambda path: used[path], reverse=True)
