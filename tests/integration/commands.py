@@ -47,12 +47,12 @@ class Commands:
         assert "Traceback" not in done.stderr
         return done
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start one and do not wait."""
         return subprocess.Popen(
             [sys.executable, "-c", _COMMAND, *arguments],
             cwd=self.folder, env=self.environment, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=stdout, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
 

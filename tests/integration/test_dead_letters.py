@@ -3,9 +3,10 @@
 import itertools
 import json
 import random
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,6 @@ class Scene:
     def put(self, *bodies: str) -> None:
         assert send_bodies(self.sqs, self._dead_letter_queue_url, bodies) == {}
 
-    def redrive(self, hold_seconds: int) -> int:
-        sqs = self._engine.client("sqs")
-        result = redrive(
-            sqs, self._dead_letter_queue_url, self._queue_url, Selection(), hold_seconds=hold_seconds
-        )
-        return len(result.failed)
-
     @property
     def urls(self) -> tuple[str, str]:
         return self._dead_letter_queue_url, self._queue_url
@@ -94,6 +88,9 @@ class Scene:
     def visible_bodies(self) -> list[str]:
         return [message["Body"] for message in peek(self.sqs, self._dead_letter_queue_url)]
 
+    def until_fewer(self, dead: int) -> None:
+        self.until(lambda: self.dead() < dead)
+
     def until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
@@ -101,22 +98,47 @@ class Scene:
             time.sleep(0.05)
 
 
-def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(scene: Scene) -> None:
-    count, hold = 2_000, 2
+def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(
+    shipments: QuickCommands, scene: Scene
+) -> None:
+    count = 3_000
     scene.put(*(scene.body(number) for number in range(count)))
+    commands = Commands(shipments.folder, shipments.environment)
     chance = random.Random(4)
+    at_work = 0
     for _ in range(20):
-        # Forked, because a new interpreter would spend its time on imports.
-        operator = get_context("fork").Process(target=scene.redrive, args=(hold,))
-        operator.start()
-        time.sleep(chance.uniform(0.05, 0.35))
+        before = scene.dead()
+        operator = commands.start("dead-letters", "redrive", "--rate", "1000")
+        # Its work begins when the first are gone; the interpreter's own start would take most of the kills.
+        scene.until_fewer(before)
+        time.sleep(chance.uniform(0, 0.15))
+        at_work += operator.poll() is None
         operator.kill()
-        operator.join()
-    assert 0 < scene.dead() < count, "the kills should come in the middle of the work"
+        operator.wait()
+    assert at_work == 20, "the kills should come in the middle of the work"
+    assert 0 < scene.dead() < count
     # What the killed ones held becomes visible again.
-    scene.until(lambda: scene.redrive(hold) == 0 and scene.dead() == 0)
+    scene.until(lambda: shipments("dead-letters", "redrive", status=None).exit_code == 0, seconds=60)
     scene.until(lambda: scene.waiting() == 0)
     assert scene.stored() == [f"{number:05}" for number in range(count)]
+    assert scene.dead() == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_redrive_says_how_far_it_came_and_hides_nothing(
+    shipments: QuickCommands, scene: Scene, how: signal.Signals
+) -> None:
+    count = 300
+    scene.put(*(scene.body(number) for number in range(count)))
+    commands = Commands(shipments.folder, shipments.environment)
+    operator = commands.start("dead-letters", "redrive", "--rate", "50", "--json", stdout=subprocess.PIPE)
+    scene.until(lambda: scene.dead() < count)
+    operator.send_signal(how)
+    said = json.loads(operator.communicate(timeout=30)[0])
+    assert operator.returncode == 130
+    assert said["interrupted"]
+    assert 0 < said["redriven"] < count
+    assert len(scene.visible_bodies()) == count - said["redriven"]
 
 
 def test_two_operators_at_once_lose_and_double_nothing(shipments: QuickCommands, scene: Scene) -> None:
@@ -219,3 +241,26 @@ def test_discards_only_after_a_copy_is_on_disk(shipments: QuickCommands, scene: 
     assert {json.loads(line)["body"] for line in copies} == {scene.body(1), scene.body(2)}
     assert scene.dead() == 0
     assert "No dead letters." in shipments("dead-letters", "list").stdout
+
+
+def test_what_was_discarded_can_be_sent_from_its_copy(shipments: QuickCommands, scene: Scene) -> None:
+    scene.put(scene.body(1), scene.body(2, carrier=7), scene.body(3, shipment_id="ANOTHER"))
+    shipments("dead-letters", "discard", "--export", "copies.ndjson", "--yes")
+    again = ("dead-letters", "redrive", "--from-export", "copies.ndjson", "--shipment", scene.shipment_id)
+    planned = json.loads(shipments(*again, "--dry-run", "--json").stdout)
+    assert (planned["selected"], planned["would_fail_again"]) == (2, 1)
+    done = json.loads(shipments(*again, "--set", "carrier=Meridian", "--json").stdout)
+    assert done["redriven"] == 2
+    scene.until(lambda: scene.stored() == ["00001", "00002"])
+    assert scene.dead() == 0
+
+
+def test_an_export_with_a_foreign_line_is_refused_whole(shipments: QuickCommands, scene: Scene) -> None:
+    scene.put(scene.body(1))
+    exported = json.loads(shipments("dead-letters", "export", "copies.ndjson", "--json").stdout)
+    assert exported == {"exported": 1, "exported_by_reason": {"unmatched": 1}, "file": "copies.ndjson"}
+    with (shipments.folder / "copies.ndjson").open("a", encoding="utf-8") as copies:
+        copies.write('{"body": 7}\n')
+    refused = shipments("dead-letters", "redrive", "--from-export", "copies.ndjson", status=1)
+    assert "copies.ndjson, line 2: no exported dead letter" in refused.stderr
+    assert scene.stored() == []

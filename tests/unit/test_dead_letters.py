@@ -12,7 +12,8 @@ import pytest
 
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection
 from shipment_events.operations.explain import explain
-from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, open_export, redrive
+from shipment_events.operations.letter_exports import open_export
+from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, redrive
 
 QUEUE = "queue"
 LETTERS = "letters"

@@ -1,5 +1,6 @@
 """``shipments``: the command line, a thin layer over the operations."""
 
+import signal
 import sys
 from typing import Any
 
@@ -7,9 +8,10 @@ import click
 
 from shipment_events.cli.audit import audit
 from shipment_events.cli.cost import cost
+from shipment_events.cli.dead_letter_repairs import discard_command, redrive_command
 from shipment_events.cli.dead_letters import dead_letters
 from shipment_events.cli.drill import drill
-from shipment_events.cli.errors import what_to_do
+from shipment_events.cli.errors import INTERRUPTED, what_to_do
 from shipment_events.cli.events import events
 from shipment_events.cli.feed import feed, run
 from shipment_events.cli.publish import publish
@@ -27,15 +29,19 @@ class _Commands(click.Group):
     """Turns what AWS and files may answer into a sentence and what to do next."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        # What ends a process politely ends it as Ctrl-C does: what is held is let go, what is done is said.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("\nInterrupted.", err=True)
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         except Exception as error:
             if sentence := what_to_do(error):
                 raise click.ClickException(sentence) from error
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,6 +60,8 @@ def main(ctx: click.Context, environment: str) -> None:
     ctx.obj = environment
 
 
+dead_letters.add_command(redrive_command)
+dead_letters.add_command(discard_command)
 for command in (
     publish,
     timeline,

@@ -83,6 +83,7 @@ def settlement_json(done: str, result: Settlement) -> dict[str, Any]:
         f"{done}_by_reason": Counter(letter.reason for letter in result.settled),
         "passed_over": result.passed_over,
         "unseen": result.unseen,
+        "interrupted": result.interrupted,
         "failed": [{"message_id": letter.message_id, "why": why} for letter, why in result.failed],
         "undeleted": [{"message_id": letter.message_id, "why": why} for letter, why in result.undeleted],
     }
@@ -92,6 +93,8 @@ def print_settlement(console: Console, done: str, result: Settlement) -> None:
     """The result of a command, and what to do with what is left."""
     by_reason = counts(Counter(letter.reason for letter in result.settled))
     console.print(f"{len(result.settled):,} {done}{f' ({by_reason})' if by_reason else ''}", highlight=False)
+    if result.interrupted:
+        console.print(f"Interrupted: the others are not {done}, and none is lost. Run it again.", style="red")
     if result.passed_over:
         console.print(f"{result.passed_over:,} not chosen, left in the dead-letter queue")
     for letter, why in result.failed[:_SHOWN_FAILURES]:

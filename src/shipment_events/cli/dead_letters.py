@@ -3,8 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -12,45 +11,31 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import boto3
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from shipment_events.cli.dead_letter_views import (
     HIDDEN,
     explanation_view,
     letter_view,
     print_letters,
-    print_settlement,
-    settlement_json,
 )
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Age
 from shipment_events.cli.presentation import output
-from shipment_events.exact_json import loads
 from shipment_events.operations.dead_letters import (
     REASONS,
     DeadLetterMessage,
     Selection,
-    Settlement,
     read_dead_letters,
 )
 from shipment_events.operations.explain import explain
-from shipment_events.operations.redrive import (
-    Edit,
-    discard,
-    edited,
-    open_export,
-    redrive,
-    still_broken,
-    write_export,
-)
+from shipment_events.operations.letter_exports import write_export
 from shipment_events.operations.resources import Resources, find_resources
-from shipment_events.queues import depth, depths
+from shipment_events.queues import depths
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(name="dead-letters")
@@ -63,7 +48,7 @@ def dead_letters() -> None:
     """
 
 
-def _selected(command: Callable[..., None]) -> Callable[..., None]:
+def selected(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose dead letters; the command gets a ``Selection``."""
 
     @click.option(
@@ -91,8 +76,8 @@ def _selected(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @dead_letters.command(name="list")
-@_selected
-@_json
+@selected
+@json_option
 @click.pass_obj
 def list_command(environment: str, *, selection: Selection, as_json: bool) -> None:
     """List dead letters, grouped by reason.
@@ -103,7 +88,7 @@ def list_command(environment: str, *, selection: Selection, as_json: bool) -> No
 
     Exit status: 0 there are none, 1 there are some.
     """
-    found = _read(*_queues(environment), selection)
+    found = read_selected(*find_queues(environment), selection)
     if as_json:
         click.echo(json.dumps([letter.as_json() for letter in found]))
     else:
@@ -114,7 +99,7 @@ def list_command(environment: str, *, selection: Selection, as_json: bool) -> No
 
 @dead_letters.command()
 @click.argument("identifier", metavar="ID")
-@_json
+@json_option
 @click.pass_obj
 def show(environment: str, *, identifier: str, as_json: bool) -> None:
     """Show one dead letter whole: its envelope, its reason, when and how often.
@@ -134,7 +119,7 @@ def show(environment: str, *, identifier: str, as_json: bool) -> None:
 
 @dead_letters.command(name="explain")
 @click.argument("identifier", metavar="ID")
-@_json
+@json_option
 @click.pass_obj
 def explain_command(environment: str, *, identifier: str, as_json: bool) -> None:
     """Explain one dead letter: what happened, which field, what was expected, what to do.
@@ -166,121 +151,41 @@ def explain_command(environment: str, *, identifier: str, as_json: bool) -> None
 
 @dead_letters.command()
 @click.argument("file")
-@_selected
+@selected
+@click.option("--json", "as_json", is_flag=True, help="Print what was exported, by reason, as JSON.")
 @click.pass_obj
-def export(environment: str, *, file: str, selection: Selection) -> None:
+def export(environment: str, *, file: str, selection: Selection, as_json: bool) -> None:
     """Write dead letters to a new FILE, a JSON line each, and leave them in the queue; - is standard output.
 
     \b
-    Example:
+    Examples:
       shipments dead-letters export letters.ndjson --reason invalid_field
+      shipments dead-letters redrive --from-export letters.ndjson
     """
+    if as_json and file == "-":
+        raise click.UsageError(
+            "standard output has the dead letters already: name a file, or leave out --json."
+        )
     # What is there may be the only copy of what was discarded.
     if file != "-" and Path(file).exists():
         raise click.UsageError(f"{file} exists already: name another file.")
-    sqs, resources = _queues(environment)
-    found = _read(sqs, resources, selection)
+    sqs, resources = find_queues(environment)
+    found = read_selected(sqs, resources, selection)
     with click.open_file(file, "w" if file == "-" else "x", encoding="utf-8") as target:
         write_export(cast("TextIO", target), found)
-    click.echo(f"{len(found):,} dead letters exported.", err=True)
+    if as_json:
+        reasons = Counter(letter.reason for letter in found)
+        click.echo(json.dumps({"exported": len(found), "exported_by_reason": reasons, "file": file}))
+    else:
+        click.echo(f"{len(found):,} dead letters exported.", err=True)
 
 
-@dead_letters.command(name="redrive")
-@_selected
-@click.option("--dry-run", is_flag=True, help="Say what would be redriven, and what would fail again.")
-@click.option("--rate", type=click.FloatRange(min=0.1), help="Dead letters a second; without it at once.")
-@click.option(
-    "--set", "changes", multiple=True, metavar="FIELD=VALUE",
-    help="Change a field of each event first. Dots lead into objects; source and detail-type are the"
-    " envelope's. VALUE is JSON, or else a text. Needs --export.",
-)  # fmt: skip
-@click.option(
-    "--export", "file", type=click.Path(path_type=Path, dir_okay=False),
-    help="Append each dead letter as it was, before it is changed.",
-)  # fmt: skip
-@_json
-@click.pass_obj
-def redrive_command(
-    environment: str,
-    *,
-    selection: Selection,
-    dry_run: bool,
-    rate: float | None,
-    changes: tuple[str, ...],
-    file: Path | None,
-    as_json: bool,
-) -> None:
-    """Send dead letters to the queue again; without options all of them.
-
-    Each is deleted once the queue has confirmed its event. What is stored already is not stored twice.
-
-    \b
-    Examples:
-      shipments dead-letters redrive --reason retries_exhausted
-      shipments dead-letters redrive --id 3f2a --set location.country=CH --export originals.ndjson
-
-    Exit status: 0 all that were chosen are redriven, 1 some are not, 130 interrupted.
-    """
-    edits = [_edit(change) for change in changes]
-    if edits and not file and not dry_run:
-        raise click.UsageError("--set changes events: name a file for the originals with --export FILE.")
-    sqs, resources = _queues(environment)
-    if dry_run:
-        _print_dry_run(_read(sqs, resources, selection), edits, as_json=as_json)
-        return
-    with (
-        open_export(file) if file else nullcontext() as originals,
-        _progress("redriving", sqs, resources) as on_progress,
-    ):
-        result = redrive(
-            sqs,
-            resources.dead_letter_queue_url,
-            resources.queue_url,
-            selection,
-            edits=edits,
-            originals=originals,
-            rate=rate,
-            on_progress=on_progress,
-        )
-    _finish("redriven", result, as_json=as_json)
-
-
-@dead_letters.command(name="discard")
-@_selected
-@click.option(
-    "--export", "file", type=click.Path(path_type=Path, dir_okay=False), required=True,
-    help="Append each dead letter before it is deleted.",
-)  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@_json
-@click.pass_obj
-def discard_command(environment: str, *, selection: Selection, file: Path, yes: bool, as_json: bool) -> None:
-    """Give dead letters up: delete them, each after a copy is on disk.
-
-    \b
-    Example:
-      shipments dead-letters discard --reason unmatched --export discarded.ndjson
-
-    Exit status: 0 all that were chosen are discarded, 1 some are not, 130 interrupted.
-    """
-    sqs, resources = _queues(environment)
-    if not yes:
-        count = len(_read(sqs, resources, selection))
-        click.confirm(f"Delete {count:,} dead letters, after writing them to {file}?", abort=True, err=True)
-    with (
-        open_export(file) as copies,
-        _progress("discarding", sqs, resources) as on_progress,
-    ):
-        result = discard(sqs, resources.dead_letter_queue_url, selection, copies, on_progress=on_progress)
-    _finish("discarded", result, as_json=as_json)
-
-
-def _queues(environment: str) -> "tuple[SQSClient, Resources]":
+def find_queues(environment: str) -> "tuple[SQSClient, Resources]":
     resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
     return boto3.client("sqs", config=CLIENT_CONFIG), resources
 
 
-def _read(sqs: "SQSClient", resources: Resources, selection: Selection) -> list[DeadLetterMessage]:
+def read_selected(sqs: "SQSClient", resources: Resources, selection: Selection) -> list[DeadLetterMessage]:
     found = read_dead_letters(sqs, resources.dead_letter_queue_url)
     if hidden := depths(sqs, resources.dead_letter_queue_url).in_flight:
         click.echo(f"About {hidden:,} more are hidden: {HIDDEN}", err=True)
@@ -288,7 +193,7 @@ def _read(sqs: "SQSClient", resources: Resources, selection: Selection) -> list[
 
 
 def _one(environment: str, identifier: str) -> DeadLetterMessage:
-    found = _read(*_queues(environment), Selection(identifier=identifier))
+    found = read_selected(*find_queues(environment), Selection(identifier=identifier))
     if len(found) > 1:
         listed = ", ".join(letter.message_id for letter in found[:5])
         raise click.ClickException(f"{len(found)} dead letters begin with {identifier!r}: {listed}")
@@ -298,55 +203,3 @@ def _one(environment: str, identifier: str) -> DeadLetterMessage:
             " one that somebody is working on is hidden for up to a minute."
         )
     return found[0]
-
-
-def _edit(change: str) -> Edit:
-    field, separator, text = change.partition("=")
-    if not separator or not all(field.split(".")):
-        raise click.BadParameter(f"{change!r}: expected FIELD=VALUE", param_hint="--set")
-    try:
-        return Edit(field, loads(text))
-    except ValueError:
-        return Edit(field, text)
-
-
-def _would_fail(letter: DeadLetterMessage, edits: list[Edit]) -> bool:
-    try:
-        return bool(still_broken(edited(letter.body, edits)))
-    except ValueError:
-        return True
-
-
-def _print_dry_run(found: list[DeadLetterMessage], edits: list[Edit], *, as_json: bool) -> None:
-    broken = [letter for letter in found if _would_fail(letter, edits)]
-    if as_json:
-        reasons = Counter(letter.reason for letter in found)
-        click.echo(
-            json.dumps({"selected": len(found), "would_fail_again": len(broken), "by_reason": reasons})
-        )
-        return
-    print_letters(output(), found)
-    click.echo(f"{len(found):,} would be redriven; {len(broken):,} of them would be quarantined again.")
-
-
-@contextmanager
-def _progress(what: str, sqs: "SQSClient", resources: Resources) -> Iterator[Callable[[Settlement], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=depth(sqs, resources.dead_letter_queue_url))
-
-        def show(result: Settlement) -> None:
-            done = len(result.settled) + len(result.failed) + len(result.undeleted) + result.passed_over
-            progress.update(task, completed=done)
-
-        yield show
-
-
-def _finish(done: str, result: Settlement, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(settlement_json(done, result)))
-    else:
-        print_settlement(output(), done, result)
-    if not result.succeeded:
-        sys.exit(1)

@@ -16,6 +16,7 @@ from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from shipment_events.aws_errors import error_code
 from shipment_events.operations.event_files import EventFileError
+from shipment_events.operations.letter_exports import LetterExportError
 from shipment_events.operations.replay import ReplayError
 from shipment_events.operations.resources import StackNotFoundError
 from shipment_events.operations.stage_settings import SettingsNotFoundError
@@ -26,6 +27,9 @@ CLIENT_CONFIG: Final = Config(
     connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
+INTERRUPTED: Final = 130
+"""Exit status of a command that a person ended, as of a shell: 128 and the number of SIGINT."""
+
 _ANOTHER_STAGE: Final = (
     "Deploy the stack with 'make up' (local engine) or 'make deploy' (AWS), or name another environment"
     " with --env."
@@ -35,7 +39,13 @@ _ANOTHER_STAGE: Final = (
 def what_to_do(error: Exception) -> str:
     """A sentence for an error that is no defect of ours, or empty."""
     match error:
-        case StackNotFoundError() | SettingsNotFoundError() | EventFileError() | ReplayError():
+        case (
+            StackNotFoundError()
+            | SettingsNotFoundError()
+            | EventFileError()
+            | LetterExportError()
+            | ReplayError()
+        ):
             return str(error)
         case BusNotFoundError():
             return f"{error}. {_ANOTHER_STAGE}"

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.operations.event_files import EventFileError, EventText, read_events
 from shipment_events.operations.journal import JournalWriter
 from shipment_events.operations.publish_file import KeptEvents, Publication, publish_events
@@ -97,7 +98,7 @@ def publish(
             " Run the same command again: nothing is stored twice.",
             err=True,
         )
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     _print_summary(counts, unreadable, dry_run=dry_run, unsent=unsent, as_json=as_json)
     if counts.refused or counts.unsent or unreadable:
         sys.exit(1)

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from shipment_events.archive import ReplayState, cancel_replay
-from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
 from shipment_events.cli.options import Moment
 from shipment_events.operations.replay import ReplayPlan, ReplayResult, plan_replay, run_replay
 from shipment_events.operations.resources import find_resources
@@ -87,7 +87,7 @@ def replay(
             f"\nInterrupted; the replay goes on. Stop it with: shipments replay --cancel {plan.name}",
             err=True,
         )
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     if as_json:
         click.echo(json.dumps({**_plan_json(plan), **_result_json(result)}))
     else:

@@ -1,11 +1,12 @@
 """Dead letters: which event each one is, why it is there, and how to go through them without losing one."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from shipment_events.event import find_envelope_id
 from shipment_events.operations.holds import Holds
@@ -83,6 +84,18 @@ class DeadLetterMessage:
             "body": self.body,
         }
 
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Self:
+        """What ``as_json`` gave.
+
+        Raises:
+            ValueError: a value is none of its field's; TypeError: a field is missing or unknown.
+        """
+        letter = cls(**{**line, "sent_at": datetime.fromisoformat(line["sent_at"])})
+        if not isinstance(letter.body, str):
+            raise TypeError("body: expected a text")
+        return letter
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -124,6 +137,7 @@ class Settlement:
         undeleted: why, for each that was done and is still in the queue.
         passed_over: not selected, left there.
         unseen: hidden by others at the end, so perhaps selected; approximate.
+        interrupted: ended by a person before all were gone through; the others are left in the queue.
     """
 
     settled: list[DeadLetterMessage] = field(default_factory=list)
@@ -131,11 +145,12 @@ class Settlement:
     undeleted: list[tuple[DeadLetterMessage, str]] = field(default_factory=list)
     passed_over: int = 0
     unseen: int = 0
+    interrupted: bool = False
 
     @property
     def succeeded(self) -> bool:
-        """All that was selected is out of the dead-letter queue."""
-        return not (self.failed or self.undeleted or self.unseen)
+        """All that was selected is done."""
+        return not (self.failed or self.undeleted or self.unseen or self.interrupted)
 
 
 Settle = Callable[[Sequence[DeadLetterMessage]], Mapping[int, str]]
@@ -184,41 +199,54 @@ def settle_dead_letters(
         Holds(client, queue_url, hold_seconds) as held,
         ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="settle") as pool,
     ):
-        while patience:
-            before_receive()
-            messages = receive(client, queue_url, hold_seconds=hold_seconds)
-            fresh = [message for message in messages if message["MessageId"] not in held]
-            for message in messages:
-                held.add(message["MessageId"], message["ReceiptHandle"])
-            letters = [(_dead_letter(message), message["ReceiptHandle"]) for message in fresh]
-            work = [one for one in letters if selection.takes(one[0])]
-            result.passed_over += len(letters) - len(work)
-            if work:
-                under_way.add(pool.submit(_settle_batch, client, queue_url, work, settle))
-            if len(under_way) >= _CONCURRENCY:
-                under_way = _collect(result, held, under_way)
-            on_progress(result)
-            if fresh:
-                patience = _PATIENCE
-                continue
-            while under_way:
-                under_way = _collect(result, held, under_way)
-            result.unseen = max(0, depths(client, queue_url).total - len(held))
-            patience = patience - 1 if result.unseen else 0
+        with interruptible(result):
+            while patience:
+                before_receive()
+                messages = receive(client, queue_url, hold_seconds=hold_seconds)
+                fresh = [message for message in messages if message["MessageId"] not in held]
+                for message in messages:
+                    held.add(message["MessageId"], message["ReceiptHandle"])
+                letters = [(_dead_letter(message), message["ReceiptHandle"]) for message in fresh]
+                work = [one for one in letters if selection.takes(one[0])]
+                result.passed_over += len(letters) - len(work)
+                if work:
+                    under_way.add(pool.submit(_settle_batch, client, queue_url, work, settle))
+                if len(under_way) >= _CONCURRENCY:
+                    _collect(result, held, under_way)
+                on_progress(result)
+                if fresh:
+                    patience = _PATIENCE
+                    continue
+                while under_way:
+                    _collect(result, held, under_way)
+                result.unseen = max(0, depths(client, queue_url).total - len(held))
+                patience = patience - 1 if result.unseen else 0
+        while under_way:
+            _collect(result, held, under_way)
         on_progress(result)
     return result
 
 
-def _collect(result: Settlement, held: Holds, under_way: set[Future[Settlement]]) -> set[Future[Settlement]]:
-    """Add the batches that are done to the result; the others."""
-    done, others = wait(under_way, return_when=FIRST_COMPLETED)
+@contextmanager
+def interruptible(result: Settlement) -> Iterator[None]:
+    """End a walk early where a person interrupts it, and let it say how far it came."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        result.interrupted = True
+
+
+def _collect(result: Settlement, held: Holds, under_way: set[Future[Settlement]]) -> None:
+    """Wait for a batch, and move what is done from those under way to the result."""
+    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
     for future in done:
+        # Taken out first: an interrupt in between must not count it twice.
+        under_way.remove(future)
         batch = future.result()
         result.settled += batch.settled
         result.failed += batch.failed
         result.undeleted += batch.undeleted
         held.drop(letter.message_id for letter in batch.settled)
-    return others
 
 
 def _settle_batch(

@@ -1,17 +1,13 @@
 """Bring dead letters back to the queue, or discard them: never without a copy somewhere.
 
-``StartMessageMoveTask`` of SQS would move messages too, but it can neither choose nor change them, and it
-returns only those that SQS itself moved to the dead-letter queue, not those that a sender put there, as the
-processor and EventBridge do.
+``StartMessageMoveTask`` of SQS would move messages too, but it can neither choose nor change them.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 """
 
-import json
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -22,10 +18,12 @@ from shipment_events.operations.dead_letters import (
     DeadLetterMessage,
     Selection,
     Settlement,
+    interruptible,
     settle_dead_letters,
 )
+from shipment_events.operations.letter_exports import write_export
 from shipment_events.outcome import InvalidEventError
-from shipment_events.queues import send_bodies
+from shipment_events.queues import MAX_BATCH_ENTRIES, send_bodies
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -93,24 +91,20 @@ def redrive(
 
     def send(letters: Sequence[DeadLetterMessage]) -> Mapping[int, str]:
         failed: dict[int, str] = {}
-        bodies: dict[int, str] = {}
+        order: list[int] = []
         with lock:
             for index, letter in enumerate(letters):
                 if letter.identity in redriven:
                     failed[index] = CAME_BACK
-                    continue
-                try:
-                    bodies[index] = edited(letter.body, edits)
-                except ValueError as error:
-                    failed[index] = str(error)
                 else:
+                    order.append(index)
                     redriven.add(letter.identity)
             if originals:
                 write_export(originals, letters)
-        order = list(bodies)
-        for position, why in send_bodies(client, queue_url, list(bodies.values())).items():
-            failed[order[position]] = why
-        return failed
+        unsent = _send_edited(client, queue_url, [letters[index] for index in order], edits)
+        with lock:
+            redriven.difference_update(letters[order[position]].identity for position in unsent)
+        return failed | {order[position]: why for position, why in unsent.items()}
 
     return settle_dead_letters(
         client,
@@ -121,6 +115,36 @@ def redrive(
         before_receive=_Pace(rate) if rate else lambda: None,
         on_progress=on_progress,
     )
+
+
+def redrive_export(
+    client: "SQSClient",
+    queue_url: str,
+    letters: Iterable[DeadLetterMessage],
+    *,
+    edits: Sequence[Edit] = (),
+    rate: float | None = None,
+    on_progress: Callable[[Settlement], None] = lambda _: None,
+) -> Settlement:
+    """Send exported dead letters to the queue; the dead-letter queue is left as it is.
+
+    Args:
+        letters: those of an export that are meant.
+        edits: as in :func:`redrive`; the export keeps the originals.
+        rate: dead letters a second, or None for as fast as the queue takes them.
+    """
+    result = Settlement()
+    pace = _Pace(rate) if rate else None
+    remaining = iter(letters)
+    with interruptible(result):
+        while batch := list(islice(remaining, MAX_BATCH_ENTRIES)):
+            if pace:
+                pace()
+            failed = _send_edited(client, queue_url, batch, edits)
+            result.failed += [(batch[index], why) for index, why in failed.items()]
+            result.settled += [letter for index, letter in enumerate(batch) if index not in failed]
+            on_progress(result)
+    return result
 
 
 def discard(
@@ -146,31 +170,6 @@ def discard(
         return {}
 
     return settle_dead_letters(client, dead_letter_queue_url, selection, keep, on_progress=on_progress)
-
-
-def open_export(path: Path) -> TextIO:
-    """A file of dead letters to be added to; what a killed command wrote half gets a line of its own.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    is_cut = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
-    file = path.open("a", encoding="utf-8")
-    if is_cut:
-        file.write("\n")
-    return file
-
-
-def write_export(file: TextIO, letters: Sequence[DeadLetterMessage]) -> None:
-    """Add one JSON line a dead letter, and return when they are on disk.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    file.writelines(json.dumps(letter.as_json()) + "\n" for letter in letters)
-    file.flush()
-    if file.seekable():
-        os.fsync(file.fileno())
 
 
 def edited(body: str, edits: Sequence[Edit]) -> str:
@@ -199,11 +198,28 @@ def still_broken(body: str) -> str:
     return ""
 
 
+def _send_edited(
+    client: "SQSClient", queue_url: str, letters: Sequence[DeadLetterMessage], edits: Sequence[Edit]
+) -> dict[int, str]:
+    """Send the events with their edits; returns why, for the index of each that may not be in the queue."""
+    failed: dict[int, str] = {}
+    bodies: dict[int, str] = {}
+    for index, letter in enumerate(letters):
+        try:
+            bodies[index] = edited(letter.body, edits)
+        except ValueError as error:
+            failed[index] = str(error)
+    order = list(bodies)
+    for position, why in send_bodies(client, queue_url, list(bodies.values())).items():
+        failed[order[position]] = why
+    return failed
+
+
 class _Pace:
     """Holds a loop of batches back to a rate of messages a second."""
 
     def __init__(self, rate: float) -> None:
-        self._seconds = 10 / rate
+        self._seconds = MAX_BATCH_ENTRIES / rate
         self._next = time.monotonic()
 
     def __call__(self) -> None:

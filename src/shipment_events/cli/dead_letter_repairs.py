@@ -1,0 +1,181 @@
+"""``shipments dead-letters redrive`` and ``discard``: what takes dead letters out of the queue."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from shipment_events.cli.dead_letter_views import print_letters, print_settlement, settlement_json
+from shipment_events.cli.dead_letters import find_queues, json_option, read_selected, selected
+from shipment_events.cli.errors import INTERRUPTED
+from shipment_events.cli.presentation import output
+from shipment_events.exact_json import loads
+from shipment_events.operations.dead_letters import DeadLetterMessage, Selection, Settlement
+from shipment_events.operations.letter_exports import open_export, read_export
+from shipment_events.operations.redrive import Edit, discard, edited, redrive, redrive_export, still_broken
+from shipment_events.queues import depth
+
+
+@click.command(name="redrive")
+@selected
+@click.option("--dry-run", is_flag=True, help="Say what would be redriven, and what would fail again.")
+@click.option("--rate", type=click.FloatRange(min=0.1), help="Dead letters a second; without it at once.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE",
+    help="Change a field of each event first. Dots lead into objects; source and detail-type are the"
+    " envelope's. VALUE is JSON, or else a text. Needs --export.",
+)  # fmt: skip
+@click.option(
+    "--export", "file", type=click.Path(path_type=Path, dir_okay=False),
+    help="Append each dead letter as it was, before it is changed.",
+)  # fmt: skip
+@click.option(
+    "--from-export", "source", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Send those of an exported file, such as discarded ones; the dead-letter queue stays as it is.",
+)  # fmt: skip
+@json_option
+@click.pass_obj
+def redrive_command(
+    environment: str,
+    *,
+    selection: Selection,
+    dry_run: bool,
+    rate: float | None,
+    changes: tuple[str, ...],
+    file: Path | None,
+    source: Path | None,
+    as_json: bool,
+) -> None:
+    """Send dead letters to the queue again; without options all of them.
+
+    Each is deleted once the queue has confirmed its event. What is stored already is not stored twice.
+
+    \b
+    Examples:
+      shipments dead-letters redrive --reason retries_exhausted
+      shipments dead-letters redrive --id 3f2a --set location.country=CH --export originals.ndjson
+
+    Exit status: 0 all that were chosen are redriven, 1 some are not, 130 interrupted.
+    """
+    edits = [_edit(change) for change in changes]
+    if source and file:
+        raise click.UsageError(f"{source} has the originals already: leave out --export.")
+    if edits and not (file or source or dry_run):
+        raise click.UsageError("--set changes events: name a file for the originals with --export FILE.")
+    exported = [letter for letter in read_export(source) if selection.takes(letter)] if source else None
+    sqs, resources = find_queues(environment)
+    if dry_run:
+        found = read_selected(sqs, resources, selection) if exported is None else exported
+        _print_dry_run(found, edits, as_json=as_json)
+        return
+    if exported is not None:
+        with _progress("redriving", len(exported)) as on_progress:
+            result = redrive_export(
+                sqs, resources.queue_url, exported, edits=edits, rate=rate, on_progress=on_progress
+            )
+    else:
+        with (
+            open_export(file) if file else nullcontext() as originals,
+            _progress("redriving", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
+        ):
+            result = redrive(
+                sqs,
+                resources.dead_letter_queue_url,
+                resources.queue_url,
+                selection,
+                edits=edits,
+                originals=originals,
+                rate=rate,
+                on_progress=on_progress,
+            )
+    _finish("redriven", result, as_json=as_json)
+
+
+@click.command(name="discard")
+@selected
+@click.option(
+    "--export", "file", type=click.Path(path_type=Path, dir_okay=False), required=True,
+    help="Append each dead letter before it is deleted.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def discard_command(environment: str, *, selection: Selection, file: Path, yes: bool, as_json: bool) -> None:
+    """Give dead letters up: delete them, each after a copy is on disk.
+
+    \b
+    Example:
+      shipments dead-letters discard --reason unmatched --export discarded.ndjson
+
+    Exit status: 0 all that were chosen are discarded, 1 some are not, 130 interrupted.
+    """
+    sqs, resources = find_queues(environment)
+    if not yes:
+        count = len(read_selected(sqs, resources, selection))
+        click.confirm(f"Delete {count:,} dead letters, after writing them to {file}?", abort=True, err=True)
+    with (
+        open_export(file) as copies,
+        _progress("discarding", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
+    ):
+        result = discard(sqs, resources.dead_letter_queue_url, selection, copies, on_progress=on_progress)
+    _finish("discarded", result, as_json=as_json)
+
+
+def _edit(change: str) -> Edit:
+    field, separator, text = change.partition("=")
+    if not separator or not all(field.split(".")):
+        raise click.BadParameter(f"{change!r}: expected FIELD=VALUE", param_hint="--set")
+    try:
+        return Edit(field, loads(text))
+    except ValueError:
+        return Edit(field, text)
+
+
+def _would_fail(letter: DeadLetterMessage, edits: list[Edit]) -> bool:
+    try:
+        return bool(still_broken(edited(letter.body, edits)))
+    except ValueError:
+        return True
+
+
+def _print_dry_run(found: list[DeadLetterMessage], edits: list[Edit], *, as_json: bool) -> None:
+    broken = [letter for letter in found if _would_fail(letter, edits)]
+    if as_json:
+        reasons = Counter(letter.reason for letter in found)
+        click.echo(
+            json.dumps({"selected": len(found), "would_fail_again": len(broken), "by_reason": reasons})
+        )
+        return
+    print_letters(output(), found)
+    click.echo(f"{len(found):,} would be redriven; {len(broken):,} of them would be quarantined again.")
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[Settlement], None]]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+
+        def show(result: Settlement) -> None:
+            done = len(result.settled) + len(result.failed) + len(result.undeleted) + result.passed_over
+            progress.update(task, completed=done)
+
+        yield show
+
+
+def _finish(done: str, result: Settlement, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(settlement_json(done, result)))
+    else:
+        print_settlement(output(), done, result)
+    if result.interrupted:
+        sys.exit(INTERRUPTED)
+    if not result.succeeded:
+        sys.exit(1)
