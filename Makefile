@@ -82,6 +82,10 @@ mutants: setup ## Put each known mistake back and show that a test goes red
 scale: setup $(BENCH_VENV)/.ready ## Simulate the stage up to 100,000 events a second and say what breaks first
 	@PYTHONPATH=src $(BENCH_VENV)/bin/python -m benchmarks.scale_model --write
 
+.PHONY: bench
+bench: setup synth $(BENCH_VENV)/.ready ## Measure it beside other designs (ONLY=processor for a part, WRITE=1 for the document)
+	@PYTHONPATH=src $(BENCH_VENV)/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
+
 .PHONY: format
 format: $(VENV)/.ready ## Format the code and fix what the linter can
 	@ruff check --quiet --fix-only .

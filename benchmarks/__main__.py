@@ -1,0 +1,36 @@
+"""Measure: ``python -m benchmarks`` or, for some parts, ``--only NAME``.
+
+The results go to the screen and to ``.local/bench.json``. ``--write`` puts all that is in there into
+docs/benchmarks.md and its plot.
+"""
+
+import argparse
+
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.parts import PARTS
+from benchmarks.results import RESULTS, merge_result, read_results
+
+
+def main() -> None:
+    """Measure, print, and write where it is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its plot")
+    options = parser.parse_args()
+    console = Console()
+    for name in options.only or [name for name, part in PARTS.items() if not part.is_long]:
+        with console.status(f"{name}: {PARTS[name].what}"):
+            result = PARTS[name].measure()
+        merge_result(name, result)
+        report.print_part(console, name, read_results())
+    results = read_results()
+    report.print_ratios(console, results)
+    console.print(f"{RESULTS} holds it all.")
+    if options.write:
+        report.write_document(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Services in memory behind a real HTTP endpoint, with a service time."""

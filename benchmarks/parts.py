@@ -1,0 +1,33 @@
+"""The parts of the benchmark. A new one is a module with ``measure() -> PartResult``, and a line here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+from benchmarks.results import PartResult
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that can be measured by itself.
+
+    Attributes:
+        module: has ``measure``; imported when it is needed.
+        is_long: left out unless it is asked for by name.
+    """
+
+    what: str
+    module: str
+    is_long: bool = False
+
+    def measure(self) -> PartResult:
+        """Measure it."""
+        result: PartResult = import_module(self.module).measure()
+        return result
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    "processor": Part("the processor beside other designs", "benchmarks.processor.comparison"),
+    "memory": Part("what the processor's memory setting costs", "benchmarks.processor.memory"),
+}

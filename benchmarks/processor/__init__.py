@@ -1,0 +1,1 @@
+"""The processor beside the ways in which it is usually written."""

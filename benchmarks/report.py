@@ -1,0 +1,87 @@
+"""The results on screen, in docs/benchmarks.md and as a plot, all of them from ``.local/bench.json``."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table as ScreenTable
+
+from benchmarks.documents import DOCS, markdown_table, write_between_markers
+from benchmarks.results import TARGETS
+
+DOCUMENT: Final = DOCS / "benchmarks.md"
+NOISE_HEADER: Final = ("compared with itself", "measured", "95 % interval")
+RATIO_HEADER: Final = ("ratio", "measured", "95 % interval", "target", "")
+
+
+def ratio_rows(results: Mapping[str, Any], names: Iterable[str]) -> list[list[str]]:
+    """A row for each of these ratios that was measured."""
+    rows = []
+    for name in names:
+        if name in results:
+            target = TARGETS[name]
+            low, high = results["spread"][name]
+            rows.append(
+                [
+                    f"`{name}`",
+                    _number(results[name]),
+                    f"{_number(low)} to {_number(high)}",
+                    f"{'≥' if target.is_speed_up else '≤'} {_number(target.bound)}",
+                    "" if target.is_met(results[name]) else "**missed**",
+                ]
+            )
+    return rows
+
+
+def noise_rows(results: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each thing that was compared with itself."""
+    return [
+        [name, _number(noise["value"]), " to ".join(_number(end) for end in noise["spread"])]
+        for name, noise in results["noise"].items()
+    ]
+
+
+def print_part(console: Console, name: str, results: Mapping[str, Any]) -> None:
+    """A part's tables on screen."""
+    part = results["parts"][name]
+    console.print(f"\n[bold]{name}[/bold]: {part['conditions']}; {part['machine']}")
+    for table in part["tables"].values():
+        _print_table(console, table["header"], table["rows"])
+
+
+def print_ratios(console: Console, results: Mapping[str, Any]) -> None:
+    """All ratios on screen, and the machine's noise."""
+    console.print()
+    _print_table(console, RATIO_HEADER, ratio_rows(results, TARGETS))
+    _print_table(console, NOISE_HEADER, noise_rows(results))
+
+
+def write_document(results: Mapping[str, Any]) -> None:
+    """Write what was measured into docs/benchmarks.md.
+
+    Raises:
+        KeyError: a part of the document was not measured.
+    """
+    write_between_markers(DOCUMENT, "ratios", markdown_table(RATIO_HEADER, ratio_rows(results, TARGETS)))
+    write_between_markers(DOCUMENT, "noise", markdown_table(NOISE_HEADER, noise_rows(results)))
+    conditions = [
+        f"- **{name}**, {part['measured_at'][:10]}: {part['conditions']}; {part['machine']}."
+        for name, part in results["parts"].items()
+    ]
+    write_between_markers(DOCUMENT, "conditions", "\n".join(conditions))
+    for part in results["parts"].values():
+        for name, table in part["tables"].items():
+            write_between_markers(DOCUMENT, name, markdown_table(table["header"], table["rows"]))
+
+
+def _print_table(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = ScreenTable()
+    for index, title in enumerate(header):
+        table.add_column(title, justify="right" if index else "left", no_wrap=not index)
+    for row in rows:
+        table.add_row(*(cell.replace("`", "").replace("**", "") for cell in row))
+    console.print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.1f}"

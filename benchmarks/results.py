@@ -1,0 +1,116 @@
+"""What was found, kept in ``.local/bench.json``: each part replaces its own results and no others."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.statistics import Ratio
+
+RESULTS: Final = Path(__file__).resolve().parent.parent / ".local" / "bench.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a ratio should be.
+
+    Attributes:
+        what: which of the two is divided by which.
+        is_speed_up: whether more is better.
+    """
+
+    bound: float
+    what: str
+    is_speed_up: bool = False
+
+    def is_met(self, value: float) -> bool:
+        """Whether a ratio reaches it."""
+        return value >= self.bound if self.is_speed_up else value <= self.bound
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "wall_vs_textbook": Target(1 / 7, "time of a batch, ours / one put_item a record"),
+    "wall_vs_threads": Target(1 / 5, "time of a batch, ours / ten threads"),
+    "wall_vs_powertools": Target(1 / 18, "time of a batch, ours / Powertools Batch and Idempotency"),
+    "wall_vs_limit": Target(1.5, "time of a batch, ours / one bare request"),
+    "cpu_vs_textbook": Target(1 / 8, "CPU time of an event, ours / one put_item a record"),
+    "duplicates_vs_new": Target(2.2, "time of a batch, duplicates that are read back / new events"),
+    "returned_duplicates_vs_new": Target(1.3, "the same where the service returns what is there"),
+    "cold_start_vs_boto3": Target(1.15, "import and init, our bundle / a handler with a boto3 client"),
+    "publisher_vs_one_by_one": Target(8, "events a second, ours / one entry a request", is_speed_up=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Results for people, the first column naming the row."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(slots=True)
+class PartResult:
+    """What one part found.
+
+    Attributes:
+        conditions: under which it was measured, for people.
+        ratios: by the names of :data:`TARGETS`.
+        noise: ratios of a thing to itself, measured like the others: 1 but for the machine.
+        tables: by the names of their places in docs/benchmarks.md.
+        numbers: for scripts and plots; seconds and bytes.
+    """
+
+    conditions: str
+    ratios: dict[str, Ratio] = field(default_factory=dict)
+    noise: dict[str, Ratio] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def read_results(path: Path = RESULTS) -> dict[str, Any]:
+    """All results so far."""
+    if not path.exists():
+        return {"spread": {}, "noise": {}, "targets": {}, "parts": {}}
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return results
+
+
+def merge_result(name: str, result: PartResult, path: Path = RESULTS) -> None:
+    """Put a part's results in the place of its former ones.
+
+    Each ratio stands at the top under its own name, its 95 % interval under ``spread``, and under ``targets``
+    where it should be.
+    """
+    results = read_results(path)
+    for ratio_name, ratio in result.ratios.items():
+        target = TARGETS[ratio_name]
+        results[ratio_name] = round(ratio.value, 4)
+        results["spread"][ratio_name] = [round(ratio.low, 4), round(ratio.high, 4)]
+        results["targets"][ratio_name] = {
+            "at_least" if target.is_speed_up else "at_most": round(target.bound, 4),
+            "is_met": target.is_met(ratio.value),
+        }
+    for noise_name, ratio in result.noise.items():
+        results["noise"][noise_name] = {
+            "value": round(ratio.value, 4),
+            "spread": [round(ratio.low, 4), round(ratio.high, 4)],
+        }
+    results["parts"][name] = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}",
+        "conditions": result.conditions,
+        "tables": {
+            table_name: {"header": list(table.header), "rows": [list(row) for row in table.rows]}
+            for table_name, table in result.tables.items()
+        },
+        "numbers": result.numbers,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_suffix(".partial")
+    whole.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    whole.replace(path)
