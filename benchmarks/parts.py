@@ -30,4 +30,12 @@ class Part:
 PARTS: Final[Mapping[str, Part]] = {
     "processor": Part("the processor beside other designs", "benchmarks.processor.comparison"),
     "memory": Part("what the processor's memory setting costs", "benchmarks.processor.memory"),
+    "rates": Part(
+        "the whole pipeline from a trickle to saturation, and a redrive",
+        "benchmarks.end_to_end.rates",
+        is_long=True,
+    ),
+    "growth": Part(
+        "`make run` with 1, 4 and 16 times the events", "benchmarks.end_to_end.growth", is_long=True
+    ),
 }

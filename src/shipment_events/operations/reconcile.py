@@ -4,6 +4,7 @@ This judges the pipeline, so it shares none of the pipeline's rules: it reads th
 dead letters, and compares contents in a way of its own.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter, defaultdict
@@ -35,6 +36,16 @@ class QueuedEvent:
 
     envelope_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What is kept of a ``TableEvent``."""
+
+    correlation_id: str
+    status: str
+    stored_at: datetime
+    event_id: Any
 
 
 @dataclass(slots=True)
@@ -73,13 +84,17 @@ def reconcile(
 ) -> Reconciliation:
     """Hold the journal against the table and the dead-letter queue.
 
+    Of an item no more than a digest of its content is held in memory.
+
     Args:
         table: every item of the journal's shipments.
         dead_letters: messages of the dead-letter queue; those of other events are passed over.
     """
-    items: dict[Any, list[TableEvent]] = defaultdict(list)
-    for item in table:
-        items[_content(item.detail)].append(item)
+    items: dict[bytes | str, list[_Item]] = defaultdict(list)
+    for event in table:
+        items[_content(event.detail)].append(
+            _Item(event.correlation_id, event.status, event.stored_at, event.detail.get("event_id"))
+        )
     letters: dict[str, list[QueuedEvent]] = defaultdict(list)
     for letter in dead_letters:
         letters[letter.envelope_id].append(letter)
@@ -92,7 +107,7 @@ def reconcile(
     result = Reconciliation()
     claimed: set[int] = set()
     for (content, event_id), records in groups.items():
-        found = [item for item in items.get(content, ()) if event_id in (None, item.detail.get("event_id"))]
+        found = [item for item in items.get(content, ()) if event_id in (None, item.event_id)]
         claimed.update(map(id, found))
         _account(result, records, found, letters)
     ours = {record.envelope_id for records in groups.values() for record in records}
@@ -108,7 +123,7 @@ def reconcile(
 def _account(
     result: Reconciliation,
     records: list[JournalRecord],
-    found: list[TableEvent],
+    found: list[_Item],
     letters: Mapping[str, list[QueuedEvent]],
 ) -> None:
     result.published += len(records)
@@ -141,7 +156,7 @@ def _account(
     _time(result, alive, found[0])
 
 
-def _time(result: Reconciliation, records: list[JournalRecord], item: TableEvent) -> None:
+def _time(result: Reconciliation, records: list[JournalRecord], item: _Item) -> None:
     for record in records:
         if record.envelope_id == item.correlation_id:
             took = item.stored_at - datetime.fromisoformat(record.sent_at)
@@ -149,13 +164,13 @@ def _time(result: Reconciliation, records: list[JournalRecord], item: TableEvent
             result.last_stored_at = max(result.last_stored_at or item.stored_at, item.stored_at)
 
 
-def _content(detail: Mapping[str, Any]) -> Any:
+def _content(detail: Mapping[str, Any]) -> bytes | str:
     """Equal for equal content: blind to key order, event id, offset of the time, spelling of numbers."""
     rest = {name: value for name, value in detail.items() if name != "event_id"}
     if "event_timestamp" in rest:
         rest["event_timestamp"] = _instant(rest["event_timestamp"])
     try:
-        return _frozen(rest)
+        return hashlib.sha256(_canonical(rest).encode()).digest()
     except RecursionError:
         # Nested far deeper than an item can be: equal to nothing in the table.
         return repr(rest)
@@ -171,10 +186,22 @@ def _instant(text: Any) -> Any:
     return f"{moment.isoformat()}+{finer[1].rstrip('0') if finer else ''}"
 
 
-def _frozen(value: Any) -> Any:
+def _canonical(value: Any) -> str:
     if isinstance(value, dict):
-        return frozenset((name, _frozen(element)) for name, element in value.items())
+        fields = sorted(f"{json.dumps(name)}:{_canonical(inner)}" for name, inner in value.items())
+        return f"{{{','.join(fields)}}}"
     if isinstance(value, list):
-        return tuple(_frozen(element) for element in value)
-    # 1 and true are equal in Python and different in JSON.
-    return (type(value).__name__, value)
+        return f"[{','.join(map(_canonical, value))}]"
+    if isinstance(value, Decimal) and value.is_finite():
+        return _canonical_number(value)
+    return json.dumps(value)
+
+
+def _canonical_number(value: Decimal) -> str:
+    """1.50, 1.5 and 15e-1 are one number, and so are 0 and -0."""
+    sign, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    significant = text.rstrip("0")
+    if not significant:
+        return "0"
+    return f"{'-' * sign}{significant}e{int(exponent) + len(text) - len(significant)}"

@@ -1,0 +1,105 @@
+"""A local engine of the benchmark's own, with the deployed stack and nothing in it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from shipment_events.local import engine as engines
+from shipment_events.local.clients import exports, local_session
+from shipment_events.local.deploy import deploy
+from shipment_events.local.health import free_port
+from shipment_events.local.settings import Settings, repository_root
+
+STAGE: Final = "dev"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRun:
+    """A command's end.
+
+    Attributes:
+        report: what it printed, JSON.
+        seconds: from start to end, the interpreter's own start included.
+        peak_bytes: most resident memory of its process.
+    """
+
+    report: dict[str, Any]
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkEngine:
+    """A running engine. ``folder`` is scratch."""
+
+    endpoint: str
+    pid: int
+    folder: Path
+
+    def shipments(self, *arguments: str) -> CommandRun:
+        """Run a command of the CLI that prints JSON.
+
+        Raises:
+            subprocess.CalledProcessError: it failed, an event that is lost or doubled included.
+        """
+        memory = self.folder / "peak"
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.end_to_end.command", *arguments],
+            cwd=repository_root(),
+            env={**os.environ, **_variables(self.endpoint), "ENV": STAGE, "PEAK_MEMORY_FILE": str(memory)},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        seconds = time.perf_counter() - begin
+        return CommandRun(json.loads(done.stdout), seconds, int(memory.read_text(encoding="ascii")))
+
+    def run_feed(self, events: int, *, rate: float | None = None, seed: int = 1) -> CommandRun:
+        """Send a generated feed through, and account for it."""
+        at_rate = [] if rate is None else ["--rate", str(rate)]
+        report = str(self.folder / "report.json")
+        return self.shipments(
+            "run", "--events", str(events), "--seed", str(seed), "--report", report, "--json", *at_rate
+        )
+
+    def client(self, service: str) -> Any:
+        """A client of one of the engine's services."""
+        session: Any = local_session()
+        return session.client(service, endpoint_url=self.endpoint)
+
+    def peak_bytes(self) -> int:
+        """Most resident memory of the engine's process so far, without its functions'."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+
+
+@contextmanager
+def fresh_engine() -> Iterator[BenchmarkEngine]:
+    """Start one and deploy the synthesized stack to it; in the end it is gone.
+
+    Raises:
+        LocalEngineError: it does not start, or the stack (``make synth``) is not there.
+    """
+    root = repository_root()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(root=root, home=Path(folder) / "engine", port=free_port(), environment=STAGE)
+        try:
+            running = engines.start(settings)
+            deploy(running.endpoint, root / "cdk.out", STAGE)
+            yield BenchmarkEngine(running.endpoint, running.pid, Path(folder))
+        finally:
+            engines.stop(settings)
+
+
+def _variables(endpoint: str) -> dict[str, str]:
+    lines = (line.removeprefix("export ") for line in exports(endpoint).splitlines())
+    return dict(line.split("=", 1) for line in lines if "=" in line)
