@@ -1,14 +1,18 @@
 """What the pipeline's status says of what it read, and where its numbers come from."""
 
+import io
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
 from shipment_events.measurements import FiringAlarm, firing_alarms, oldest_message_seconds
-from shipment_events.operations.flow import Flow, measured_flow
+from shipment_events.operations.flow import RETRIED_LINE, Flow, logged_retry_errors, measured_flow
 from shipment_events.operations.status import Health, PipelineStatus
 from shipment_events.outcome import Outcome
+from shipment_events.processor.records import Record, Settled
+from shipment_events.processor.telemetry import report_batch
 from shipment_events.queues import Depth
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
@@ -88,7 +92,8 @@ def flow(**counts: int) -> Flow:
         (status(oldest_seconds=301), Health.BEHIND, "status --watch"),
         (status(dead_letters=Depth(1, 0, 0)), Health.FAILING, "dead-letters list"),
         (status(dead_letters=Depth(0, 1, 0)), Health.FAILING, "dead-letters list"),
-        (status(flow=flow(retried=5)), Health.FAILING, "log"),
+        (status(flow=flow(retried=5)), Health.FAILING, "runbook.md#retried"),
+        (status(flow=flow(stored=10, retried=5), queue=Depth(0, 5, 0)), Health.BEHIND, "runbook.md#retried"),
         (status(alarms=[ALARM]), Health.FAILING, "docs/runbook.md#retried"),
         (status(alarms=[ALARM], queue=Depth(2_000, 0, 0)), Health.FAILING, "runbook.md"),
     ],
@@ -99,6 +104,25 @@ def test_health(found: PipelineStatus, health: Health, next_step: str | None) ->
         assert found.troubles == []
     else:
         assert next_step in found.troubles[0].next_step
+
+
+def test_a_retry_says_why() -> None:
+    found = status(flow=flow(retried=5), retry_errors={"InternalServerError": 1, "ThrottlingException": 4})
+    assert "(ThrottlingException, InternalServerError)" in found.troubles[0].what
+
+
+def test_why_events_were_given_back_comes_from_the_processors_own_lines() -> None:
+    settled = [
+        Settled(Record(f"m{number}", "", 1, "{}"), Outcome.RETRIED, f"c{number}", detail=error)
+        for number, error in enumerate(["ThrottlingException", "ThrottlingException", "ResourceNotFound"])
+    ]
+    written = io.StringIO()
+    with redirect_stdout(written):
+        report_batch(settled, "dev", "request")
+    *lines, _ = written.getvalue().splitlines()
+    assert all(RETRIED_LINE in line for line in lines)
+    found = logged_retry_errors(log(*lines).typed, "dev", SINCE, NOW)
+    assert found == {"ThrottlingException": 2, "ResourceNotFound": 1}
 
 
 def test_outcomes_come_from_the_metrics_where_there_are_any() -> None:

@@ -118,6 +118,7 @@ def _as_json(environment: str, found: PipelineStatus) -> dict[str, Any]:
         ],
         "since": found.since.isoformat(timespec="seconds"),
         "outcomes": {outcome.value: flow.counts[outcome] for outcome in Outcome},
+        "retry_errors": dict(found.retry_errors),
         "outcomes_source": flow.source,
         "outcomes_whole": flow.is_whole,
         "latency_ms": {"p50": flow.latency_ms[0], "p99": flow.latency_ms[1]} if flow.latency_ms else None,

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
 BATCH_LINE: Final = "batch settled"
+RETRIED_LINE: Final = "event could not be stored now"
 _MOST_LINES: Final = 20_000
+_MOST_RETRIES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,15 @@ def logged_flow(logs: "CloudWatchLogsClient", environment: str, since: datetime,
         cuts = quantiles(latencies, n=100, method="inclusive")
         latency = (cuts[49], cuts[98])
     return Flow({outcome: counts[outcome] for outcome in Outcome}, latency, "log", lines < _MOST_LINES)
+
+
+def logged_retry_errors(
+    logs: "CloudWatchLogsClient", environment: str, since: datetime, until: datetime
+) -> Counter[str]:
+    """Why events were given back to the queue, by error code; the first thousand are counted.
+
+    Raises:
+        botocore.exceptions.ClientError: the log cannot be read.
+    """
+    lines = read_log(logs, environment, RETRIED_LINE, since=since, until=until, most=_MOST_RETRIES)
+    return Counter(str(line.fields["detail"]) for line in lines if "detail" in line.fields)

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from shipment_events.measurements import FiringAlarm, firing_alarms, oldest_message_seconds
 from shipment_events.operations.dead_letters import read_dead_letters
-from shipment_events.operations.flow import Flow, measured_flow
+from shipment_events.operations.flow import Flow, logged_retry_errors, measured_flow
 from shipment_events.operations.resources import Resources
 from shipment_events.outcome import Outcome
 from shipment_events.queues import Depth, depths
@@ -57,6 +57,7 @@ class PipelineStatus:
             measures it, as on the local engine. The queue itself is not asked: a receive would use up one
             of the few that each event has.
         dead_letters_by_reason: of the first thousand dead letters.
+        retry_errors: why events that wait were given back, by error code, as far as the log was read.
     """
 
     at: datetime
@@ -68,6 +69,7 @@ class PipelineStatus:
     dead_letters_by_reason: Mapping[str, int]
     alarms: list[FiringAlarm]
     deployed_at: datetime
+    retry_errors: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def troubles(self) -> list[Trouble]:
@@ -81,14 +83,18 @@ class PipelineStatus:
                     "shipments dead-letters list",
                 )
             )
-        if self.flow.counts[Outcome.RETRIED] and not self.flow.counts[Outcome.STORED]:
-            found.append(
-                Trouble(
-                    Health.FAILING,
-                    "nothing is stored: every event is given back",
-                    "the processor's log: why each was given back",
+        if retried := self.flow.counts[Outcome.RETRIED]:
+            errors = ", ".join(sorted(self.retry_errors, key=lambda error: -self.retry_errors[error]))
+            why = f" ({errors})" if errors else ""
+            step = "docs/runbook.md#retried"
+            if not self.flow.counts[Outcome.STORED]:
+                found.append(
+                    Trouble(Health.FAILING, f"nothing is stored, every event is given back{why}", step)
                 )
-            )
+            elif self.queue.total:
+                found.append(
+                    Trouble(Health.BEHIND, f"{retried:,} times an event was given back{why}; some wait", step)
+                )
         found += [
             Trouble(Health.FAILING, f"alarm {alarm.name} fires", f"docs/runbook.md#{alarm.name}")
             for alarm in self.alarms
@@ -145,14 +151,20 @@ class StatusReader:
         if dead_letters.visible != self._letters[0]:
             found = read_dead_letters(self._sqs, self._resources.dead_letter_queue_url, most=_MOST_LETTERS)
             self._letters = (dead_letters.visible, Counter(letter.reason for letter in found))
+        flow = measured_flow(self._cloudwatch, self._logs, self._environment, since, now)
         return PipelineStatus(
             at=now,
             since=since,
-            flow=measured_flow(self._cloudwatch, self._logs, self._environment, since, now),
+            flow=flow,
             queue=depths(self._sqs, self._resources.queue_url),
             oldest_seconds=oldest_message_seconds(self._cloudwatch, self._environment, since, now),
             dead_letters=dead_letters,
             dead_letters_by_reason=self._letters[1],
             alarms=firing_alarms(self._cloudwatch, self._environment),
             deployed_at=self._resources.deployed_at,
+            retry_errors=(
+                logged_retry_errors(self._logs, self._environment, since, now)
+                if flow.counts[Outcome.RETRIED]
+                else {}
+            ),
         )
