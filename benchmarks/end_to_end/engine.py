@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shipment_events.local import engine as engines
-from shipment_events.local.clients import exports, local_session
+from shipment_events.local.clients import environment_variables, local_session
 from shipment_events.local.deploy import deploy
 from shipment_events.local.health import free_port
 from shipment_events.local.settings import Settings, repository_root
@@ -52,11 +52,12 @@ class BenchmarkEngine:
             subprocess.CalledProcessError: it failed, an event that is lost or doubled included.
         """
         memory = self.folder / "peak"
+        variables = environment_variables(self.endpoint) | {"ENV": STAGE, "PEAK_MEMORY_FILE": str(memory)}
         begin = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.end_to_end.command", *arguments],
             cwd=repository_root(),
-            env={**os.environ, **_variables(self.endpoint), "ENV": STAGE, "PEAK_MEMORY_FILE": str(memory)},
+            env={**os.environ, **variables},
             stdout=subprocess.PIPE,
             check=True,
         )
@@ -98,8 +99,3 @@ def fresh_engine() -> Iterator[BenchmarkEngine]:
             yield BenchmarkEngine(running.endpoint, running.pid, Path(folder))
         finally:
             engines.stop(settings)
-
-
-def _variables(endpoint: str) -> dict[str, str]:
-    lines = (line.removeprefix("export ") for line in exports(endpoint).splitlines())
-    return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -51,22 +51,37 @@ def run(*arguments: str, stdin: str = "", **environment: str) -> Result:
     return CliRunner().invoke(main, arguments, input=stdin, env=environment)
 
 
-def own_commands() -> list[str]:
-    return [name for name, command in main.commands.items() if not isinstance(command, click.Group)]
+def all_commands(group: click.Group = main, path: str = "") -> dict[str, click.Command]:
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found |= all_commands(command, f"{path}{name} ")
+        else:
+            found[path + name] = command
+    return found
+
+
+# What these print is data already: NDJSON, and a JSON Schema.
+DATA = {"feed", "schema"}
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
-@pytest.mark.parametrize("name", own_commands())
+@pytest.mark.parametrize("name", all_commands())
 def test_help_has_an_example(name: str, option: str) -> None:
-    result = run(name, option)
+    result = run(*name.split(), option)
     assert result.exit_code == 0
-    assert f"  shipments {name}" in result.stdout.partition("Example")[2]
+    assert f"shipments {name}" in result.stdout.partition("Example")[2]
+
+
+@pytest.mark.parametrize("name", sorted(all_commands().keys() - DATA))
+def test_every_command_speaks_json(name: str) -> None:
+    assert "--json" in run(*name.split(), "--help").stdout
 
 
 def test_help_lists_the_commands() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    assert {"publish", "timeline", "feed", "run", "schema"} <= set(own_commands())
+    assert {"publish", "timeline", "feed", "run", "schema"} <= set(all_commands())
     assert all(f"\n  {name} " in result.stdout for name in main.commands)
 
 

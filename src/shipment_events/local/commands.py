@@ -1,15 +1,18 @@
 """The commands ``shipments local …``."""
 
+import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import click
 
 from shipment_events.local import engine as engines
 from shipment_events.local import gaps, synthesis
-from shipment_events.local.clients import exports
+from shipment_events.local.clients import environment_variables, exports
 from shipment_events.local.deploy import DeployResult, deploy, deploy_with_cdk
 from shipment_events.local.engine import RunningEngine, State
 from shipment_events.local.errors import LocalEngineError
@@ -24,56 +27,113 @@ def local() -> None:
     """
 
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON; what is said goes to stderr.")
+
+
 @local.command()
 @click.option("--fresh", is_flag=True, help="Discard everything that an earlier run stored.")
-def up(fresh: bool) -> None:
-    """Start the engine, deploy the stack, and return. Safe to repeat; deploys what changed."""
+@_json
+def up(*, fresh: bool, as_json: bool) -> None:
+    """Start the engine, deploy the stack, and return. Safe to repeat; deploys what changed.
+
+    \b
+    Example:
+      shipments local up --fresh
+    """
     with _readable_errors():
         settings = settings_from(os.environ)
         running = engines.start(settings, fresh=fresh)
-        _say_started(running)
+        _say_started(running, err=as_json)
         started = time.monotonic()
         synthesized, is_new = synthesis.synthesize(
             settings.root, settings.environment, settings.assemblies_dir
         )
         if is_new:
-            click.echo(f"Prepared the stack in {time.monotonic() - started:.1f} s.")
-        _say_deployed(deploy(running.endpoint, synthesized, settings.environment))
+            click.echo(f"Prepared the stack in {time.monotonic() - started:.1f} s.", err=as_json)
+        deployed = deploy(running.endpoint, synthesized, settings.environment)
+        if as_json:
+            found = {
+                "endpoint": running.endpoint,
+                "started": running.started_now,
+                "deploy": deployed.action,
+                "outputs": deployed.outputs,
+                "environment": environment_variables(running.endpoint),
+            }
+            click.echo(json.dumps(found))
+            return
+        _say_deployed(deployed)
         click.echo('\nTo use it, run these lines, or `eval "$(shipments local env)"`:\n')
         click.echo(exports(running.endpoint))
 
 
 @local.command(name="deploy")
-def deploy_command() -> None:
-    """Deploy to the running engine with the CDK CLI, as `make deploy` does to AWS."""
+@_json
+def deploy_command(*, as_json: bool) -> None:
+    """Deploy to the running engine with the CDK CLI, as `make deploy` does to AWS.
+
+    \b
+    Example:
+      shipments local deploy
+    """
     with _readable_errors():
         settings = settings_from(os.environ)
         endpoint = _require_running(settings)
         synthesized, _ = synthesis.synthesize(settings.root, settings.environment, settings.assemblies_dir)
-        _say_outputs(deploy_with_cdk(endpoint, synthesized, settings))
+        outputs = deploy_with_cdk(endpoint, synthesized, settings)
+        if as_json:
+            click.echo(json.dumps({"endpoint": endpoint, "outputs": outputs}))
+        else:
+            _say_outputs(outputs)
 
 
 @local.command()
-def down() -> None:
-    """Stop the engine with all it started. What it stored is there again after the next `up`."""
+@_json
+def down(*, as_json: bool) -> None:
+    """Stop the engine with all it started. What it stored is there again after the next `up`.
+
+    \b
+    Example:
+      shipments local down
+    """
     with _readable_errors():
         stopped = engines.stop(settings_from(os.environ))
-        click.echo("Stopped." if stopped else "No local engine of this directory is running.")
+        if as_json:
+            click.echo(json.dumps({"stopped": stopped}))
+        else:
+            click.echo("Stopped." if stopped else "No local engine of this directory is running.")
 
 
 @local.command()
-def env() -> None:
-    """Print the exports that point AWS tools at the engine, and nothing else."""
+@_json
+def env(*, as_json: bool) -> None:
+    """Print the exports that point AWS tools at the engine, and nothing else.
+
+    \b
+    Example:
+      eval "$(shipments local env)"
+    """
     with _readable_errors():
-        click.echo(exports(_require_running(settings_from(os.environ))))
+        endpoint = _require_running(settings_from(os.environ))
+        click.echo(json.dumps(environment_variables(endpoint)) if as_json else exports(endpoint))
 
 
 @local.command()
-def status() -> None:
-    """Say whether the engine runs; exit status 1 if it does not."""
+@_json
+def status(*, as_json: bool) -> None:
+    """Say whether the engine runs.
+
+    \b
+    Example:
+      shipments local status --json
+
+    Exit status: 0 it runs, 1 it does not.
+    """
     with _readable_errors():
         settings = settings_from(os.environ)
         found = engines.status(settings)
+        if as_json:
+            click.echo(json.dumps({**asdict(found), "log": str(settings.log_file)}))
+            sys.exit(0 if found.state is State.RUNNING else 1)
         match found.state:
             case State.RUNNING:
                 click.echo(f"Running at {found.endpoint} (process {found.pid}, since {found.started}).")
@@ -87,13 +147,19 @@ def status() -> None:
                     f"Process {found.pid} runs but does not answer at {found.endpoint}. "
                     f"Stop it (make down). Its log: {settings.log_file}"
                 )
-        raise SystemExit(1)
+        sys.exit(1)
 
 
 @local.command(name="gaps")
-def list_gaps() -> None:
-    """Print the table of all that is different from AWS, in Markdown."""
-    click.echo(gaps.markdown_table())
+@_json
+def list_gaps(*, as_json: bool) -> None:
+    """Print the table of all that is different from AWS, in Markdown.
+
+    \b
+    Example:
+      shipments local gaps
+    """
+    click.echo(json.dumps([asdict(gap) for gap in gaps.GAPS]) if as_json else gaps.markdown_table())
 
 
 @contextmanager
@@ -111,16 +177,16 @@ def _require_running(settings: Settings) -> str:
     return found.endpoint
 
 
-def _say_started(running: RunningEngine) -> None:
+def _say_started(running: RunningEngine, *, err: bool) -> None:
     if not running.started_now:
-        click.echo(f"The local engine already runs at {running.endpoint}.")
+        click.echo(f"The local engine already runs at {running.endpoint}.", err=err)
         return
     if running.after_crash:
         click.echo(
             "The engine before this one did not stop cleanly: what it stored since its start is gone.",
             err=True,
         )
-    click.echo(f"Started the local engine at {running.endpoint}.")
+    click.echo(f"Started the local engine at {running.endpoint}.", err=err)
 
 
 def _say_deployed(result: DeployResult) -> None:
