@@ -55,6 +55,24 @@ class PipelineMetrics:
             "AWS/Lambda", metric, statistic, {"FunctionName": names.processor_name(self._environment)}, label
         )
 
+    def version(self, version: str, metric: str, statistic: str) -> cloudwatch.Metric:
+        """Return a metric of the function, only of the ``version`` that it tries behind its weighted alias.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
+        """
+        name = names.processor_name(self._environment)
+        dimensions = {
+            "FunctionName": name,
+            "Resource": f"{name}:{names.PROCESSOR_ALIAS}",
+            "ExecutedVersion": version,
+        }
+        return self._metric("AWS/Lambda", metric, statistic, dimensions, None)
+
+    def version_failed(self, version: str) -> cloudwatch.Metric:
+        """Return the share (0 to 1) of the events of a ``version`` that it quarantined or handed back."""
+        dimensions = {names.METRIC_DIMENSION: self._environment, names.VERSION_DIMENSION: version}
+        return self._metric(names.METRIC_NAMESPACE, names.FAILED_METRIC, "Average", dimensions, None)
+
     def processor_error_rate(self) -> cloudwatch.MathExpression:
         """Return the share of invocations that failed, in percent; no value where nothing was invoked."""
         return cloudwatch.MathExpression(

@@ -1,6 +1,5 @@
 """Who is told what: two topics, and the alarms that notify them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,7 +38,9 @@ class AlarmSpec:
     above: bool = False
     """Whether the threshold itself is still good; otherwise reaching it is bad."""
     periods: int = 1
-    """Consecutive periods at fault before anybody is told (count)."""
+    """Periods at fault before anybody is told (count)."""
+    within_periods: int | None = None
+    """Of how many periods they may be any (count); consecutive ones if absent."""
     silence_is_bad: bool = False
     """Whether to fall below the threshold is bad, and no value at all is too."""
     meaning: str
@@ -68,7 +69,9 @@ class Monitoring(Construct):
         super().__init__(scope, construct_id)
         self._settings = settings
         self.topics = {urgency: self._build_topic(urgency, key) for urgency in Urgency}
-        self.alarms: Sequence[cloudwatch.Alarm] = [self._build_alarm(spec) for spec in alarm_specs(settings)]
+        self.alarms: list[cloudwatch.Alarm] = []
+        for spec in alarm_specs(settings):
+            self.add_alarm(spec)
 
     def _build_topic(self, urgency: Urgency, key: kms.Key) -> sns.Topic:
         topic = sns.Topic(
@@ -95,7 +98,8 @@ class Monitoring(Construct):
             topic.add_subscription(subscriptions.EmailSubscription(self._settings.alarm_email))
         return topic
 
-    def _build_alarm(self, spec: AlarmSpec) -> cloudwatch.Alarm:
+    def add_alarm(self, spec: AlarmSpec) -> cloudwatch.Alarm:
+        """Build the alarm, which notifies the topic of its urgency."""
         alarm = cloudwatch.Alarm(
             self,
             "".join(word.capitalize() for word in spec.name.split("-")),
@@ -106,7 +110,7 @@ class Monitoring(Construct):
             metric=spec.metric,
             threshold=spec.threshold,
             comparison_operator=spec.comparison,
-            evaluation_periods=spec.periods,
+            evaluation_periods=spec.within_periods or spec.periods,
             datapoints_to_alarm=spec.periods,
             treat_missing_data=(
                 cloudwatch.TreatMissingData.BREACHING
@@ -116,6 +120,7 @@ class Monitoring(Construct):
         )
         alarm.add_alarm_action(actions.SnsAction(self.topics[spec.urgency]))
         alarm.add_ok_action(actions.SnsAction(self.topics[spec.urgency]))
+        self.alarms.append(alarm)
         return alarm
 
     def _alarm_name(self, name: str) -> str:

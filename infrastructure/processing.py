@@ -8,7 +8,6 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -52,7 +51,7 @@ LOG_RETENTION: Final = {
 
 
 class EventProcessing(Construct):
-    """Processor with a role that allows exactly the calls it makes."""
+    """Processor with a role that allows exactly the calls it makes, invoked by an alias of its versions."""
 
     def __init__(
         self,
@@ -75,6 +74,7 @@ class EventProcessing(Construct):
         self.log_group = self._build_log_group()
         self.role = self._build_role()
         self.function = self._build_function()
+        self.alias = self._build_alias()
         self._build_event_source()
 
     def _build_log_group(self) -> logs.LogGroup:
@@ -168,7 +168,7 @@ class EventProcessing(Construct):
             timeout=Duration.seconds(self._settings.processor_timeout_seconds),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
-            # Tracing and event source would each add permissions of CDK's choice to a mutable role.
+            # Tracing would add permissions of CDK's choice to a mutable role.
             role=self.role.without_policy_updates(),
             environment={
                 "EVENTS_TABLE_NAME": self._table.table_name,
@@ -179,6 +179,11 @@ class EventProcessing(Construct):
                 "EVENT_RETENTION_DAYS": str(self._settings.event_retention_days),
                 **self._shards(),
             },
+            # Older versions stay, so that there is one to shift back to. One whose own deployment failed
+            # goes, or the next try would fail: "A version for this Lambda function exists".
+            current_version_options=lambda_.VersionOptions(
+                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            ),
         )
         self._acknowledge_function_findings(function)
         return function
@@ -206,12 +211,6 @@ class EventProcessing(Construct):
             "Lambda uses a function's dead-letter queue for asynchronous invocations only, and nothing "
             "invokes this function that way: its one event source reads the queue, whose redrive policy "
             "moves what fails to the dead-letter queue.",
-        )
-        acknowledge(
-            function,
-            ("Serverless-LambdaEventSourceMappingDestination",),
-            "Destinations on failure exist for streams, not for queues: what fails goes back to the queue "
-            "and from there, by its redrive policy, to the dead-letter queue.",
         )
         acknowledge(
             function,
@@ -244,22 +243,45 @@ class EventProcessing(Construct):
             "CDK itself adds the dependency on the role that the reference to the role implies already.",
         )
 
+    def _build_alias(self) -> lambda_.Alias:
+        return lambda_.Alias(
+            self,
+            "Live",
+            alias_name=names.PROCESSOR_ALIAS,
+            description="The version that the event source invokes",
+            # CDK publishes a new one whenever code or configuration changes, environment variables too.
+            version=self.function.current_version,
+        )
+
     def _build_event_source(self) -> None:
         # No batching window: it would add its whole length to the wait at low load, and batches fill without
         # it as soon as there is a backlog.
         pollers = self._settings.provisioned_pollers
-        self.function.add_event_source(
-            sources.SqsEventSource(
-                self._queue,
-                batch_size=self._settings.batch_size,
-                report_batch_item_failures=True,
-                max_concurrency=None if pollers else self._settings.processor_max_concurrency,
-                provisioned_poller_config=(
-                    lambda_.ProvisionedPollerConfig(
-                        minimum_pollers=pollers.minimum, maximum_pollers=pollers.maximum
-                    )
-                    if pollers
-                    else None
-                ),
-            )
+        event_source = lambda_.CfnEventSourceMapping(
+            self,
+            "EventSource",
+            event_source_arn=self._queue.queue_arn,
+            function_name=self.alias.function_arn,
+            batch_size=self._settings.batch_size,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=(
+                None
+                if pollers
+                else lambda_.CfnEventSourceMapping.ScalingConfigProperty(
+                    maximum_concurrency=self._settings.processor_max_concurrency
+                )
+            ),
+            provisioned_poller_config=(
+                lambda_.CfnEventSourceMapping.ProvisionedPollerConfigProperty(
+                    minimum_pollers=pollers.minimum, maximum_pollers=pollers.maximum
+                )
+                if pollers
+                else None
+            ),
+        )
+        acknowledge(
+            event_source,
+            ("Serverless-LambdaEventSourceMappingDestination",),
+            "Destinations on failure exist for streams, not for queues: what fails goes back to the queue "
+            "and from there, by its redrive policy, to the dead-letter queue.",
         )

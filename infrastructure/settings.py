@@ -24,6 +24,8 @@ EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
 LOG_RETENTION_DAYS: Final = (30, 90, 365)
 """Of the periods that CloudWatch Logs offers, those that make sense here."""
+CANARY_MINUTES: Final = (10, 15, 30)
+"""Of the canaries that CodeDeploy has ready, those that are longer than the alarms on a new version need."""
 
 
 class UnknownStageError(ValueError):
@@ -100,6 +102,9 @@ class StageSettings:
     takes one or the other."""
     log_retention_days: int = 30
     """How long the processor's logs are kept; one of ``LOG_RETENTION_DAYS``."""
+    canary_minutes: int | None = None
+    """How long a tenth of the batches try a new version of the processor before it gets all of them; one of
+    ``CANARY_MINUTES``, or None for all at once. At 30,000 events a day it sees two events a minute."""
 
     event_retention_days: int = 90
     """Life of a stored event, counted from the moment of storing."""
@@ -160,6 +165,11 @@ class StageSettings:
     """Time from the bus to the table that 99 of 100 events stay below."""
     latency_periods: int = 3
     """Consecutive windows above the threshold (count)."""
+    canary_errors_threshold: int = 1
+    """Failed invocations of a new version in one minute (count). One is enough: to go back costs nothing."""
+    canary_failed_threshold_percent: float = 20.0
+    """Share of a new version's events that it quarantines or hands back in one minute. Of few events a single
+    bad one is a large share, so it takes two such minutes of five."""
     expected_event_hours: int | None = None
     """Hours, 1 to 24, within which this stage always gets an event; None where silence is normal."""
 
@@ -209,6 +219,8 @@ class StageSettings:
             raise ValueError(
                 f"log_retention_days is {self.log_retention_days}, allowed is one of {LOG_RETENTION_DAYS}"
             )
+        if self.canary_minutes is not None and self.canary_minutes not in CANARY_MINUTES:
+            raise ValueError(f"canary_minutes is {self.canary_minutes}, allowed is one of {CANARY_MINUTES}")
         if self.alarm_email is not None and "@" not in self.alarm_email.strip("@"):
             raise ValueError(f"alarm_email is {self.alarm_email!r}, which is no e-mail address")
 
@@ -218,8 +230,8 @@ STAGES: Final = {
     for stage in (
         # The only stage that may be thrown away in one command.
         StageSettings(environment="dev", deletion_protection=False),
-        StageSettings(environment="staging"),
-        StageSettings(environment="prod"),
+        StageSettings(environment="staging", canary_minutes=10),
+        StageSettings(environment="prod", canary_minutes=10),
     )
 }
 

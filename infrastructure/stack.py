@@ -8,6 +8,7 @@ from infrastructure.encryption import StageKey
 from infrastructure.ingestion import EventIngestion
 from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
+from infrastructure.rollout import GuardedRollout
 from infrastructure.settings import StageSettings
 from infrastructure.storage import EventStorage
 from shipment_events import names
@@ -45,6 +46,15 @@ class ShipmentEventsStack(Stack):
             log_key=key,
         )
         monitoring = Monitoring(self, "Monitoring", settings=settings, key=key)
+        if settings.canary_minutes is not None:
+            GuardedRollout(
+                self,
+                "Rollout",
+                settings=settings,
+                canary_minutes=settings.canary_minutes,
+                processing=processing,
+                monitoring=monitoring,
+            )
         dashboard = PipelineDashboard(self, "Dashboard", settings=settings, alarms=monitoring.alarms)
 
         # An output directly under the stack has its construct id as its logical id.

@@ -5,17 +5,21 @@ from collections.abc import Iterable, Iterator
 from aws_cdk import App
 
 from infrastructure.audit.code import EVERYWHERE, FOLDERS
-from infrastructure.settings import DEFAULT_STAGE, settings_for
+from infrastructure.settings import STAGES
 from infrastructure.stack import ShipmentEventsStack
 from infrastructure.validation import Acknowledgement, recording
 
 
 def acknowledgements() -> list[Acknowledgement]:
-    """Those of the default stage, with the paths of their constructs inside the stack."""
-    with recording() as recorded:
-        stack = ShipmentEventsStack(App(analytics_reporting=False), settings=settings_for(DEFAULT_STAGE))
-    inside = f"{stack.node.path}/"
-    return [Acknowledgement(each.place.removeprefix(inside), each.rule, each.reason) for each in recorded]
+    """Those of all stages, with the paths of their constructs inside the stack."""
+    found: dict[Acknowledgement, None] = {}
+    for settings in STAGES.values():
+        with recording() as recorded:
+            stack = ShipmentEventsStack(App(analytics_reporting=False), settings=settings)
+        inside = f"{stack.node.path}/"
+        for each in recorded:
+            found[Acknowledgement(each.place.removeprefix(inside), each.rule, each.reason)] = None
+    return list(found)
 
 
 def markdown_table() -> str:

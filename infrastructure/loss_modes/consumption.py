@@ -44,10 +44,10 @@ def _dead_letters_expire_too_soon(template: Template) -> Breaches:
 
 def _visible_while_in_work(template: Template) -> Breaches:
     for _, source, queue in template.queue_sources():
-        function = template.referred(source["FunctionName"])
+        function = template.function_of(source)
         if function is None:
             continue
-        timeout = template.resources[function]["Properties"].get("Timeout", LAMBDA_DEFAULT_TIMEOUT_SECONDS)
+        timeout = function.get("Timeout", LAMBDA_DEFAULT_TIMEOUT_SECONDS)
         visibility = template.resources[queue]["Properties"].get(
             "VisibilityTimeout", SQS_DEFAULT_VISIBILITY_SECONDS
         )
@@ -75,9 +75,7 @@ def _source_disabled(template: Template) -> Breaches:
 
 def _throttled_by_own_limit(template: Template) -> Breaches:
     for logical_id, source, _ in template.queue_sources():
-        function = template.referred(source["FunctionName"])
-        properties = template.resources[function]["Properties"] if function is not None else {}
-        reserved = properties.get("ReservedConcurrentExecutions")
+        reserved = (template.function_of(source) or {}).get("ReservedConcurrentExecutions")
         most = source.get("ScalingConfig", {}).get("MaximumConcurrency")
         pollers = source.get("ProvisionedPollerConfig", {}).get("MaximumPollers")
         if pollers is not None:

@@ -55,6 +55,13 @@ class Template:
             if queue is not None and self.resources[queue]["Type"] == "AWS::SQS::Queue":
                 yield logical_id, source, queue
 
+    def function_of(self, source: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Properties of the function that an event source invokes, by itself or by an alias."""
+        invoked = self.referred(source["FunctionName"])
+        if invoked is not None and self.resources[invoked]["Type"] == "AWS::Lambda::Alias":
+            invoked = self.referred(self.resources[invoked]["Properties"]["FunctionName"])
+        return None if invoked is None else self.resources[invoked]["Properties"]
+
     def dead_letter_queues(self) -> set[str]:
         """Logical ids of the queues that others give up to."""
         arns = [queue.get("RedrivePolicy", {}).get("deadLetterTargetArn") for _, queue in self.queues()]

@@ -17,6 +17,10 @@ TTL_ATTRIBUTE: Final = "expires_at"
 METRIC_NAMESPACE: Final = "ShipmentEvents"
 METRIC_DIMENSION: Final = "Environment"
 LATENCY_METRIC: Final = "EventToStored"
+FAILED_METRIC: Final = "Failed"
+"""1 for each event that was quarantined or handed back, 0 for any other: its average is a share."""
+VERSION_DIMENSION: Final = "FunctionVersion"
+"""Beside ``METRIC_DIMENSION``: the published version of the processor that the value is about."""
 
 OUTPUT_QUEUE_URL: Final = "SQSQueueURL"
 OUTPUT_DEAD_LETTER_QUEUE_URL: Final = "DeadLetterQueueURL"
@@ -67,6 +71,10 @@ def dead_letter_queue_name(environment: str) -> str:
 def processor_name(environment: str) -> str:
     """Lambda function that stores events."""
     return f"shipment-event-processor-{environment}"
+
+
+PROCESSOR_ALIAS: Final = "live"
+"""Alias of the processor that the event source invokes."""
 
 
 def table_name(environment: str) -> str:

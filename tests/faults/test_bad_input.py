@@ -63,7 +63,7 @@ class Pipeline:
         )
         records = [Record(str(number), "receipt", 1, body) for number, body in enumerate(bodies)]
         settled = processor.process(records, lambda: 60)
-        report_batch(settled, "test", "request")
+        report_batch(settled, "test", "request", "7")
         assert len(settled) == len(bodies)
         return sorted(settled, key=lambda result: int(result.record.message_id))
 

@@ -149,7 +149,8 @@ def test_logs_are_kept_thirty_days_in_a_group_of_the_stack(every_template: Templ
 def test_event_source(template: Template) -> None:
     source = template.properties("AWS::Lambda::EventSourceMapping")
     assert source["EventSourceArn"] == template.arn("AWS::SQS::Queue", QueueName="shipmentevents-queue-dev")
-    assert source["FunctionName"] == template.ref("AWS::Lambda::Function")
+    assert source["FunctionName"] == template.ref("AWS::Lambda::Alias", Name="live")
+    assert template.properties("AWS::Lambda::Alias")["FunctionName"] == template.ref("AWS::Lambda::Function")
     assert source["BatchSize"] == 10
     assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -244,6 +245,8 @@ def test_everything_that_takes_tags_says_whose_it_is(every_template: Template) -
         "AWS::SNS::TopicPolicy",
         "AWS::Events::Archive",
         "AWS::CloudWatch::Dashboard",
+        "AWS::Lambda::Alias",
+        "AWS::Lambda::Version",
     }
     for logical_id, resource in every_template.resources.items():
         if resource["Type"] in untaggable:

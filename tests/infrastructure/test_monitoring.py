@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from aws_cdk import App
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infrastructure.monitoring import alarm_specs
+from infrastructure.rollout import guard_specs
 from infrastructure.settings import STAGES, StageSettings
 from infrastructure.stack import ShipmentEventsStack
 from tests.infrastructure.template import Template, text
@@ -33,6 +34,7 @@ REPORTED = {
         "Throttles",
         "ConcurrentExecutions",
     },
+    ("AWS/Lambda", "ExecutedVersion", "FunctionName", "Resource"): {"Errors", "Duration"},
     ("AWS/Events", "EventBusName", "RuleName"): {
         "MatchedEvents",
         "FailedInvocations",
@@ -55,9 +57,13 @@ REPORTED = {
 }
 
 
+Emitted = tuple[tuple[str, ...], str]
+"""Names of the dimensions, and name of the metric."""
+
+
 @pytest.fixture
-def emitted(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    """Names of the metrics that the processor really writes, for a batch in which an event was stored."""
+def emitted(capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
+    """Metrics that the processor really writes, for a batch in which an event was stored."""
     from datetime import UTC, datetime
     from unittest.mock import Mock
 
@@ -71,12 +77,16 @@ def emitted(capsys: pytest.CaptureFixture[str]) -> set[str]:
         correlation_id="1",
         envelope=Mock(time=now.isoformat(), replay_name=None),
     )
-    report_batch([stored], "dev", "request")
+    report_batch([stored], "dev", "request", "7")
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
-    (directive,) = line["_aws"]["CloudWatchMetrics"]
-    assert (directive["Namespace"], directive["Dimensions"]) == ("ShipmentEvents", [["Environment"]])
-    assert line["Environment"] == "dev"
-    return {metric["Name"] for metric in directive["Metrics"]}
+    assert (line["Environment"], line["FunctionVersion"]) == ("dev", "7")
+    return {
+        (tuple(dimensions), metric["Name"])
+        for directive in line["_aws"]["CloudWatchMetrics"]
+        for dimensions in directive["Dimensions"]
+        for metric in directive["Metrics"]
+        if directive["Namespace"] == "ShipmentEvents"
+    }
 
 
 def test_contract_alarms(every_template: Template) -> None:
@@ -145,7 +155,7 @@ def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topi
 
 def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template: Template) -> None:
     alarms = list(every_template.of_type("AWS::CloudWatch::Alarm"))
-    assert len(alarms) == 18
+    assert len(alarms) == (18 if every_template.environment == "dev" else 21)
     for logical_id, alarm in alarms:
         assert alarm["AlarmActions"], logical_id
         assert alarm["TreatMissingData"] == "notBreaching", logical_id
@@ -156,10 +166,11 @@ def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template
 
 
 def test_every_alarm_has_its_entry_in_the_runbook_and_no_entry_is_of_none() -> None:
-    settings = replace(STAGES["dev"], expected_event_hours=6)
+    settings = replace(STAGES["prod"], expected_event_hours=6)
     runbook = (Path(__file__).resolve().parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
     entries = re.findall(r"^## ([a-z-]+)$", runbook, re.MULTILINE)
-    assert sorted(entries) == sorted(_spec_names(settings))
+    guards = [spec.name for spec in guard_specs(settings, "7")]
+    assert sorted(entries) == sorted([*_spec_names(settings), *guards])
 
 
 def test_a_stage_that_expects_events_is_paged_by_silence() -> None:
@@ -194,7 +205,7 @@ def test_only_the_error_rate_needs_metric_math(template: Template) -> None:
     assert with_math == ["shipmentevents-dev-error-rate"]
 
 
-def test_every_alarm_watches_what_something_reports(every_template: Template, emitted: set[str]) -> None:
+def test_every_alarm_watches_what_something_reports(every_template: Template, emitted: set[Emitted]) -> None:
     for logical_id, alarm in every_template.of_type("AWS::CloudWatch::Alarm"):
         metrics = list(_alarm_metrics(alarm))
         assert metrics, logical_id
@@ -202,16 +213,24 @@ def test_every_alarm_watches_what_something_reports(every_template: Template, em
             _assert_reported(every_template, emitted, namespace, name, dimensions)
 
 
-def test_every_graph_shows_what_something_reports(every_template: Template, emitted: set[str]) -> None:
+def test_every_graph_shows_what_something_reports(every_template: Template, emitted: set[Emitted]) -> None:
     metrics = list(_dashboard_metrics(every_template))
     assert metrics
     for namespace, name, dimensions in metrics:
         _assert_reported(every_template, emitted, namespace, name, dimensions)
 
 
-def test_processor_reports_nothing_that_nobody_watches(template: Template, emitted: set[str]) -> None:
-    shown = {name for namespace, name, _ in _dashboard_metrics(template) if namespace == "ShipmentEvents"}
-    assert shown == emitted
+def test_processor_reports_nothing_that_nobody_watches(
+    templates: Mapping[str, Template], emitted: set[Emitted]
+) -> None:
+    prod = templates["prod"]
+    alarmed = (each for _, alarm in prod.of_type("AWS::CloudWatch::Alarm") for each in _alarm_metrics(alarm))
+    watched = {
+        (tuple(sorted(dimensions)), name)
+        for namespace, name, dimensions in (*_dashboard_metrics(prod), *alarmed)
+        if namespace == "ShipmentEvents"
+    }
+    assert watched == emitted
 
 
 def test_dashboard_shows_every_part(template: Template) -> None:
@@ -237,15 +256,15 @@ def test_dashboard_shows_every_part(template: Template) -> None:
     }
 
 
-def test_first_row_answers_the_three_questions(template: Template) -> None:
-    widgets = _dashboard(template)["widgets"]
+def test_first_row_answers_the_three_questions(every_template: Template) -> None:
+    widgets = _dashboard(every_template)["widgets"]
     top = sorted((each for each in widgets if each["y"] == 0), key=lambda each: int(each["x"]))
     assert [each["properties"]["title"] for each in top] == [
         "Is it healthy?",
         "How far behind?",
         "What fails?",
     ]
-    assert len(top[0]["properties"]["alarms"]) == len(list(template.of_type("AWS::CloudWatch::Alarm")))
+    assert len(top[0]["properties"]["alarms"]) == len(list(every_template.of_type("AWS::CloudWatch::Alarm")))
 
 
 def test_every_row_fills_the_width(template: Template) -> None:
@@ -292,11 +311,11 @@ def _dashboard_metrics(template: Template) -> Iterator[tuple[str, str, dict[str,
 
 
 def _assert_reported(
-    template: Template, emitted: set[str], namespace: str, name: str, dimensions: dict[str, str]
+    template: Template, emitted: set[Emitted], namespace: str, name: str, dimensions: dict[str, str]
 ) -> None:
     if namespace == "ShipmentEvents":
-        assert name in emitted
-        assert dimensions == {"Environment": template.environment}
+        assert (tuple(sorted(dimensions)), name) in emitted
+        assert dimensions["Environment"] == template.environment
         return
     assert name in REPORTED[(namespace, *sorted(dimensions))]
     names = {

@@ -4,12 +4,14 @@ from typing import Any
 
 from tests.infrastructure.template import Template, as_list, text
 
+PROCESSOR_ROLE = "Exactly what the shipment event processor calls"
+
 
 def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> None:
     environment = every_template.environment
     queue = every_template.arn("AWS::SQS::Queue", QueueName=f"shipmentevents-queue-{environment}")
     dead_letters = every_template.arn("AWS::SQS::Queue", QueueName=f"shipmentevents-dlq-{environment}")
-    role = every_template.properties("AWS::IAM::Role")
+    role = every_template.properties("AWS::IAM::Role", Description=PROCESSOR_ROLE)
     allowed = {
         (action, text(resource))
         for policy in role["Policies"]
@@ -33,7 +35,7 @@ def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> Non
 
 
 def test_processor_role_grants_in_one_place_only(every_template: Template) -> None:
-    role = every_template.properties("AWS::IAM::Role")
+    role = every_template.properties("AWS::IAM::Role", Description=PROCESSOR_ROLE)
     assert not role.get("ManagedPolicyArns")
     statements = [
         statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]

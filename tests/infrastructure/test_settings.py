@@ -48,6 +48,8 @@ def test_settings_do_not_change() -> None:
         ("delivery_max_age_hours", 25),
         ("batch_size", 11),
         ("log_retention_days", 31),
+        ("canary_minutes", 5),
+        ("canary_minutes", 20),
         ("processor_max_concurrency", 1),
         ("status_index_shards", 1),
         ("status_index_shards", 1_001),
@@ -70,6 +72,14 @@ def test_pollers_bound_the_batches_in_their_stead() -> None:
     assert settings.most_concurrent_batches == 10
     pollers = ProvisionedPollers(minimum=2, maximum=30)
     assert replace(settings, provisioned_pollers=pollers).most_concurrent_batches == 300
+
+
+def test_only_dev_takes_a_new_version_at_once() -> None:
+    assert {name: stage.canary_minutes for name, stage in STAGES.items()} == {
+        "dev": None,
+        "staging": 10,
+        "prod": 10,
+    }
 
 
 def test_options_for_higher_loads_are_off() -> None:

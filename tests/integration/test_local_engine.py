@@ -267,6 +267,54 @@ class TestDeploy:
         assert json.load(deployed("lambda").invoke(FunctionName=FUNCTION)["Payload"]) == "new"
         assert time.monotonic() - started < 5
 
+    def test_an_edit_runs_although_the_template_keeps_the_version_of_before(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        """The assembly of an edit is the earlier one with new code, and so with the earlier version's id."""
+        running = engines.start(settings)
+        rollout = {
+            "VersionOfBefore": {
+                "Type": "AWS::Lambda::Version",
+                "Properties": {"FunctionName": {"Ref": "Function"}},
+            },
+            "Live": {
+                "Type": "AWS::Lambda::Alias",
+                "Properties": {
+                    "FunctionName": {"Ref": "Function"},
+                    "FunctionVersion": {"Fn::GetAtt": ["VersionOfBefore", "Version"]},
+                    "Name": "live",
+                },
+            },
+            "Source": {
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {
+                    "FunctionName": {"Ref": "Live"},
+                    "EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]},
+                },
+            },
+        }
+        client = client_factory(running.endpoint)
+        for answer in ("old", "new"):
+            code = (
+                "import botocore.session\n"
+                "dynamodb = botocore.session.get_session().create_client('dynamodb')\n"
+                "def handler(event, context):\n"
+                "    for record in event['Records']:\n"
+                f"        dynamodb.put_item(TableName='{TABLE}',\n"
+                f"            Item={{'id': {{'S': record['body']}}, 'by': {{'S': '{answer}'}}}})\n"
+            )
+            deploy(
+                running.endpoint,
+                write_assembly(tmp_path / answer, code=code, extra=rollout),
+                ENVIRONMENT,
+            )
+            queue = client("sqs").get_queue_url(QueueName=QUEUE)["QueueUrl"]
+            client("sqs").send_message(QueueUrl=queue, MessageBody=answer)
+            wait_for(lambda: client("dynamodb").scan(TableName=TABLE)["Count"] == 1)
+            (item,) = client("dynamodb").scan(TableName=TABLE)["Items"]
+            assert item == {"id": {"S": answer}, "by": {"S": answer}}
+            client("dynamodb").delete_item(TableName=TABLE, Key={"id": item["id"]})
+
     def test_a_resource_that_fails_is_named_and_the_next_try_works(
         self, settings: Settings, tmp_path: Path
     ) -> None:

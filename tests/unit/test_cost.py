@@ -47,10 +47,10 @@ def test_a_million_events_by_hand() -> None:
     assert line(bill, "storage of the table") == line(bill, "storage of the index")
     assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
     assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
-    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 1020 + 1e6 * 47) / 1e9 * 0.50)
+    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 1180 + 1e6 * 45) / 1e9 * 0.50)
     # 100,000 invocations in a month of 2,628,000 seconds: fewer than one a second, so each is traced.
     assert line(bill, "traces") == pytest.approx(0.50)
-    assert line(bill, "metrics") == pytest.approx(1.80)
+    assert line(bill, "metrics") == pytest.approx(2.10)
     assert line(bill, "dashboard") == 3
     assert line(bill, "key of the stage") == 1
 
@@ -61,7 +61,7 @@ def test_a_stage_without_events_pays_for_being_there() -> None:
     assert line(bill, "empty receives") == pytest.approx(
         5 * DAYS_A_MONTH * 86_400 / 20 * 0.40 / 1e6, rel=1e-3
     )
-    assert 7 < bill.usd < 9
+    assert 8 < bill.usd < 9
 
 
 def test_the_textbook_pays_for_its_records() -> None:

@@ -47,6 +47,7 @@ class Context:
     """Lambda's own, as far as it is used."""
 
     aws_request_id = "request-1"
+    function_version = "7"
 
     def __init__(self, milliseconds: int = 60_000) -> None:
         self._milliseconds = milliseconds

@@ -118,7 +118,7 @@ def test_why_events_were_given_back_comes_from_the_processors_own_lines() -> Non
     ]
     written = io.StringIO()
     with redirect_stdout(written):
-        report_batch(settled, "dev", "request")
+        report_batch(settled, "dev", "request", "7")
     *lines, _ = written.getvalue().splitlines()
     assert all(RETRIED_LINE in line for line in lines)
     found = logged_retry_errors(log(*lines).typed, "dev", SINCE, NOW)

@@ -1,6 +1,7 @@
 """What the function says: one JSON object a line, and metrics that CloudWatch can read."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -89,7 +90,7 @@ def settled(outcome: Outcome, *, stored_after_ms: int | None = None, **envelope:
 
 def reported(capsys: pytest.CaptureFixture[str], *results: Settled) -> list[dict[str, Any]]:
     """The lines as objects; a line that is none fails here."""
-    report_batch(results, "test", "request-1")
+    report_batch(results, "test", "request-1", "7")
     captured = capsys.readouterr()
     assert captured.out.endswith("\n")
     assert not captured.err
@@ -102,12 +103,14 @@ def metrics(capsys: pytest.CaptureFixture[str], *results: Settled) -> dict[str, 
     Draft202012Validator(EMF_SCHEMA).validate(document)
     now = datetime.now(UTC).timestamp() * 1000
     assert now - 60_000 < document["_aws"]["Timestamp"] <= now
-    (directive,) = document["_aws"]["CloudWatchMetrics"]
-    assert directive["Namespace"] == "ShipmentEvents"
-    assert directive["Dimensions"] == [["Environment"]]
-    assert document["Environment"] == "test"
+    assert (document["Environment"], document["FunctionVersion"]) == ("test", "7")
     values = {}
-    for definition in directive["Metrics"]:
+    defined = 0
+    for directive, definition in _definitions(document):
+        assert directive["Namespace"] == "ShipmentEvents"
+        of_version = ["FunctionVersion"] if definition["Name"] == "Failed" else []
+        assert directive["Dimensions"] == [["Environment", *of_version]]
+        defined += 1
         value = document[definition["Name"]]
         numbers = value if isinstance(value, list) else [value]
         assert 1 <= len(numbers) <= 100
@@ -115,8 +118,14 @@ def metrics(capsys: pytest.CaptureFixture[str], *results: Settled) -> dict[str, 
         unit = "Milliseconds" if definition["Name"] == "EventToStored" else "Count"
         assert definition["Unit"] == unit
         values[definition["Name"]] = value
-    assert len(values) == len(directive["Metrics"])
+    assert len(values) == defined
     return values
+
+
+def _definitions(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+    for directive in document["_aws"]["CloudWatchMetrics"]:
+        for definition in directive["Metrics"]:
+            yield directive, definition
 
 
 ZEROS: Final = {"Stored": 0, "Duplicate": 0, "Conflict": 0, "Quarantined": 0, "Retried": 0}
@@ -124,8 +133,21 @@ ZEROS: Final = {"Stored": 0, "Duplicate": 0, "Conflict": 0, "Quarantined": 0, "R
 
 def test_every_outcome_is_counted_and_zero_is_a_count(capsys: pytest.CaptureFixture[str]) -> None:
     assert metrics(capsys) == ZEROS
-    assert metrics(capsys, *map(settled, Outcome), settled(Outcome.RETRIED)) == dict.fromkeys(ZEROS, 1) | {
-        "Retried": 2
+    counted = metrics(capsys, *map(settled, Outcome), settled(Outcome.RETRIED))
+    del counted["Failed"]
+    assert counted == dict.fromkeys(ZEROS, 1) | {"Retried": 2}
+
+
+def test_average_of_failed_is_the_share_of_events_that_the_version_could_not_store(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    by_outcome = {outcome: metrics(capsys, settled(outcome))["Failed"] for outcome in Outcome}
+    assert by_outcome == {
+        Outcome.STORED: [0],
+        Outcome.DUPLICATE: [0],
+        Outcome.CONFLICT: [0],
+        Outcome.QUARANTINED: [1],
+        Outcome.RETRIED: [1],
     }
 
 
@@ -154,7 +176,7 @@ def test_event_whose_wait_says_nothing_has_no_latency(
     capsys: pytest.CaptureFixture[str], envelope: dict[str, Any]
 ) -> None:
     odd = settled(Outcome.STORED, stored_after_ms=5_000_000, **envelope)
-    assert metrics(capsys, odd) == ZEROS | {"Stored": 1}
+    assert metrics(capsys, odd) == ZEROS | {"Stored": 1, "Failed": [0]}
     assert metrics(capsys, odd, settled(Outcome.STORED, stored_after_ms=1))["EventToStored"] == [1]
 
 

@@ -29,7 +29,9 @@ ASSUMED_POLL_MS: Final = 20
 
 # The stack's own, which a test compares with the template.
 ALARM_METRICS: Final = 19
-OWN_METRICS: Final = 6
+GUARD_ALARM_METRICS: Final = 3
+"""More, where a canary tries a new version."""
+OWN_METRICS: Final = 7
 DASHBOARDS: Final = 1
 
 ALARM_MAILS: Final = 20
@@ -80,6 +82,9 @@ class BilledSettings(Protocol):
 
     @property
     def infrequent_access(self) -> bool: ...
+
+    @property
+    def canary_minutes(self) -> int | None: ...
 
     @property
     def alarm_email(self) -> str | None: ...
@@ -228,7 +233,8 @@ def _watching(
     yield Usage("CloudWatch", "logs, taking in", "logs_ingestion", logged)
     yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
     yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", OWN_METRICS)
-    yield Usage("CloudWatch", "alarms", "cloudwatch_alarms", ALARM_METRICS)
+    alarms = ALARM_METRICS + (0 if settings.canary_minutes is None else GUARD_ALARM_METRICS)
+    yield Usage("CloudWatch", "alarms", "cloudwatch_alarms", alarms)
     yield Usage("CloudWatch", "dashboard", "cloudwatch_dashboards", DASHBOARDS)
     yield Usage("X-Ray", "traces", "xray_traces", traces)
     yield Usage("KMS", "key of the stage", "kms_keys", 1)

@@ -17,6 +17,13 @@ ACCOUNT: Final = "000000000000"
 _SQS_ACTIONS_WITH_BATCH: Final = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 _RESOURCE_POLICIES: Final = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy")
 _PLAIN_HTTP: Final = {"Bool": {"aws:SecureTransport": "false"}}
+_ROLLOUT_TYPES: Final = (
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::Version",
+)
+_UNPUBLISHED: Final = "$LATEST"
 _HELPER_OUTPUT: Final = "LocalEngine"
 
 
@@ -75,6 +82,12 @@ TLS_ONLY: Final = Gap(
     Remedy.CHANGED,
     "The engine speaks plain HTTP on the loopback interface; the statements that deny it are taken out.",
 )
+ROLLOUT: Final = Gap(
+    "Rollout of a new version of the processor",
+    Remedy.CHANGED,
+    "There is no CodeDeploy. Event sources invoke the function itself, not an alias of its versions, so that "
+    "a deploy runs the new code at once; versions and aliases are left out.",
+)
 BOOTSTRAP: Final = Gap(
     "Check for the CDK bootstrap stack",
     Remedy.CHANGED,
@@ -89,6 +102,7 @@ GAPS: Final = (
     POINT_IN_TIME_RECOVERY,
     BATCH_PERMISSIONS,
     TLS_ONLY,
+    ROLLOUT,
     BOOTSTRAP,
     Gap(
         "Retries and dead-letter queue of a rule's target",
@@ -202,8 +216,9 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
 
     The given template is left as it is.
     """
-    changed = copy.deepcopy(dict(template))
+    changed, left_out = _without_rollout(copy.deepcopy(dict(template)))
     substitutions = [
+        *left_out,
         *_drop_bootstrap_check(changed),
         *_allow_batch_calls(changed),
         *_allow_plain_http(changed),
@@ -264,6 +279,29 @@ class _DeployedValues:
         if isinstance(node, list):
             return [self.extract(value) for value in node]
         return node
+
+
+def _without_rollout(template: dict[str, Any]) -> tuple[dict[str, Any], list[Substitution]]:
+    resources = template["Resources"]
+    left_out = [name for name, resource in resources.items() if resource["Type"] in _ROLLOUT_TYPES]
+    for logical_id in left_out:
+        resource = resources.pop(logical_id)
+        if resource["Type"] == "AWS::Lambda::Alias":
+            template = _replaced(template, {"Ref": logical_id}, resource["Properties"]["FunctionName"])
+        elif resource["Type"] == "AWS::Lambda::Version":
+            template = _replaced(template, {"Fn::GetAtt": [logical_id, "Version"]}, _UNPUBLISHED)
+        resources = template["Resources"]
+    return template, [Substitution(ROLLOUT, logical_id) for logical_id in left_out]
+
+
+def _replaced(node: Any, expression: Mapping[str, Any], value: Any) -> Any:
+    if node == expression:
+        return value
+    if isinstance(node, dict):
+        return {key: _replaced(each, expression, value) for key, each in node.items()}
+    if isinstance(node, list):
+        return [_replaced(each, expression, value) for each in node]
+    return node
 
 
 def _left_out(template: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], _LeftOutType]]:

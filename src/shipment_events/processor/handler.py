@@ -24,6 +24,7 @@ class LambdaContext(Protocol):
     """The part of Lambda's context object that is used."""
 
     aws_request_id: str
+    function_version: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the function's timeout."""
@@ -38,7 +39,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         [Record.from_lambda(record) for record in event["Records"]],
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    report_batch(settled, _SETTINGS.environment, context.aws_request_id)
+    report_batch(settled, _SETTINGS.environment, context.aws_request_id, context.function_version)
     return {
         "batchItemFailures": [
             {"itemIdentifier": result.record.message_id}

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shipment_events.names import LATENCY_METRIC, METRIC_DIMENSION, METRIC_NAMESPACE
+from shipment_events.names import (
+    FAILED_METRIC,
+    LATENCY_METRIC,
+    METRIC_DIMENSION,
+    METRIC_NAMESPACE,
+    VERSION_DIMENSION,
+)
 from shipment_events.outcome import Outcome
 from shipment_events.processor.records import Settled
 
@@ -28,15 +34,16 @@ _MESSAGES: Final[Mapping[Outcome, str]] = {
     Outcome.QUARANTINED: "event can never be stored; sent to the dead-letter queue",
     Outcome.RETRIED: "event could not be stored now; returned to the queue",
 }
+_FAILED: Final = (Outcome.QUARANTINED, Outcome.RETRIED)
 
 
-def report_batch(settled: Sequence[Settled], environment: str, request_id: str) -> None:
-    """Print the lines of one batch."""
+def report_batch(settled: Sequence[Settled], environment: str, request_id: str, version: str) -> None:
+    """Print the lines of one batch, settled by the published ``version`` of the function."""
     common = {"environment": environment, "request_id": request_id, "trace_id": _trace_id()}
     for result in settled:
         if result.outcome is not Outcome.STORED:
             _print({**_event_line(result), **common})
-    _print({**_metrics(settled, environment), **_batch_line(settled), **common})
+    _print({**_metrics(settled, environment, version), **_batch_line(settled), **common})
 
 
 def _event_line(result: Settled) -> dict[str, Any]:
@@ -63,24 +70,30 @@ def _batch_line(settled: Sequence[Settled]) -> dict[str, Any]:
     return {"level": "INFO", "message": "batch settled", "correlation_ids": correlation_ids}
 
 
-def _metrics(settled: Sequence[Settled], environment: str) -> dict[str, Any]:
+def _metrics(settled: Sequence[Settled], environment: str, version: str) -> dict[str, Any]:
     counts = Counter(result.outcome for result in settled)
     metrics: dict[str, Any] = {outcome.metric: counts[outcome] for outcome in Outcome}
     definitions = [{"Name": name, "Unit": "Count"} for name in metrics]
     if latencies := [latency for result in settled if (latency := _latency_ms(result)) is not None]:
         metrics[LATENCY_METRIC] = latencies
         definitions.append({"Name": LATENCY_METRIC, "Unit": "Milliseconds"})
-    directive = {
-        "Namespace": METRIC_NAMESPACE,
-        "Dimensions": [[METRIC_DIMENSION]],
-        "Metrics": definitions,
-    }
+    directives = [_directive([METRIC_DIMENSION], definitions)]
+    # Of each version by itself: a rollout judges the new one while the old one still does most of the work.
+    if settled:
+        metrics[FAILED_METRIC] = [int(result.outcome in _FAILED) for result in settled]
+        failed = {"Name": FAILED_METRIC, "Unit": "Count"}
+        directives.append(_directive([METRIC_DIMENSION, VERSION_DIMENSION], [failed]))
     timestamp = int(datetime.now(UTC).timestamp() * 1000)
     return {
-        "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]},
+        "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives},
         METRIC_DIMENSION: environment,
+        VERSION_DIMENSION: version,
         **metrics,
     }
+
+
+def _directive(dimensions: list[str], metrics: list[dict[str, str]]) -> dict[str, Any]:
+    return {"Namespace": METRIC_NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics}
 
 
 def _latency_ms(result: Settled) -> int | None:

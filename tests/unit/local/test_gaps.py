@@ -143,6 +143,45 @@ def test_only_the_denial_of_plain_http_is_taken_out_of_policies() -> None:
     assert "Only" not in resources, "a policy without statements is no policy"
 
 
+def test_event_sources_invoke_the_function_itself() -> None:
+    version = {"Fn::GetAtt": ["Version1", "Version"]}
+    group = {"Ref": "Group"}
+    prepared = prepare(
+        template(
+            Function={"Type": "AWS::Lambda::Function", "Properties": {"FunctionName": "f"}},
+            Version1={"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Function"}}},
+            Live={
+                "Type": "AWS::Lambda::Alias",
+                "Properties": {
+                    "FunctionName": {"Ref": "Function"},
+                    "FunctionVersion": version,
+                    "Name": "live",
+                },
+                "UpdatePolicy": {"CodeDeployLambdaAliasUpdate": {"DeploymentGroupName": group}},
+            },
+            Application={"Type": "AWS::CodeDeploy::Application"},
+            Group={
+                "Type": "AWS::CodeDeploy::DeploymentGroup",
+                "Properties": {"ApplicationName": {"Ref": "Application"}},
+            },
+            Source={
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {"FunctionName": {"Ref": "Live"}},
+            },
+            Guard={
+                "Type": "AWS::CloudWatch::Alarm",
+                "Properties": {"Dimensions": [{"Name": "ExecutedVersion", "Value": version}]},
+            },
+        )
+    )
+    resources = prepared.template["Resources"]
+    assert resources["Source"]["Properties"]["FunctionName"] == {"Ref": "Function"}
+    assert resources["Guard"]["Properties"]["Dimensions"] == [{"Name": "ExecutedVersion", "Value": "$LATEST"}]
+    assert not {"Version1", "Live", "Application", "Group"} & resources.keys()
+    named = [each.name for each in prepared.substitutions if each.gap is gaps.ROLLOUT]
+    assert sorted(named) == ["Application", "Group", "Live", "Version1"]
+
+
 def test_the_bootstrap_check_is_dropped() -> None:
     given = template()
     given["Parameters"] = {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>"}}
