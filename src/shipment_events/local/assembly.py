@@ -1,7 +1,8 @@
 """What a synthesized stack consists of, read from the folder that CDK wrote."""
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +66,19 @@ def load(cloud_assembly_dir: Path, stack_name: str) -> StackAssembly:
         assets=assets,
         files=(template_file, *manifests),
     )
+
+
+def replace_template(cloud_assembly_dir: Path, stack_name: str, template: Mapping[str, Any]) -> None:
+    """Give a stack of the assembly another template, as CDK would have written it."""
+    content = json.dumps(template)
+    (cloud_assembly_dir / f"{stack_name}.template.json").write_text(content, encoding="utf-8")
+    manifest_file = cloud_assembly_dir / "manifest.json"
+    manifest = json.loads(manifest_file.read_text())
+    url = manifest["artifacts"][stack_name]["properties"]["stackTemplateAssetObjectUrl"]
+    # Its key is a hash: under one that is there already, the CDK CLI uploads nothing.
+    before, after = Path(url).stem, hashlib.sha256(content.encode()).hexdigest()
+    for file in (manifest_file, cloud_assembly_dir / f"{stack_name}.assets.json"):
+        file.write_text(file.read_text().replace(before, after))
 
 
 def _assets(manifest: Path, cloud_assembly_dir: Path) -> Iterator[Asset]:

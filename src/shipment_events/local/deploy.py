@@ -89,8 +89,7 @@ def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings)
     with tempfile.TemporaryDirectory(dir=settings.home, prefix="cdk-") as folder:
         adapted = Path(folder) / "cdk.out"
         shutil.copytree(cloud_assembly_dir, adapted)
-        template = adapted / f"{synthesized.name}.template.json"
-        template.write_text(json.dumps(prepared.template), encoding="utf-8")
+        assembly.replace_template(adapted, synthesized.name, prepared.template)
         _run_cdk(endpoint, settings, "bootstrap", "--app", str(adapted))
         _run_cdk(endpoint, settings, "deploy", "--app", str(adapted), "--require-approval", "never")
     session = local_session()
