@@ -1,7 +1,8 @@
 """Synthesizes the stack of one stage into ``cdk.out``; needs no AWS account, no network and no Docker.
 
-The stage comes from the environment variable ``ENV`` or from ``-c env=…`` of the CDK CLI, and the address for
-alarms from ``ALARM_EMAIL`` or ``-c alarm_email=…``.
+The stage comes from the environment variable ``ENV`` or from ``-c env=…`` of the CDK CLI, the address for
+alarms from ``ALARM_EMAIL`` or ``-c alarm_email=…``, and their Slack channel from ``SLACK_WORKSPACE`` and
+``SLACK_CHANNEL`` or ``-c slack_workspace=…`` and ``-c slack_channel=…``.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import Final
 
 from aws_cdk import App
 
-from infrastructure.settings import DEFAULT_STAGE, StageSettings, settings_for
+from infrastructure.settings import DEFAULT_STAGE, SlackChannel, StageSettings, settings_for
 from infrastructure.stack import ShipmentEventsStack
 from infrastructure.validation import enforce_rules
 
@@ -34,7 +35,12 @@ def main() -> None:
         stage = _chosen(app, variable="ENV", context="env")
         settings = settings_for(DEFAULT_STAGE if stage is None else stage)
         email = _chosen(app, variable="ALARM_EMAIL", context="alarm_email")
-        _fill(app, replace(settings, alarm_email=email) if email else settings)
+        settings = replace(
+            settings,
+            alarm_email=email or settings.alarm_email,
+            slack=_chosen_channel(app) or settings.slack,
+        )
+        _fill(app, settings)
     except ValueError as error:
         sys.exit(f"error: {error}")
     try:
@@ -52,6 +58,16 @@ def _empty_app(outdir: Path) -> App:
 def _fill(app: App, settings: StageSettings) -> None:
     ShipmentEventsStack(app, settings=settings)
     enforce_rules(app)
+
+
+def _chosen_channel(app: App) -> SlackChannel | None:
+    workspace = _chosen(app, variable="SLACK_WORKSPACE", context="slack_workspace")
+    channel = _chosen(app, variable="SLACK_CHANNEL", context="slack_channel")
+    if not workspace and not channel:
+        return None
+    if not workspace or not channel:
+        raise ValueError("a Slack channel needs both SLACK_WORKSPACE and SLACK_CHANNEL")
+    return SlackChannel(workspace_id=workspace, channel_id=channel)
 
 
 def _chosen(app: App, *, variable: str, context: str) -> str | None:

@@ -4,6 +4,7 @@ Constructs read their numbers from here and nowhere else, so that two stages can
 file, and a limit of a service is checked before anything is deployed.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +53,27 @@ class ProvisionedPollers:
                 f"provisioned_pollers is {self.minimum} to {self.maximum}, allowed is"
                 " a minimum of 2 to 200 and a maximum from there to 2,000"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlackChannel:
+    """A channel by Slack's own ids, which the addresses of workspace and channel end with; names are none."""
+
+    workspace_id: str
+    """``T`` and what follows; the account has to be connected to this workspace."""
+    channel_id: str
+    """``C`` and what follows, or ``G`` for an older private channel."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no such id."""
+        for field, value, initials in (
+            ("slack_workspace", self.workspace_id, "TE"),
+            ("slack_channel", self.channel_id, "CG"),
+        ):
+            if not re.fullmatch(rf"[{initials}][A-Z0-9]{{6,}}", value):
+                raise ValueError(
+                    f"{field} is {value!r}, which is no id of Slack: {initials[0]} and capitals or digits"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +148,8 @@ class StageSettings:
 
     alarm_email: str | None = None
     """Address that both alarm topics notify, once it has confirmed the subscription; nobody if absent."""
+    slack: SlackChannel | None = None
+    """Channel that shows what both alarm topics are sent; none if absent."""
     runbook: str = "docs/runbook.md"
     """Where the runbook is; each alarm's description ends with a link to its entry there."""
     alarm_period_seconds: int = 60

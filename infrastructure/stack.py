@@ -3,6 +3,7 @@
 from aws_cdk import App, CfnOutput, Stack, Tags
 
 from infrastructure.buffering import EventBuffer
+from infrastructure.chat import ChatNotifications
 from infrastructure.dashboard import PipelineDashboard
 from infrastructure.encryption import StageKey
 from infrastructure.ingestion import EventIngestion
@@ -54,6 +55,14 @@ class ShipmentEventsStack(Stack):
                 canary_minutes=settings.canary_minutes,
                 processing=processing,
                 monitoring=monitoring,
+            )
+        if settings.slack is not None:
+            ChatNotifications(
+                self,
+                "Chat",
+                environment=settings.environment,
+                channel=settings.slack,
+                topics=list(monitoring.topics.values()),
             )
         dashboard = PipelineDashboard(self, "Dashboard", settings=settings, alarms=monitoring.alarms)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.infrastructure.conftest import REPOSITORY
-from tests.infrastructure.template import Template
+from tests.infrastructure.template import Template, text
 
 
 def test_refusal_of_a_stage_is_one_line_and_a_status(tmp_path: Path) -> None:
@@ -30,6 +30,16 @@ def test_stage_is_dev_unless_chosen_and_nothing_else_is_needed(tmp_path: Path) -
         ({"ENV": ""}, "'' is no stage; allowed: dev, staging, prod"),
         ({"ENV": "Prod"}, "'Prod' is no stage; allowed: dev, staging, prod"),
         ({"ALARM_EMAIL": "nobody"}, "alarm_email is 'nobody', which is no e-mail address"),
+        ({"SLACK_CHANNEL": "C0ALARMS1"}, "a Slack channel needs both SLACK_WORKSPACE and SLACK_CHANNEL"),
+        ({"SLACK_WORKSPACE": "T0EXAMPLE"}, "a Slack channel needs both SLACK_WORKSPACE and SLACK_CHANNEL"),
+        (
+            {"SLACK_WORKSPACE": "T0EXAMPLE", "SLACK_CHANNEL": "#alarms"},
+            "slack_channel is '#alarms', which is no id of Slack: C and capitals or digits",
+        ),
+        (
+            {"SLACK_WORKSPACE": "example.slack.com", "SLACK_CHANNEL": "C0ALARMS1"},
+            "slack_workspace is 'example.slack.com', which is no id of Slack: T and capitals or digits",
+        ),
     ],
 )
 def test_other_refusals(
@@ -71,6 +81,30 @@ def test_alarm_email_subscribes_to_both_topics(chosen: pytest.MonkeyPatch, tmp_p
     assert len({each["TopicArn"]["Ref"] for each in subscriptions}) == 2
 
 
+def test_slack_channel_gets_both_topics_and_may_read_only(chosen: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chosen.setenv("SLACK_WORKSPACE", "T0EXAMPLE")
+    chosen.setenv("SLACK_CHANNEL", "C0ALARMS1")
+    _main()
+    template = Template(tmp_path, "dev")
+    chat = template.properties("AWS::Chatbot::SlackChannelConfiguration")
+    assert (chat["SlackWorkspaceId"], chat["SlackChannelId"]) == ("T0EXAMPLE", "C0ALARMS1")
+    topics = [{"Ref": logical_id} for logical_id, _ in template.of_type("AWS::SNS::Topic")]
+    assert len(topics) == 2
+    assert sorted(map(str, chat["SnsTopicArns"])) == sorted(map(str, topics))
+    assert [text(policy) for policy in chat["GuardrailPolicies"]] == [
+        "arn:${AWS::Partition}:iam::aws:policy/CloudWatchReadOnlyAccess"
+    ]
+    role_id = chat["IamRoleArn"]["Fn::GetAtt"][0]
+    role = template.resources[role_id]["Properties"]
+    assert "ManagedPolicyArns" not in role
+    (policy,) = role["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricWidgetImage"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "chatbot.amazonaws.com"}
+    assert not template.types() & {"AWS::IAM::Policy", "AWS::SNS::Subscription"}
+
+
 def test_unacknowledged_finding_ends_the_command(chosen: pytest.MonkeyPatch) -> None:
     from infrastructure import processing
 
@@ -83,7 +117,7 @@ def test_unacknowledged_finding_ends_the_command(chosen: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment in which nothing is chosen yet, writing to the test's own folder."""
-    for name in ("ENV", "ALARM_EMAIL"):
+    for name in ("ENV", "ALARM_EMAIL", "SLACK_WORKSPACE", "SLACK_CHANNEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CDK_OUTDIR", str(tmp_path))
     return monkeypatch

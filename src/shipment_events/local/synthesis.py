@@ -157,7 +157,9 @@ def _run_app(root: Path, environment: str, output: Path) -> frozenset[str]:
     """Synthesize into the folder; returns the paths in the repository of the modules that took part."""
     # What else could change the stack must not, since the fingerprint does not know it. The interpreter's
     # folder has the Node that jsii runs on.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_", "ALARM_"))}
+    inherited = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_", "ALARM_", "SLACK_"))
+    }
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
     modules = output.with_name("modules.json")
     finished = subprocess.run(  # noqa: S603 - this very interpreter, with a program of ours

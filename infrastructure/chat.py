@@ -1,0 +1,82 @@
+"""Alarms in a Slack channel, by Amazon Q Developer in chat applications (AWS Chatbot until 2025)."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_chatbot as chatbot
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infrastructure.settings import SlackChannel
+from infrastructure.validation import acknowledge
+from shipment_events import names
+
+
+class ChatNotifications(Construct):
+    """What is sent to ``topics`` is shown in the channel.
+
+    The service subscribes itself. The stage's key has to let CloudWatch publish, as it does; a subscriber
+    needs nothing of it, since SNS decrypts what it delivers.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        channel: SlackChannel,
+        topics: Sequence[sns.ITopic],
+    ) -> None:
+        """Subscribe the channel of a workspace that the account has been connected to by hand."""
+        super().__init__(scope, construct_id)
+        chatbot.SlackChannelConfiguration(
+            self,
+            "Slack",
+            slack_channel_configuration_name=f"{names.stack_name(environment)}-alarms",
+            slack_workspace_id=channel.workspace_id,
+            slack_channel_id=channel.channel_id,
+            notification_topics=list(topics),
+            role=self._build_role(),
+            # Whatever the role will ever be given, and whoever writes in the channel. Without one it is
+            # AdministratorAccess:
+            # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-chatbot-slackchannelconfiguration.html
+            guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("CloudWatchReadOnlyAccess")],
+        )
+
+    def _build_role(self) -> iam.Role:
+        role = iam.Role(
+            self,
+            "Role",
+            description="What Amazon Q Developer reads to draw an alarm into the channel",
+            assumed_by=iam.ServicePrincipal("chatbot.amazonaws.com"),
+            inline_policies={
+                "alarms": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            sid="DrawAlarms",
+                            actions=["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricWidgetImage"],
+                            resources=["*"],
+                        )
+                    ]
+                )
+            },
+        )
+        acknowledge(
+            role,
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "GetMetricWidgetImage knows no resources (Service Authorization Reference, Amazon CloudWatch), "
+            "and both actions only read alarms and metrics.",
+        )
+        acknowledge(
+            role,
+            (
+                "NIST.800.53.R5-IAMNoInlinePolicy",
+                "HIPAA.Security-IAMNoInlinePolicy",
+                "PCI.DSS.321-IAMNoInlinePolicy",
+            ),
+            "The rule is against permissions scattered over principals. This role has one user and one "
+            "policy.",
+        )
+        return role
