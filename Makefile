@@ -97,8 +97,8 @@ synth: $(VENV)/.ready ## Write the CloudFormation template to cdk.out/
 	@echo "cdk.out/shipmentevents-$(ENV).template.json"
 
 .PHONY: diff
-diff: setup node_modules/.ready ## Show what a deploy would change
-	@npx --no-install cdk diff
+diff: setup node_modules/.ready ## Show what a deploy would change, by reading alone
+	@npx --no-install cdk diff --method=template
 
 .PHONY: bootstrap
 bootstrap: setup node_modules/.ready ## Prepare an AWS account and region for CDK, once
