@@ -112,6 +112,11 @@ deploy: setup node_modules/.ready ## Deploy the stack to AWS (or where AWS_ENDPO
 destroy: setup node_modules/.ready ## Take the stack down; table and queues stay
 	@npx --no-install cdk destroy
 
+.PHONY: adopt
+adopt: synth node_modules/.ready ## Begin a stack anew with the table and queues that 'destroy' left; then deploy
+	@python -m infrastructure.retained cdk.out/shipmentevents-$(ENV).template.json cdk.out/retained.json
+	@npx --no-install cdk import --resource-mapping cdk.out/retained.json </dev/null
+
 .PHONY: lock
 lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
 	@for group in setup dev engine audit bench; do \

@@ -1,13 +1,19 @@
 """The way to AWS, tried on the local engine: bootstrap and deploy with the pinned CDK CLI."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shipment_events import names
 from shipment_events.local import engine as engines
+from shipment_events.local.clients import environment_variables
 from shipment_events.local.deploy import deploy_with_cdk
 from shipment_events.local.errors import LocalEngineError
 from shipment_events.local.health import free_port
@@ -66,3 +72,62 @@ def test_a_failing_cli_is_reported_by_step(tmp_path: Path, real_assembly: Path) 
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
     with pytest.raises(LocalEngineError, match="could not bootstrap"):
         deploy_with_cdk(settings.endpoint, real_assembly, settings)
+
+
+def test_a_destroyed_stage_is_taken_up_again_with_what_it_stored(tmp_path: Path, real_assembly: Path) -> None:
+    settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
+    try:
+        running = engines.start(settings)
+        table = deploy_with_cdk(running.endpoint, real_assembly, settings)[names.OUTPUT_TABLE_NAME]
+        client = client_factory(running.endpoint)
+        item = {names.PARTITION_KEY: {"S": "KEPT"}, names.SORT_KEY: {"S": "1"}}
+        client("dynamodb").put_item(TableName=table, Item=item)
+
+        asked = make(running.endpoint, "destroy")
+        assert asked.returncode != 0, "without a terminal nobody can confirm"
+        assert "unable to get a confirmation" in asked.stdout + asked.stderr
+        assert physical_ids(client)
+
+        cdk = [str(ROOT / "node_modules" / ".bin" / "cdk"), "destroy", "--force", "--app", str(real_assembly)]
+        subprocess.run(cdk, cwd=ROOT, env=surroundings(running.endpoint), check=True)
+        assert not physical_ids(client)
+        assert client("dynamodb").get_item(TableName=table, Key=item)["Item"] == item
+
+        adopted = make(running.endpoint, "adopt")
+        assert adopted.returncode == 0, adopted.stderr
+        assert {kind for kind, _ in physical_ids(client)} == {"AWS::DynamoDB::Table", "AWS::SQS::Queue"}
+
+        deploy_with_cdk(running.endpoint, real_assembly, settings)
+        assert ("AWS::Lambda::Function", names.processor_name(ENVIRONMENT)) in physical_ids(client)
+        assert client("dynamodb").get_item(TableName=table, Key=item)["Item"] == item
+    finally:
+        engines.stop(settings)
+
+
+def make(endpoint: str, target: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "--silent", target],
+        cwd=ROOT,
+        env=surroundings(endpoint),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def surroundings(endpoint: str) -> dict[str, str]:
+    # The make that runs the tests must not pass its own stage on.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MAKE", "MFLAGS"))}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**inherited, **environment_variables(endpoint), "ENV": ENVIRONMENT, "PATH": path}
+
+
+def physical_ids(client: Callable[[str], Any]) -> set[tuple[str, str]]:
+    """Type and physical id of every resource of the stack; nothing where there is no stack."""
+    stacks = client("cloudformation").describe_stacks()["Stacks"]
+    name = names.stack_name(ENVIRONMENT)
+    if name not in {stack["StackName"] for stack in stacks if stack["StackStatus"] != "DELETE_COMPLETE"}:
+        return set()
+    resources = client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    return {(each["ResourceType"], each["PhysicalResourceId"]) for each in resources}

@@ -41,7 +41,7 @@ def test_somebody_starts_it_for_one_of_the_stages(workflow: dict[Any, Any]) -> N
     assert stage["required"] is True
     # Not for the checks, which are about every stage.
     environments = {name: job.get("env") for name, job in workflow["jobs"].items()}
-    assert environments == {"check": None, **dict.fromkeys(WITH_AWS, {"ENV": "${{ inputs.stage }}"})}
+    assert environments == {"check": None, **{name: {"ENV": "${{ inputs.stage }}"} for name in WITH_AWS}}
 
 
 def test_one_run_a_stage_and_none_cut_off(workflow: dict[Any, Any]) -> None:

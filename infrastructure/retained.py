@@ -1,0 +1,52 @@
+"""What a destroyed stage left behind, in the form that ``cdk import`` takes: ``make adopt`` uses it.
+
+https://docs.aws.amazon.com/cdk/v2/guide/ref-cli-cmd-import.html
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+
+def retained(
+    template: Mapping[str, Any], dynamodb: "DynamoDBClient", sqs: "SQSClient"
+) -> dict[str, dict[str, str]]:
+    """Identifier of each table and queue of the template, by logical id.
+
+    Raises ClientError where one of them does not exist in this account and region.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            name = resource["Properties"]["TableName"]
+            dynamodb.describe_table(TableName=name)
+            found[logical_id] = {"TableName": name}
+        elif resource["Type"] == "AWS::SQS::Queue":
+            name = resource["Properties"]["QueueName"]
+            found[logical_id] = {"QueueUrl": sqs.get_queue_url(QueueName=name)["QueueUrl"]}
+    return found
+
+
+def main() -> None:
+    """Read the template named first, write the mapping to the file named second."""
+    template, mapping = map(Path, sys.argv[1:])
+    try:
+        found = retained(json.loads(template.read_text()), boto3.client("dynamodb"), boto3.client("sqs"))
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(
+            f"error: {error}\nWithout table and queues left behind there is nothing to adopt: make deploy"
+        )
+    mapping.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
