@@ -1,6 +1,6 @@
 """The table of events: how an event becomes an item, how items are written in one request, and read.
 
-No other module knows the table's attributes or talks to DynamoDB.
+No other module knows the table's attributes or, but for ``table_copy.py``, talks to DynamoDB.
 """
 
 import heapq

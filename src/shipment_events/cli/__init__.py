@@ -15,6 +15,7 @@ from shipment_events.cli.errors import INTERRUPTED, what_to_do
 from shipment_events.cli.events import events
 from shipment_events.cli.feed import feed, run
 from shipment_events.cli.publish import publish
+from shipment_events.cli.recover import recover
 from shipment_events.cli.replay import replay
 from shipment_events.cli.schema import schema
 from shipment_events.cli.status import status
@@ -71,6 +72,7 @@ for command in (
     dead_letters,
     audit,
     replay,
+    recover,
     feed,
     run,
     drill,

@@ -146,6 +146,11 @@ GAPS: Final = (
         Remedy.DIFFERENT,
         "BatchExecuteStatement does not return the item that was there before.",
     ),
+    Gap(
+        "Restore of a table to a point in time",
+        Remedy.DIFFERENT,
+        "RestoreTableToPointInTime copies the table as it is now, whatever the moment that is named.",
+    ),
     Gap("Batching window of the event source", Remedy.DIFFERENT, "Ignored: batches are read at once."),
     Gap(
         "Options of a stage for higher loads",
