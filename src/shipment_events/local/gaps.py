@@ -151,6 +151,11 @@ GAPS: Final = (
         Remedy.DIFFERENT,
         "RestoreTableToPointInTime copies the table as it is now, whatever the moment that is named.",
     ),
+    Gap(
+        "Names that a destroyed stack left taken",
+        Remedy.DIFFERENT,
+        "A deploy without `make adopt` makes the table anew, empty, where AWS refuses.",
+    ),
     Gap("Batching window of the event source", Remedy.DIFFERENT, "Ignored: batches are read at once."),
     Gap(
         "Options of a stage for higher loads",
