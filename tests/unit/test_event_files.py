@@ -326,7 +326,9 @@ def test_names_a_file_that_is_not_there(tmp_path: Path) -> None:
         next(read_events(str(tmp_path)))
 
 
-@pytest.mark.parametrize("content", [b'{"a":1}\n{"b":2}', gzip.compress(b'{"a":1}\n{"b":2}')])
+@pytest.mark.parametrize(
+    "content", [b'{"a":1}\n{"b":2}', gzip.compress(b'{"a":1}\n{"b":2}')], ids=["plain", "gzip"]
+)
 def test_reads_standard_input_and_leaves_it_open(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     stdin = SimpleNamespace(buffer=io.BytesIO(content))
     monkeypatch.setattr("sys.stdin", stdin)
