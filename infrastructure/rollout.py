@@ -67,6 +67,7 @@ class GuardedRollout(Construct):
             self,
             "Role",
             description="Exactly what CodeDeploy calls to shift the processor's alias",
+            # https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html
             assumed_by=iam.ServicePrincipal(
                 "codedeploy.amazonaws.com",
                 conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
