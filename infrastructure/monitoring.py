@@ -32,6 +32,8 @@ class AlarmSpec:
     """One row of the alarm table."""
 
     name: str
+    of_version: str | None = None
+    """Version of the processor that it is about, if it is one; the alarm's name ends with its number."""
     urgency: Urgency
     metric: cloudwatch.IMetric
     threshold: float
@@ -103,7 +105,7 @@ class Monitoring(Construct):
         alarm = cloudwatch.Alarm(
             self,
             "".join(word.capitalize() for word in spec.name.split("-")),
-            alarm_name=self._alarm_name(spec.name),
+            alarm_name=self._alarm_name("-".join(filter(None, (spec.name, spec.of_version)))),
             alarm_description=(
                 f"{spec.meaning} Look at: {spec.look_at} Runbook: {self._settings.runbook}#{spec.name}"
             ),

@@ -26,8 +26,9 @@ _CANARIES: Final = {
 class GuardedRollout(Construct):
     """CodeDeploy shifts the alias, and shifts it back as soon as an alarm on the new version goes off.
 
-    The alarms see the new version only. Those of the whole function would forbid the very deployment that
-    mends what they are about, and would be diluted by the nine tenths that still run the old version.
+    The alarms see the new version only, and each version gets its own. Those of the whole function, or of
+    the version before, would forbid the very deployment that mends what they are about, and the former would
+    be diluted by the nine tenths that still run the old version.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class GuardedRollout(Construct):
         self._processing = processing
         version = processing.function.current_version.version
         alarms = [monitoring.add_alarm(spec) for spec in guard_specs(settings, version)]
+        # The alias's update policy refers to the group and the group to the alarms, so they come before it.
         codedeploy.LambdaDeploymentGroup(
             self,
             "Group",
@@ -57,9 +59,6 @@ class GuardedRollout(Construct):
             # CDK would add the AWS managed policy, which reaches every function of the account.
             role=self._build_role().without_policy_updates(),
         )
-        # The group names its alarms and so never waits for them: without this, the alias could move while
-        # they still watch the version before.
-        processing.alias.node.add_dependency(*alarms)
 
     def _build_role(self) -> iam.Role:
         function_arn = self._processing.function.function_arn
@@ -133,32 +132,35 @@ def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
     return [
         AlarmSpec(
             name="new-version-errors",
+            of_version=version,
             urgency=Urgency.WARNING,
             metric=metrics.version(version, "Errors", "Sum"),
             threshold=settings.canary_errors_threshold,
             # A value belongs to the minute in which its invocation began, and comes late if that timed out.
             within_periods=3,
-            meaning="The new version of the processor crashes or times out; it was taken back.",
+            meaning="The newest version of the processor crashes or times out. A rollout takes it back.",
             look_at="the processor's log of that version for the exception.",
         ),
         AlarmSpec(
             name="new-version-failed",
+            of_version=version,
             urgency=Urgency.WARNING,
             metric=metrics.version_failed(version),
             threshold=settings.canary_failed_threshold_percent / 100,
             above=True,
             periods=2,
             within_periods=5,
-            meaning="The new version of the processor quarantines or hands back events; it was taken back.",
+            meaning="The newest version of the processor cannot store many events. A rollout takes it back.",
             look_at="the reasons of the newest dead letters, which can be redriven at once.",
         ),
         AlarmSpec(
             name="new-version-slow",
+            of_version=version,
             urgency=Urgency.WARNING,
             metric=metrics.version(version, "Duration", "Maximum"),
             threshold=settings.processor_timeout_seconds * 1000 * settings.duration_threshold_percent / 100,
             within_periods=3,
-            meaning="The new version of the processor takes nearly the whole timeout; it was taken back.",
+            meaning="A batch of the newest version takes nearly the whole timeout. A rollout takes it back.",
             look_at="the traces of that version.",
         ),
     ]

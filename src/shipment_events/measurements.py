@@ -3,6 +3,7 @@
 No other module talks to CloudWatch.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ class FiringAlarm:
     """An alarm in the state ALARM.
 
     Attributes:
-        name: without the stage's prefix, as in the runbook.
+        name: without the stage's prefix.
         description: what it means and where to look.
         since: when it began to fire.
     """
@@ -31,6 +32,11 @@ class FiringAlarm:
     name: str
     description: str
     since: datetime
+
+    @property
+    def runbook_entry(self) -> str:
+        """The name without the number of the version that the alarm is about, if it is about one."""
+        return re.sub(r"-\d+$", "", self.name)
 
 
 def outcome_counts(

@@ -82,8 +82,16 @@ def test_every_bad_sign_takes_it_back(guarded: Template) -> None:
     alarms = group["AlarmConfiguration"]
     assert alarms["Enabled"] is True
     assert not alarms.get("IgnorePollAlarmFailure")
-    names = {guarded.resources[alarm["Name"]["Ref"]]["Properties"]["AlarmName"] for alarm in alarms["Alarms"]}
-    assert names == {f"shipmentevents-{guarded.environment}-{guard}" for guard in GUARDS}
+    names = {
+        text(guarded.resources[alarm["Name"]["Ref"]]["Properties"]["AlarmName"]) for alarm in alarms["Alarms"]
+    }
+    assert names == {_guard_name(guarded, guard) for guard in GUARDS}
+
+
+def test_each_version_has_guards_of_its_own(guarded: Template) -> None:
+    """Under one name, a guard that is on because of this version would stop the next one, which mends it."""
+    number = f"${{{guarded.logical_id(VERSION)}.Version}}"
+    assert all(_guard_name(guarded, guard).endswith(f"-{number}") for guard in GUARDS)
 
 
 def test_guards_see_the_new_version_only(guarded: Template) -> None:
@@ -105,16 +113,6 @@ def test_guards_see_the_new_version_only(guarded: Template) -> None:
         alarm = _guard(guarded, name)
         dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
         assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], dimensions) == watched
-
-
-def test_alias_waits_until_the_guards_watch_the_new_version(guarded: Template) -> None:
-    alias = guarded.resources[guarded.logical_id(ALIAS)]
-    guards = {
-        logical_id
-        for logical_id, alarm in guarded.of_type("AWS::CloudWatch::Alarm")
-        if "new-version" in alarm["AlarmName"]
-    }
-    assert set(alias["DependsOn"]) == guards
 
 
 @pytest.mark.parametrize("minutes", CANARY_MINUTES)
@@ -206,10 +204,16 @@ def test_metrics_of_a_version_are_named_by_the_contract() -> None:
 
 
 def _guard(template: Template, name: str) -> dict[str, Any]:
-    return template.properties(
-        "AWS::CloudWatch::Alarm", AlarmName=f"shipmentevents-{template.environment}-{name}"
+    wanted = _guard_name(template, name)
+    (alarm,) = (
+        alarm for _, alarm in template.of_type("AWS::CloudWatch::Alarm") if text(alarm["AlarmName"]) == wanted
     )
+    return alarm
+
+
+def _guard_name(template: Template, name: str) -> str:
+    return f"shipmentevents-{template.environment}-{name}-${{{template.logical_id(VERSION)}.Version}}"
 
 
 def _alarm_names(template: Template) -> list[str]:
-    return [alarm["AlarmName"] for _, alarm in template.of_type("AWS::CloudWatch::Alarm")]
+    return [text(alarm["AlarmName"]) for _, alarm in template.of_type("AWS::CloudWatch::Alarm")]

@@ -18,6 +18,7 @@ from shipment_events.queues import Depth
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=15)
 ALARM = FiringAlarm("retried", "", NOW)
+VERSION_ALARM = FiringAlarm("new-version-errors-12", "", NOW)
 
 
 class Paginator:
@@ -95,6 +96,7 @@ def flow(**counts: int) -> Flow:
         (status(flow=flow(retried=5)), Health.FAILING, "runbook.md#retried"),
         (status(flow=flow(stored=10, retried=5), queue=Depth(0, 5, 0)), Health.BEHIND, "runbook.md#retried"),
         (status(alarms=[ALARM]), Health.FAILING, "docs/runbook.md#retried"),
+        (status(alarms=[VERSION_ALARM]), Health.FAILING, "docs/runbook.md#new-version-errors"),
         (status(alarms=[ALARM], queue=Depth(2_000, 0, 0)), Health.FAILING, "runbook.md"),
     ],
 )

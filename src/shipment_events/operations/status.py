@@ -96,7 +96,7 @@ class PipelineStatus:
                     Trouble(Health.BEHIND, f"{retried:,} times an event was given back{why}; some wait", step)
                 )
         found += [
-            Trouble(Health.FAILING, f"alarm {alarm.name} fires", f"docs/runbook.md#{alarm.name}")
+            Trouble(Health.FAILING, f"alarm {alarm.name} fires", f"docs/runbook.md#{alarm.runbook_entry}")
             for alarm in self.alarms
         ]
         if self.queue.visible > _MANY_WAITING:
