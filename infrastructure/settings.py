@@ -130,9 +130,9 @@ class StageSettings:
 
     event_retention_days: int = 90
     """Life of a stored event, counted from the moment of storing."""
-    infrequent_access: bool = False
+    infrequent_access: bool = True
     """Table class Standard-IA: storage costs 60 % less, writes and reads 25 % more, which pays with 90 days
-    of retention; ``shipments cost`` says how much. The class changes in place, at most twice in 30 days."""
+    of retention; ``shipments cost`` says which is cheaper. It changes in place, at most twice in 30 days."""
     status_index_shards: int | None = None
     """Partitions over which each status is spread in the index (count, 2 to 1,000). One takes 1,000 writes a
     second, and what the index throttles, the table throttles. May be raised at any time, never lowered while

@@ -29,7 +29,9 @@ class EventStorage(Construct):
             sort_key=_string(names.SORT_KEY),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             table_class=(
-                dynamodb.TableClass.STANDARD_INFREQUENT_ACCESS if self._settings.infrequent_access else None
+                dynamodb.TableClass.STANDARD_INFREQUENT_ACCESS
+                if self._settings.infrequent_access
+                else dynamodb.TableClass.STANDARD
             ),
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             warm_throughput=self._warm_throughput(),

@@ -9,7 +9,7 @@ from infrastructure.settings import ProvisionedPollers, settings_for
 from tests.infrastructure.template import Template
 
 OPTIONS: Final = {
-    "infrequent_access": True,
+    "infrequent_access": False,
     "provisioned_pollers": ProvisionedPollers(minimum=4, maximum=40),
     "status_index_shards": 16,
     "warm_write_units": 15_000,
@@ -46,9 +46,10 @@ def test_table_and_index_are_warm_and_of_the_class(template: Template, scaled: T
     warm = {"WriteUnitsPerSecond": 15_000}
     (index,) = table["GlobalSecondaryIndexes"]
     assert table["WarmThroughput"] == index["WarmThroughput"] == warm
-    assert table["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    assert before["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
     assert "WarmThroughput" not in before
-    assert "TableClass" not in before
+    # Named, or a table of the other class would stay as it is.
+    assert table["TableClass"] == "STANDARD"
 
 
 def test_writer_and_readers_learn_of_the_shards(template: Template, scaled: Template) -> None:

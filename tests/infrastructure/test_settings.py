@@ -87,7 +87,6 @@ def test_options_for_higher_loads_are_off() -> None:
         assert stage.provisioned_pollers is None
         assert stage.status_index_shards is None
         assert stage.warm_write_units is None
-        assert not stage.infrequent_access
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "@", "@example.org", "someone@"])
