@@ -30,6 +30,7 @@ class Part:
 PARTS: Final[Mapping[str, Part]] = {
     "processor": Part("the processor beside other designs", "benchmarks.processor.comparison"),
     "memory": Part("what the processor's memory setting costs", "benchmarks.processor.memory"),
+    "cold-start": Part("the deployed bundle's start beside others'", "benchmarks.cold_start.comparison"),
     "rates": Part(
         "the whole pipeline from a trickle to saturation, and a redrive",
         "benchmarks.end_to_end.rates",

@@ -1,0 +1,1 @@
+"""From a fresh process to a handler that could take its first batch."""

@@ -1,0 +1,1 @@
+"""What the bundle's start is compared with."""
