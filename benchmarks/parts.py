@@ -31,6 +31,10 @@ PARTS: Final[Mapping[str, Part]] = {
     "processor": Part("the processor beside other designs", "benchmarks.processor.comparison"),
     "memory": Part("what the processor's memory setting costs", "benchmarks.processor.memory"),
     "cold-start": Part("the deployed bundle's start beside others'", "benchmarks.cold_start.comparison"),
+    "publisher": Part("the publisher beside a producer's own calls", "benchmarks.publisher.comparison"),
+    "publisher-memory": Part(
+        "the publisher's memory on a file of a million events", "benchmarks.publisher.memory", is_long=True
+    ),
     "rates": Part(
         "the whole pipeline from a trickle to saturation, and a redrive",
         "benchmarks.end_to_end.rates",
