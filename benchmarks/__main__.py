@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.parts import PARTS
+from benchmarks.plot import plot
 from benchmarks.results import RESULTS, merge_result, read_results
 
 
@@ -17,10 +18,12 @@ def main() -> None:
     """Measure, print, and write where it is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--reuse", action="store_true", help="measure nothing, show what was measured last")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its plot")
     options = parser.parse_args()
     console = Console()
-    for name in options.only or [name for name, part in PARTS.items() if not part.is_long]:
+    chosen = options.only or [name for name, part in PARTS.items() if not part.is_long]
+    for name in [] if options.reuse else chosen:
         with console.status(f"{name}: {PARTS[name].what}"):
             result = PARTS[name].measure()
         merge_result(name, result)
@@ -30,6 +33,7 @@ def main() -> None:
     console.print(f"{RESULTS} holds it all.")
     if options.write:
         report.write_document(results)
+        plot(results["parts"])
 
 
 if __name__ == "__main__":

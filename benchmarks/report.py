@@ -1,4 +1,4 @@
-"""The results on screen, in docs/benchmarks.md and as a plot, all of them from ``.local/bench.json``."""
+"""The results on screen and in docs/benchmarks.md, all of them from ``.local/bench.json``."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -57,11 +57,7 @@ def print_ratios(console: Console, results: Mapping[str, Any]) -> None:
 
 
 def write_document(results: Mapping[str, Any]) -> None:
-    """Write what was measured into docs/benchmarks.md.
-
-    Raises:
-        KeyError: a part of the document was not measured.
-    """
+    """Write what was measured into docs/benchmarks.md; what was not stays as it is."""
     write_between_markers(DOCUMENT, "ratios", markdown_table(RATIO_HEADER, ratio_rows(results, TARGETS)))
     write_between_markers(DOCUMENT, "noise", markdown_table(NOISE_HEADER, noise_rows(results)))
     conditions = [
