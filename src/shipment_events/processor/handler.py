@@ -9,6 +9,7 @@ from botocore.config import Config
 
 from shipment_events.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
+from shipment_events.processor.direct_client import DirectDynamoDBClient
 from shipment_events.processor.records import Record
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
@@ -55,11 +56,16 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     # Retries of writes are the batch processor's: botocore knows nothing of failed statements in a 200.
     once = _client_config(settings.visibility_timeout, attempts=1)
     twice = _client_config(settings.visibility_timeout, attempts=2)
-    dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
+    dynamodb = DirectDynamoDBClient(
+        cast("DynamoDBClient", session.create_client("dynamodb", config=once)), session
+    )
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
         table=EventTable(
-            dynamodb, settings.table_name, settings.retention, shards=settings.status_index_shards
+            cast("DynamoDBClient", dynamodb),
+            settings.table_name,
+            settings.retention,
+            shards=settings.status_index_shards,
         ),
         sqs=sqs,
         queue_url=settings.queue_url,
