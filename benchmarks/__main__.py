@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.parts import PARTS
-from benchmarks.plot import plot
+from benchmarks.plot import PLOTTED, plot
 from benchmarks.results import RESULTS, merge_result, read_results
 
 
@@ -33,7 +33,8 @@ def main() -> None:
     console.print(f"{RESULTS} holds it all.")
     if options.write:
         report.write_document(results)
-        plot(results["parts"])
+        if results["parts"].keys() >= PLOTTED:
+            plot(results["parts"])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Any, Final
 from benchmarks.documents import DOCS, save_plot
 
 PLOT: Final = DOCS / "benchmarks.svg"
+PLOTTED: Final = frozenset({"processor", "memory"})
+"""The parts that it needs."""
 
 _DESIGNS: Final = {
     "limit": "(d) bare request",
@@ -31,6 +33,7 @@ def plot(parts: Mapping[str, Any]) -> None:
     bars = time.barh(list(_DESIGNS.values()), walls, color=colours)
     time.bar_label(bars, fmt="%.0f", padding=3, size=8)
     time.set_xscale("log")
+    time.set_xlim(left=1)
     time.set_title("A batch of ten at 512 MB (ms)", size=10)
 
     curve = parts["memory"]["numbers"]["curve"]

@@ -18,7 +18,7 @@ from benchmarks.statistics import quartiles, ratio_of_medians
 BATCH: Final = 10
 MEMORY_MB: Final = 512
 
-_ROUNDS: Final = 100
+_ROUNDS: Final = 150
 _WARM_UP: Final = 8
 _ALLOCATION_ROUNDS: Final = 5
 OURS: Final = "shipment_events.processor.handler"
