@@ -12,6 +12,7 @@ import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from urllib3.util.wait import wait_for_read
 
 from shipment_events.aws_errors import error_code
 from shipment_events.processor.direct_client import DirectDynamoDBClient
@@ -88,13 +89,9 @@ def answer(body: bytes, status: str = "200 OK", extra: str = "") -> Reply:
 
 
 def hang_up(connection: socket.socket) -> None:
-    connection.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):  # The client may have hung up before.
+        connection.shutdown(socket.SHUT_RDWR)
     connection.close()
-
-
-def answer_and_hang_up(connection: socket.socket) -> None:
-    answer(b'{"Responses":[]}')(connection)
-    hang_up(connection)
 
 
 def half_an_answer(connection: socket.socket) -> None:
@@ -114,9 +111,12 @@ def clients(service: Service) -> Iterator[tuple[DirectDynamoDBClient, Any]]:
         connect_timeout=0.5, read_timeout=0.5, retries={"total_max_attempts": 1}, parameter_validation=False
     )
     client = session.create_client("dynamodb", endpoint_url=service.url, config=config)
+    ours = DirectDynamoDBClient(cast("DynamoDBClient", client), session)
     try:
-        yield DirectDynamoDBClient(cast("DynamoDBClient", client), session), client
+        yield ours, client
     finally:
+        ours._connection.close()
+        client.close()
         service.close()
 
 
@@ -221,15 +221,17 @@ def test_connection_is_kept() -> None:
     assert service.connections == 1
 
 
-@pytest.mark.parametrize("first", [answer_and_hang_up, answer(b"{}", extra="Connection: close\r\n")])
-def test_connection_closed_between_batches_is_opened_anew(first: Reply) -> None:
-    def then_close(connection: socket.socket) -> None:
-        first(connection)
-        connection.close()
+@pytest.mark.parametrize("extra", ["", "Connection: close\r\n"], ids=["unannounced", "announced"])
+def test_connection_closed_between_batches_is_opened_anew(extra: str) -> None:
+    def answer_and_hang_up(connection: socket.socket) -> None:
+        answer(b"{}", extra=extra)(connection)
+        hang_up(connection)
 
-    service = Service(then_close, answer(b"{}"))
+    service = Service(answer_and_hang_up, answer(b"{}"))
     with clients(service) as (ours, _):
         ours.batch_execute_statement(**REQUEST)
+        if ours._connection.sock is not None:
+            assert wait_for_read(ours._connection.sock, timeout=5)
         ours.batch_execute_statement(**REQUEST)
     assert service.connections == 2
 
