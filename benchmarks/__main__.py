@@ -8,9 +8,9 @@ import argparse
 
 from rich.console import Console
 
-from benchmarks import report
+from benchmarks import plot, report
+from benchmarks.end_to_end import plot as end_to_end
 from benchmarks.parts import PARTS
-from benchmarks.plot import PLOTTED, plot
 from benchmarks.results import RESULTS, merge_result, read_results
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="NAME", help=", ".join(PARTS))
     parser.add_argument("--reuse", action="store_true", help="measure nothing, show what was measured last")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its plot")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its plots")
     options = parser.parse_args()
     console = Console()
     chosen = options.only or [name for name, part in PARTS.items() if not part.is_long]
@@ -33,8 +33,9 @@ def main() -> None:
     console.print(f"{RESULTS} holds it all.")
     if options.write:
         report.write_document(results)
-        if results["parts"].keys() >= PLOTTED:
-            plot(results["parts"])
+        for picture in (plot, end_to_end):
+            if results["parts"].keys() >= picture.PLOTTED:
+                picture.plot(results["parts"])
 
 
 if __name__ == "__main__":

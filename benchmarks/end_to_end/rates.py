@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.end_to_end.engine import STAGE, BenchmarkEngine, fresh_engine
 from benchmarks.results import PartResult, Table
@@ -30,13 +30,14 @@ def measure() -> PartResult:
         "the whole stack on a local engine of its own; publisher, engine and function share the cores"
     )
     rows = []
+    points: dict[str, dict[str, Any]] = {}
     with fresh_engine() as engine:
         # The first invocations start the function's processes.
         engine.run_feed(500, seed=1)
         for seed, (rate, events) in enumerate(_LOADS.items(), start=2):
             report = engine.run_feed(events, rate=rate, seed=seed).report
             latency = report["latency_ms"]
-            result.numbers[str(rate or "saturation")] = {
+            points[str(rate or "saturation")] = {
                 "events": report["published"],
                 "events_per_second": report["events_per_second"],
                 "latency_seconds": {name: value / 1000 for name, value in latency.items()},
@@ -52,7 +53,7 @@ def measure() -> PartResult:
                 ]
             )
         redriven = _redriven_a_second(engine)
-        result.numbers["redriven_per_second"] = redriven
+    result.numbers = {"rates": points, "redriven_per_second": redriven}
     header = ["published at", "events", "stored a second", "p50 ms", "p99 ms", "lost / doubled"]
     result.tables["rates"] = Table(header, rows)
     result.tables["redrive"] = Table(
