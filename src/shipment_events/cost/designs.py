@@ -1,7 +1,8 @@
 """The processors that are compared: ours, and two by the book on the same bus, queue and table.
 
 Times are those of one invocation with the 0.29 of a core that 512 MB have, where the table answers in 5 ms.
-They were measured on a 2-core machine with a fake table: take the ratios. They decide 1 % of our own bill.
+They were measured on a slow 2-core machine with a fake table, and are above those of docs/benchmarks.md:
+take the ratios. They decide 1 % of our own bill.
 """
 
 from dataclasses import dataclass
