@@ -12,9 +12,9 @@ import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from urllib3.util.wait import wait_for_read
 
 from shipment_events.aws_errors import error_code
+from shipment_events.processor import direct_client
 from shipment_events.processor.direct_client import DirectDynamoDBClient
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def clients(service: Service) -> Iterator[tuple[DirectDynamoDBClient, Any]]:
     try:
         yield ours, client
     finally:
-        ours._connection.close()
+        ours.close()
         client.close()
         service.close()
 
@@ -194,7 +194,7 @@ def test_failure_is_the_one_that_botocore_raises(reply: Reply) -> None:
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
-        (half_an_answer, "ConnectionClosedError"),
+        (half_an_answer, "InvalidResponse"),
         (answer(b"<html>log in</html>"), "InvalidResponse"),
         (answer(b"[]"), "InvalidResponse"),
         (answer(b"{}", "302 Found", "Location: https://elsewhere\r\n"), "302"),
@@ -223,15 +223,17 @@ def test_connection_is_kept() -> None:
 
 @pytest.mark.parametrize("extra", ["", "Connection: close\r\n"], ids=["unannounced", "announced"])
 def test_connection_closed_between_batches_is_opened_anew(extra: str) -> None:
+    has_hung_up = threading.Event()
+
     def answer_and_hang_up(connection: socket.socket) -> None:
         answer(b"{}", extra=extra)(connection)
         hang_up(connection)
+        has_hung_up.set()
 
     service = Service(answer_and_hang_up, answer(b"{}"))
     with clients(service) as (ours, _):
         ours.batch_execute_statement(**REQUEST)
-        if ours._connection.sock is not None:
-            assert wait_for_read(ours._connection.sock, timeout=5)
+        assert has_hung_up.wait(5)
         ours.batch_execute_statement(**REQUEST)
     assert service.connections == 2
 
@@ -240,8 +242,7 @@ def test_connection_is_good_again_after_a_failure() -> None:
     service = Service(hang_up, half_an_answer, answer(b'{"Responses":[]}'))
     with clients(service) as (ours, _):
         for _ in range(2):
-            with pytest.raises(BotoCoreError):
-                ours.batch_execute_statement(**REQUEST)
+            _failure(ours)
         assert ours.batch_execute_statement(**REQUEST) == {"Responses": []}
 
 
@@ -261,12 +262,24 @@ def test_late_answer_is_not_taken_for_the_next_ones() -> None:
 
 def test_nobody_there() -> None:
     service = Service()
-    with clients(service) as (ours, _), socket.socket() as deaf:
+    with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
-        ours._connection.port = deaf.getsockname()[1]
-        with pytest.raises(BotoCoreError) as error:
+        service.url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with clients(service) as (ours, _), pytest.raises(BotoCoreError) as error:
             ours.batch_execute_statement(**REQUEST)
     assert error_code(error.value) == "EndpointConnectionError"
+
+
+def test_service_that_accepts_and_never_greets_is_asked_anew_each_time() -> None:
+    service = Service()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(5)
+        service.url = f"https://127.0.0.1:{mute.getsockname()[1]}"
+        with clients(service) as (ours, _):
+            for _ in range(2):
+                assert error_code(_failure(ours)) == "ReadTimeoutError"
+                connection, _ = mute.accept()
+                connection.close()
 
 
 def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,12 +291,15 @@ def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) ->
     assert service.connections == 0
 
 
-def test_certificates_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+@pytest.mark.parametrize(("bundle", "verified"), [(None, True), ("/etc/company.pem", "/etc/company.pem")])
+def test_certificates_are_checked(
+    monkeypatch: pytest.MonkeyPatch, bundle: str | None, verified: bool | str
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    if bundle:
+        monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(direct_client, "URLLib3Session", lambda **arguments: asked.update(arguments))
     session = botocore.session.get_session()
-    ours = DirectDynamoDBClient(session.create_client("dynamodb"), session)  # type: ignore[arg-type]
-    context: Any = ours._connection._context  # type: ignore[attr-defined]
-    assert context.check_hostname
-    assert context.verify_mode.name == "CERT_REQUIRED"
-    assert context.cert_store_stats()["x509_ca"] > 0
-    assert ours._connection.host == "dynamodb.eu-central-1.amazonaws.com"
+    DirectDynamoDBClient(session.create_client("dynamodb"), session)  # type: ignore[arg-type]
+    assert asked["verify"] == verified

@@ -1,29 +1,19 @@
 """The two DynamoDB calls of the processor, without botocore's way from Python values to JSON and back.
 
 botocore walks every value of a request along its model of the service, to write JSON that our requests have
-the form of already, runs its hooks, and sends through two more layers: a third of a batch's CPU time.
-Here the request is encoded as it is, and the standard library sends it. Endpoint, credentials, signature and
-certificates stay botocore's.
+the form of already, and runs its hooks: a third of a batch's CPU time. Here the request is encoded as it is.
+Endpoint, credentials, signature and transport stay botocore's.
 """
 
 import json
-import ssl
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+import socket
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ReadTimeoutError,
-)
-from botocore.httpsession import get_cert_path
-from urllib3.util.wait import wait_for_read
+from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,16 +25,16 @@ if TYPE_CHECKING:
 _TARGET_PREFIX: Final = "DynamoDB_20120810."
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 _SUCCESS: Final = 200
+# Without it, the kernel holds the body back until the headers are acknowledged.
+_AT_ONCE: Final = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class DirectDynamoDBClient:
-    """Takes the place of a DynamoDB client, for one thread. It validates nothing and tries once.
-
-    It keeps one connection and knows no proxies.
+    """Takes the place of a DynamoDB client. It validates nothing and tries once.
 
     Args:
         client: whose endpoint, region and timeouts hold here.
-        session: whose credentials do.
+        session: whose credentials and certificates do.
 
     Attributes:
         meta: of the client.
@@ -53,12 +43,22 @@ class DirectDynamoDBClient:
     def __init__(self, client: "DynamoDBClient", session: "Session") -> None:
         self.meta = client.meta
         config = cast("Any", client.meta.config)
-        self._connect_timeout: float = config.connect_timeout
-        self._read_timeout: float = config.read_timeout
+        # The stubs of its arguments are narrower than what botocore itself passes.
+        transport = cast("Any", URLLib3Session)
         self._session = session
         self._url = f"{client.meta.endpoint_url.rstrip('/')}/"
         self._user_agent = session.user_agent()
-        self._connection = _connection(self._url, session.get_config_variable("ca_bundle"))
+        self._http: URLLib3Session = transport(
+            verify=session.get_config_variable("ca_bundle") or True,
+            proxies=get_environ_proxies(self._url),
+            timeout=(config.connect_timeout, config.read_timeout),
+            max_pool_connections=1,
+            socket_options=[_AT_ONCE],
+        )
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        self._http.close()
 
     def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
         """Run PartiQL statements.
@@ -82,15 +82,13 @@ class DirectDynamoDBClient:
         return self._call("BatchGetItem", request)
 
     def _call(self, operation: str, request: "Mapping[str, Any]") -> dict[str, Any]:
-        signed = self._sign(operation, json.dumps(request).encode())
-        self._connect()
-        status, answer = self._exchange(signed)
+        answer = self._http.send(self._sign(operation, json.dumps(request).encode()).prepare())
         try:
-            content = json.loads(answer)
+            content = json.loads(answer.content)
         except ValueError:
             content = None
-        if status != _SUCCESS or not isinstance(content, dict):
-            raise _error(operation, status, content)
+        if answer.status_code != _SUCCESS or not isinstance(content, dict):
+            raise _error(operation, answer.status_code, content)
         return content
 
     def _sign(self, operation: str, body: bytes) -> AWSRequest:
@@ -105,44 +103,6 @@ class DirectDynamoDBClient:
         request = AWSRequest("POST", self._url, headers, body)
         SigV4Auth(credentials.get_frozen_credentials(), "dynamodb", self.meta.region_name).add_auth(request)
         return request
-
-    def _connect(self) -> None:
-        """Open the connection, anew where the service has closed it since the last batch."""
-        connection = self._connection
-        if connection.sock is not None:
-            if not wait_for_read(connection.sock, timeout=0):
-                return
-            connection.close()
-        connection.timeout = self._connect_timeout
-        try:
-            connection.connect()
-        except TimeoutError as error:
-            raise ConnectTimeoutError(endpoint_url=self._url, error=error) from error
-        except OSError as error:
-            connection.close()
-            raise EndpointConnectionError(endpoint_url=self._url, error=error) from error
-        connection.sock.settimeout(self._read_timeout)
-
-    def _exchange(self, request: AWSRequest) -> tuple[int, bytes]:
-        connection = self._connection
-        try:
-            connection.request("POST", "/", request.body, dict(request.headers.items()))
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except TimeoutError as error:
-            connection.close()
-            raise ReadTimeoutError(endpoint_url=self._url, error=error) from error
-        except (OSError, HTTPException) as error:
-            connection.close()
-            raise ConnectionClosedError(endpoint_url=self._url, error=error) from error
-
-
-def _connection(url: str, ca_bundle: str | None) -> HTTPConnection:
-    parts = urlsplit(url)
-    if parts.scheme != "https":
-        return HTTPConnection(str(parts.hostname), parts.port)
-    context = ssl.create_default_context(cafile=ca_bundle or get_cert_path(True))
-    return HTTPSConnection(str(parts.hostname), parts.port, context=context)
 
 
 def _error(operation: str, status: int, content: object) -> ClientError:
