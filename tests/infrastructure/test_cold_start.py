@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -53,8 +52,9 @@ def test_offender_is_named(template: Template, tmp_path: Path, module: str) -> N
 def test_start_takes_little_longer_than_that_of_a_botocore_client(template: Template) -> None:
     bundle = deployed_bundle(template.folder)
     ours, client = [], []
-    for _ in range(5):
+    for _ in range(7):
         ours.append(start(HANDLER, bundle).cpu)
         client.append(start(CLIENT, REPOSITORY).cpu)
-    ratio = median(ours) / median(client)
+    # The least of each: what else the machine does can only add to it.
+    ratio = min(ours) / min(client)
     assert ratio <= BUDGET, f"{ratio:.2f} times a client's start; {imported_besides(bundle)}"

@@ -255,6 +255,13 @@ def test_what_was_discarded_can_be_sent_from_its_copy(shipments: QuickCommands, 
     assert scene.dead() == 0
 
 
+def test_an_id_that_is_none_is_no_success(shipments: QuickCommands, scene: Scene) -> None:
+    scene.put(scene.body(1))
+    for command in (["redrive"], ["discard", "--export", "copies.ndjson", "--yes"]):
+        assert "no dead letter 'zzzz'" in shipments("dead-letters", *command, "--id", "zzzz", status=1).stderr
+    assert scene.dead() == 1
+
+
 def test_an_export_with_a_foreign_line_is_refused_whole(shipments: QuickCommands, scene: Scene) -> None:
     scene.put(scene.body(1))
     exported = json.loads(shipments("dead-letters", "export", "copies.ndjson", "--json").stdout)

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from shipment_events.cli import main
 from shipment_events.feed import generate
+from shipment_events.operations.event_files import MAX_EVENT_BYTES
 from shipment_events.operations.journal import read_journal
 from tests.unit.fake_bus import FakeBus
 
@@ -182,6 +183,34 @@ def test_the_unsent_file_can_be_published_into_itself(run: Run, tmp_path: Path) 
     assert result.exit_code == 1
     assert shipment_ids(path.read_text(encoding="utf-8").splitlines()) == ["S-29", "S-3"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_unsent_file_keeps_its_broken_events_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "unsent.ndjson"
+    path.write_text("\n".join([event(1), "broken", event(2)]), encoding="utf-8")
+    assert run("unsent.ndjson", bus=refusing("S-2")).exit_code == 1
+    left = path.read_text(encoding="utf-8").splitlines()
+    assert sorted(left, key=len)[0] == "broken"
+    assert shipment_ids([line for line in left if line != "broken"]) == ["S-2"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_unsent_file_that_cannot_be_read_whole_is_left_as_it_is(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "unsent.ndjson"
+    cut_off = gzip.compress("\n".join(map(event, range(200))).encode())[:-20]
+    too_long = b"{" + b"x" * (MAX_EVENT_BYTES + 1) + b"\n"
+    for content in (cut_off, too_long):
+        path.write_bytes(content)
+        assert run("unsent.ndjson", bus=FakeBus(throttled)).exit_code == 1
+        assert path.read_bytes() == content
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_refused_and_unsent_events_do_not_share_a_file(run: Run) -> None:
+    bus = FakeBus()
+    result = run("-", "--refused", "kept", "--unsent", "./kept", bus=bus, stdin=event(1).encode())
+    assert result.exit_code == 2
+    assert not bus.requests
 
 
 def test_an_interrupted_command_leaves_the_unsent_file_that_it_reads(run: Run, tmp_path: Path) -> None:

@@ -172,6 +172,17 @@ def test_the_walk_ends_though_kept_messages_come_by_again() -> None:
     assert len(queues.letters) == 26
 
 
+def test_an_interrupt_while_letters_are_put_back_still_says_what_was_done() -> None:
+    class Impatient(Queues):
+        def change_message_visibility_batch(self, **_: Any) -> dict[str, Any]:
+            raise KeyboardInterrupt
+
+    queues = Impatient(body("a"), body("b"))
+    result = redrive(queues.client, LETTERS, QUEUE, Selection(shipment_id="S-a"))
+    assert [letter.shipment_id for letter in result.settled] == ["S-a"]
+    assert result.interrupted
+
+
 def test_an_edit_that_cannot_be_made_leaves_the_letter(tmp_path: Path) -> None:
     queues = Queues("no JSON", body("a", location=7), body("b"))
     edits = [Edit("location.code", "ZRH")]

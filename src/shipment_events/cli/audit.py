@@ -12,13 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from shipment_events.cli.dead_letter_views import HIDDEN
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.presentation import counts, output, printable
 from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.journal import JournalRecord
 from shipment_events.operations.reconcile import Reconciliation
 from shipment_events.operations.resources import find_resources
-from shipment_events.queues import depth
+from shipment_events.queues import depth, depths
 from shipment_events.store import EventTable
 
 _SHOWN = 20
@@ -57,16 +58,19 @@ def audit(environment: str, *, journal: Path, as_json: bool) -> None:
             )
         except ValueError as error:
             raise click.ClickException(f"{journal}: {error}") from error
+    if not found.published:
+        raise click.ClickException(f"{journal} has no record: there is nothing to account for.")
     waiting = depth(sqs, resources.queue_url)
+    hidden = depths(sqs, resources.dead_letter_queue_url).in_flight
     if as_json:
-        click.echo(json.dumps(_as_json(found, waiting)))
+        click.echo(json.dumps(_as_json(found, waiting, hidden)))
     else:
-        _print(output(), found, waiting)
+        _print(output(), found, waiting, hidden)
     if found.lost or found.doubled or found.altered:
         sys.exit(1)
 
 
-def _as_json(found: Reconciliation, waiting: int) -> dict[str, Any]:
+def _as_json(found: Reconciliation, waiting: int, hidden: int) -> dict[str, Any]:
     return {
         "published": found.published,
         "stored": found.stored,
@@ -75,6 +79,7 @@ def _as_json(found: Reconciliation, waiting: int) -> dict[str, Any]:
         "dead_letters": found.quarantined,
         "dead_letters_by_reason": dict(sorted(found.quarantined_by_reason.items())),
         "waiting": waiting,
+        "hidden_dead_letters": hidden,
         "missing": [_named(record) for record in found.lost],
         "doubled": found.doubled,
         "different": found.altered,
@@ -91,7 +96,7 @@ def _named(record: JournalRecord) -> dict[str, Any]:
     }
 
 
-def _print(console: Console, found: Reconciliation, waiting: int) -> None:
+def _print(console: Console, found: Reconciliation, waiting: int, hidden: int) -> None:
     reasons = counts(dict(sorted(found.quarantined_by_reason.items())))
     console.print(
         f"{found.published:,} published: {found.stored:,} stored, {found.duplicate:,} duplicate,"
@@ -109,7 +114,7 @@ def _print(console: Console, found: Reconciliation, waiting: int) -> None:
             values = (named["envelope_id"], named["shipment_id"], named["event_id"], named["sent_at"])
             table.add_row(*(Text(printable(value)) for value in values))
         console.print(table)
-        console.print(_about_missing(waiting), highlight=False)
+        console.print(_about_missing(waiting, hidden), highlight=False)
     for title, findings in (("doubled", found.doubled), ("different from what was sent", found.altered)):
         if findings:
             console.print(f"{len(findings):,} {title}:", style="bold red")
@@ -121,9 +126,11 @@ def _print(console: Console, found: Reconciliation, waiting: int) -> None:
         console.print("Nothing is missing, doubled or different.", style="bold green")
 
 
-def _about_missing(waiting: int) -> str:
+def _about_missing(waiting: int, hidden: int) -> str:
     if waiting:
         return f"{waiting:,} messages are still in the queue: audit again when they are through."
+    if hidden:
+        return f"{hidden:,} dead letters are hidden, perhaps these: {HIDDEN}"
     return (
         "Replay that time from the archive (shipments replay), or publish them again: none is stored twice."
     )

@@ -94,7 +94,7 @@ def redrive_command(
                 rate=rate,
                 on_progress=on_progress,
             )
-    _finish("redriven", result, as_json=as_json)
+    _finish("redriven", result, selection, as_json=as_json)
 
 
 @click.command(name="discard")
@@ -118,13 +118,13 @@ def discard_command(environment: str, *, selection: Selection, file: Path, yes: 
     sqs, resources = find_queues(environment)
     if not yes:
         count = len(read_selected(sqs, resources, selection))
-        click.confirm(f"Delete {count:,} dead letters, after writing them to {file}?", abort=True, err=True)
+        click.confirm(f"Delete {count:,} dead letter(s), after writing them to {file}?", abort=True, err=True)
     with (
         open_export(file) as copies,
         _progress("discarding", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
     ):
         result = discard(sqs, resources.dead_letter_queue_url, selection, copies, on_progress=on_progress)
-    _finish("discarded", result, as_json=as_json)
+    _finish("discarded", result, selection, as_json=as_json)
 
 
 def _edit(change: str) -> Edit:
@@ -170,7 +170,10 @@ def _progress(what: str, total: int) -> Iterator[Callable[[Settlement], None]]:
         yield show
 
 
-def _finish(done: str, result: Settlement, *, as_json: bool) -> None:
+def _finish(done: str, result: Settlement, selection: Selection, *, as_json: bool) -> None:
+    seen = result.settled or result.failed or result.undeleted or result.unseen
+    if selection.identifier and not seen and not result.interrupted:
+        raise click.ClickException(f"no dead letter {selection.identifier!r}: nothing is {done}.")
     if as_json:
         click.echo(json.dumps(settlement_json(done, result)))
     else:

@@ -14,7 +14,10 @@ from shipment_events.cli.presentation import counts, printable
 from shipment_events.operations.dead_letters import DeadLetterMessage, Settlement
 from shipment_events.operations.explain import Explanation
 
-HIDDEN = "another command has them, or one that was killed had. Those come back within a minute: try again."
+HIDDEN = (
+    "another command has them, or one that was killed had. Those come back by themselves, within a minute,"
+    " of a long queue later: try again."
+)
 _SHOWN_SHIPMENTS = 3
 _SHOWN_FAILURES = 10
 
@@ -27,11 +30,13 @@ def print_letters(console: Console, letters: Sequence[DeadLetterMessage]) -> Non
     by_reason: dict[str, list[DeadLetterMessage]] = defaultdict(list)
     for letter in letters:
         by_reason[letter.reason].append(letter)
-    table = Table(title=f"{len(letters):,} dead letters", title_justify="left", header_style="bold")
+    title = f"{len(letters):,} dead letter{'s' if len(letters) > 1 else ''}"
+    table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("reason", no_wrap=True)
     table.add_column("count", justify="right")
-    for name in ("first queued", "last queued", "receives", "shipments", "for example"):
+    for name in ("first queued", "last queued", "receives", "shipments"):
         table.add_column(name, overflow="fold")
+    table.add_column("for example", no_wrap=True)
     for reason, group in sorted(by_reason.items(), key=lambda entry: -len(entry[1])):
         group.sort(key=lambda letter: letter.sent_at)
         most = max(letter.receives for letter in group)

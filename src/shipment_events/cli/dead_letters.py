@@ -30,7 +30,7 @@ from shipment_events.operations.dead_letters import (
 from shipment_events.operations.explain import explain
 from shipment_events.operations.letter_exports import write_export
 from shipment_events.operations.resources import Resources, find_resources
-from shipment_events.queues import depths
+from shipment_events.queues import depth
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -187,7 +187,8 @@ def find_queues(environment: str) -> "tuple[SQSClient, Resources]":
 
 def read_selected(sqs: "SQSClient", resources: Resources, selection: Selection) -> list[DeadLetterMessage]:
     found = read_dead_letters(sqs, resources.dead_letter_queue_url)
-    if hidden := depths(sqs, resources.dead_letter_queue_url).in_flight:
+    # Not just those in flight: SQS hands out no more than its quota, and does not say so.
+    if (hidden := depth(sqs, resources.dead_letter_queue_url) - len(found)) > 0:
         click.echo(f"About {hidden:,} more are hidden: {HIDDEN}", err=True)
     return list(filter(selection.takes, found))
 

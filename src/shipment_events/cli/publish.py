@@ -66,6 +66,8 @@ def publish(
 
     Exit status: 0 all events are on the bus (dry run: all are valid), 1 some are not, 130 interrupted.
     """
+    if refused and refused.resolve() == unsent.resolve():
+        raise click.UsageError("--refused and --unsent name the same file: name two.")
     publisher = None if dry_run else Publisher.connect(environment, concurrency=concurrency)
     console = Console(stderr=True)
     counts = Publication()
@@ -84,13 +86,18 @@ def publish(
                     publish_events(
                         read_events(file, partial(_watch, progress, task)),
                         publisher,
-                        on_refused=partial(_name, file, kept_refused),
+                        on_refused=partial(
+                            _name, file, kept_unsent if kept_unsent.replaces(file) else kept_refused
+                        ),
                         on_unsent=lambda receipt: kept_unsent.add(receipt.entry.detail),
                         journal=writer,
                         publication=counts,
                     )
                 except EventFileError as error:
                     unreadable.append(file)
+                    kept_unsent.leave(file)
+                    if kept_refused:
+                        kept_refused.leave(file)
                     click.echo(f"Error: {error}", err=True)
     except KeyboardInterrupt:
         click.echo(
@@ -113,6 +120,8 @@ def _name(file: str, kept: KeptEvents | None, event: EventText, error: InvalidEv
     click.echo(f"{file}:{where}: {error}", err=True)
     if kept:
         kept.add(event.text)
+        if event.is_cut:
+            kept.leave(file)
 
 
 def _print_summary(

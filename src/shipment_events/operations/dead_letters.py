@@ -196,6 +196,8 @@ def settle_dead_letters(
     under_way: set[Future[Settlement]] = set()
     patience = _PATIENCE
     with (
+        # Once more around all: to be interrupted while letters are put back leaves the rest to their holds.
+        interruptible(result),
         Holds(client, queue_url, hold_seconds) as held,
         ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="settle") as pool,
     ):

@@ -19,11 +19,19 @@ def open_export(path: Path) -> TextIO:
     Raises:
         OSError: it cannot be opened.
     """
-    is_cut = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
+    is_cut = path.exists() and _is_cut(path)
     file = path.open("a", encoding="utf-8")
     if is_cut:
         file.write("\n")
     return file
+
+
+def _is_cut(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def write_export(file: TextIO, letters: Sequence[DeadLetterMessage]) -> None:

@@ -52,9 +52,18 @@ class KeptEvents:
 
     def __init__(self, path: Path, inputs: Iterable[str] = ()) -> None:
         self._path = path
-        replaces = path.exists() and any(Path(name).exists() and path.samefile(name) for name in inputs)
-        self._target = path.with_name(f"{path.name}.partial") if replaces else path
+        self._input = next((name for name in inputs if _is_same(path, Path(name))), None)
+        self._target = path if self._input is None else path.with_name(f"{path.name}.partial")
         self._file: TextIO | None = None
+        self._is_whole = True
+
+    def replaces(self, name: str) -> bool:
+        """Whether this is to hold what is left of an input: all that is not sent, the broken events too."""
+        return name == self._input
+
+    def leave(self, name: str) -> None:
+        """Do not replace an input, because something of it could not be read."""
+        self._is_whole &= name != self._input
 
     def add(self, text: str) -> None:
         """Keep an event; bytes that are no UTF-8 come out as they came in."""
@@ -78,11 +87,15 @@ class KeptEvents:
         self._file.close()
         if self._target == self._path:
             return
-        if kind is None:
+        if kind is None and self._is_whole:
             self._target.replace(self._path)
         else:
             # The input was not read to its end and is still all there is.
             self._target.unlink()
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def to_entry(event: EventText) -> Entry:

@@ -107,7 +107,7 @@ def reconcile(
     result = Reconciliation()
     claimed: set[int] = set()
     for (content, event_id), records in groups.items():
-        found = [item for item in items.get(content, ()) if event_id in (None, item.event_id)]
+        found = [item for item in items.get(content, ()) if item.event_id == event_id]
         claimed.update(map(id, found))
         _account(result, records, found, letters)
     ours = {record.envelope_id for records in groups.values() for record in records}
