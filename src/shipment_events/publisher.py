@@ -9,6 +9,7 @@
 No other module puts events on the bus.
 """
 
+import os
 import random
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -215,7 +216,9 @@ class Publisher:
 
     @classmethod
     def connect(cls, environment: str, *, concurrency: int = 4) -> "Publisher":
-        """Publisher for an environment, with credentials and region found as boto3 finds them.
+        """Publisher for a stage, with credentials and region found as boto3 finds them.
+
+        But ``AWS_REGION`` comes first, as in the AWS CLI and the other SDKs.
 
         Raises:
             as :meth:`ensure_bus`, which it calls.
@@ -226,7 +229,7 @@ class Publisher:
             retries={"total_max_attempts": 1},
             max_pool_connections=concurrency,
         )
-        client = boto3.client("events", config=config)
+        client = boto3.client("events", config=config, region_name=os.environ.get("AWS_REGION") or None)
         publisher = cls(client, names.event_bus_name(environment), concurrency=concurrency)
         publisher.ensure_bus()
         return publisher

@@ -17,11 +17,14 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from shipment_events import __main__ as entry_point
 from shipment_events import cli
 from shipment_events.cli import main
 from shipment_events.exact_json import loads
 from shipment_events.feed import generate
 from shipment_events.operations.resources import Resources
+from shipment_events.operations.run_feed import FeedProgress
+from shipment_events.publisher import Publisher
 from shipment_events.schema import event_schema
 from shipment_events.store import StoredEvent
 from tests.unit.fake_bus import service_error
@@ -102,6 +105,12 @@ def test_tells_its_version() -> None:
         ["feed", "--broken-share", "2"],
         ["run", "--rate", "0"],
         ["run", "--seed", "-1"],
+        ["run", "absent.ndjson"],
+        ["run", "."],
+        ["timeline", ""],
+        ["trace", ""],
+        ["trace", "S-1", "--shipment", ""],
+        ["events", "--from", "1d", "--to", "2d"],
     ],
     ids=" ".join,
 )
@@ -127,7 +136,24 @@ def said_once(result: Result) -> str:
 
 @pytest.mark.parametrize("arguments", ASKS_AWS, ids=" ".join)
 def test_says_what_to_do_without_region(arguments: list[str]) -> None:
-    assert "Set AWS_DEFAULT_REGION" in said_once(run(*arguments, stdin=EVENT))
+    assert "Set AWS_REGION" in said_once(run(*arguments, stdin=EVENT))
+
+
+@pytest.mark.parametrize("arguments", ASKS_AWS, ids=" ".join)
+def test_the_region_is_found_as_the_aws_cli_finds_it(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    class AskedError(Exception):
+        pass
+
+    def ask(client: Any, *_: object) -> None:
+        raise AskedError(client.meta.region_name)
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", ask)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    result = run(*arguments, stdin=EVENT, AWS_REGION="ap-south-1")
+    assert isinstance(result.exception, AskedError)
+    assert str(result.exception) == "ap-south-1"
 
 
 @pytest.mark.parametrize("arguments", ASKS_AWS, ids=" ".join)
@@ -188,6 +214,88 @@ def test_says_where_a_file_cannot_be_written(tmp_path: Path) -> None:
     assert "file" in said_once(result)
 
 
+def test_a_run_of_no_file_leaves_the_report_before_it_alone(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text("of the run before", encoding="utf-8")
+    assert "absent.ndjson" in run("run", "absent.ndjson", "--report", str(report), **CREDENTIALS).stderr
+    assert report.read_text(encoding="utf-8") == "of the run before"
+
+
+@pytest.fixture
+def resources(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives a command the resources of a stage without asking AWS for them."""
+
+    def give(command: str) -> None:
+        found = Resources("bus", "archive", "q", "dlq", "arn", "the-table", datetime.now(UTC))
+        monkeypatch.setattr(sys.modules[f"{cli.__name__}.{command}"], "find_resources", lambda *_: found)
+        monkeypatch.setattr("boto3.client", lambda *_, **__: None)
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        (1234, "at least 1,234 events. To account for them: shipments audit out/journal.ndjson\n"),
+        (0, "at least 0 events.\n"),
+    ],
+)
+def test_an_interrupted_run_says_what_is_on_the_bus_and_what_accounts_for_it(
+    monkeypatch: pytest.MonkeyPatch, resources: Callable[[str], None], accepted: int, said: str
+) -> None:
+    def interrupted(*_: object, on_progress: Callable[[FeedProgress], None], **__: object) -> None:
+        on_progress(FeedProgress(accepted=accepted))
+        raise KeyboardInterrupt
+
+    resources("feed")
+    monkeypatch.setattr(sys.modules[f"{cli.__name__}.feed"], "run_feed", interrupted)
+    monkeypatch.setattr(Publisher, "connect", lambda *_: None)
+    result = run("run", "--report", "out/report.json")
+    assert result.exit_code == 130
+    assert result.stderr == f"\nInterrupted; the bus has accepted {said}"
+
+
+def test_an_interrupt_while_modules_are_imported_has_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == cli.__name__:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
+    monkeypatch.delitem(sys.modules, cli.__name__)
+    with pytest.raises(SystemExit) as ended:
+        entry_point.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_the_entry_point_runs_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["shipments", "schema"])
+    with pytest.raises(SystemExit) as ended:
+        entry_point.main()
+    assert ended.value.code == 0
+    assert json.loads(capsys.readouterr().out) == event_schema()
+
+
+def test_says_which_restored_table_is_missing(
+    monkeypatch: pytest.MonkeyPatch, resources: Callable[[str], None]
+) -> None:
+    def scan(*_: object, **__: object) -> Iterator[None]:
+        raise service_error("ResourceNotFoundException", "Scan")
+        yield
+
+    resources("recover")
+    monkeypatch.setattr(sys.modules[f"{cli.__name__}.recover"], "copy_missing", scan)
+    error = said_once(run("recover", "absent"))
+    assert "there is no table absent" in error
+    assert "docs/deploy.md#restoring-what-was-lost" in error
+
+
 def test_feed_prints_the_feed() -> None:
     result = run("feed", "--events", "300", "--seed", "5", "--broken-share", "0.2")
     assert result.exit_code == 0
@@ -204,15 +312,13 @@ def stored(sort_key: str, processing_status: str = "PROCESSED", /, **detail: Any
 
 
 @pytest.fixture
-def timeline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def timeline(monkeypatch: pytest.MonkeyPatch, resources: Callable[[str], None]) -> Callable[..., Result]:
     """Runs ``shipments timeline`` on events that a test chooses."""
 
     def invoke(*arguments: str, events: list[StoredEvent]) -> Result:
         table = SimpleNamespace(timeline=lambda _: iter(events))
         module = sys.modules[f"{cli.__name__}.timeline"]
-        monkeypatch.setattr("boto3.client", lambda *_, **__: None)
-        found = Resources("bus", "archive", "q", "dlq", "arn", "the-table", datetime.now(UTC))
-        monkeypatch.setattr(module, "find_resources", lambda *_: found)
+        resources("timeline")
         monkeypatch.setattr(module, "EventTable", lambda *_: table)
         return run("timeline", *arguments, COLUMNS="200")
 

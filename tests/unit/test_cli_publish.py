@@ -295,7 +295,7 @@ def test_nothing_is_accepted_for_a_bus_that_is_not_there(run: Run, tmp_path: Pat
     assert bus.requests == []
     assert result.stderr == (
         "Error: no event bus shipmentevents-dev at http://bus.test. Deploy the stack with 'make up' (local"
-        " engine) or 'make deploy' (AWS), or name another environment with --env.\n"
+        " engine) or 'make deploy' (AWS), or name another stage with --env.\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -70,32 +70,33 @@ def test_an_interrupted_run_leaves_the_journal_of_what_was_accepted(tmp_path: Pa
     assert read(path) == [record]
 
 
+def line(**changed: object) -> str:
+    record = {"envelope_id": "1", "sent_at": "2025-03-01T00:00:00Z", "source": "s", "detail_type": "t"}
+    return json.dumps({**record, "detail": "{}", **changed})
+
+
+OTHER = "it is not an object of envelope_id, sent_at, source, detail_type, detail"
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("broken", "why"),
     [
-        "nonsense",
-        "",
-        "[]",
-        "{}",
-        '"text"',
-        '{"envelope_id":"1","sent_at":"yesterday","source":"s","detail_type":"t","detail":"{}"}',
-        '{"envelope_id":"1","sent_at":"2025-03-01T00:00:00","source":"s","detail_type":"t","detail":"{}"}',
-        '{"envelope_id":"1","sent_at":7,"source":"s","detail_type":"t","detail":"{}"}',
-        '{"envelope_id":"1","sent_at":"2025-03-01T00:00:00Z","source":"s","detail_type":"t","detail":"{}","x":1}',
-        '{"envelope_id":"1","sent_at":"2025-03-01T00:00:00Z","source":"s","detail_type":"t"}',
+        ("nonsense", "it is not JSON"),
+        ("", "it is not JSON"),
+        ("[]", OTHER),
+        ("{}", OTHER),
+        ('"text"', OTHER),
+        ('{"shipment_id":"S-1","event_timestamp":"2025-03-01T14:05:00+01:00"}', OTHER),
+        (line(x="1"), OTHER),
+        (line(sent_at="yesterday"), "sent_at is no time"),
+        (line(sent_at="2025-03-01T00:00:00"), "sent_at has no offset"),
+        (line(sent_at=7), "its values are not all texts"),
+        (line(detail={}), "its values are not all texts"),
     ],
 )
-def test_names_the_line_that_is_no_record(line: str) -> None:
-    good = json.dumps(
-        {
-            "envelope_id": "1",
-            "sent_at": "2025-03-01T00:00:00Z",
-            "source": "s",
-            "detail_type": "t",
-            "detail": "{}",
-        }
-    )
-    records = read_journal([good, line])
+def test_names_the_line_that_is_no_record_and_what_writes_journals(broken: str, why: str) -> None:
+    records = read_journal([line(), broken])
     next(records)
-    with pytest.raises(ValueError, match="journal line 2: not a journal record"):
+    with pytest.raises(ValueError, match="line 2 is no record of a journal") as refused:
         next(records)
+    assert f"journal: {why}. 'shipments publish --journal' writes one" in str(refused.value)

@@ -509,7 +509,9 @@ def test_connects_with_a_client_that_leaves_retries_to_the_publisher(monkeypatch
         return FakeBus()
 
     monkeypatch.setattr("boto3.client", client)
+    monkeypatch.setenv("AWS_REGION", "ap-south-1")
     Publisher.connect("dev", concurrency=7)
+    assert asked["region_name"] == "ap-south-1"
     assert asked["service"] == "events"
     assert asked["config"].retries == {"total_max_attempts": 1}
     assert asked["config"].max_pool_connections == 7

@@ -1,5 +1,6 @@
 """``shipments``: the command line, a thin layer over the operations."""
 
+import os
 import signal
 import sys
 from typing import Any
@@ -48,7 +49,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--env", "environment", envvar="ENV", default="dev", show_default=True, show_envvar=True,
-    help="Environment (stage) to work on.",
+    help="Stage to work on.",
 )  # fmt: skip
 @click.version_option(package_name="shipment-events")
 @click.pass_context
@@ -58,6 +59,10 @@ def main(ctx: click.Context, environment: str) -> None:
     Credentials, region and endpoint are found as the AWS CLI finds them. For the local engine:
     eval "$(shipments local env)"
     """
+    # The AWS CLI and the other SDKs read AWS_REGION first, boto3 not at all.
+    # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    if region := os.environ.get("AWS_REGION"):
+        os.environ["AWS_DEFAULT_REGION"] = region
     ctx.obj = environment
 
 

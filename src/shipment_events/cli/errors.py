@@ -31,8 +31,7 @@ INTERRUPTED: Final = 130
 """Exit status of a command that a person ended, as of a shell: 128 and the number of SIGINT."""
 
 _ANOTHER_STAGE: Final = (
-    "Deploy the stack with 'make up' (local engine) or 'make deploy' (AWS), or name another environment"
-    " with --env."
+    "Deploy the stack with 'make up' (local engine) or 'make deploy' (AWS), or name another stage with --env."
 )
 
 
@@ -55,7 +54,7 @@ def what_to_do(error: Exception) -> str:
                 " for AWS sign in, for example with 'aws sso login', or set AWS_PROFILE."
             )
         case NoRegionError():
-            return "no AWS region. Set AWS_DEFAULT_REGION, for example to eu-central-1."
+            return "no AWS region. Set AWS_REGION, for example to eu-central-1."
         case ClientError():
             message = error.response.get("Error", {}).get("Message", "")
             return f"{error.operation_name}: {error_code(error)}: {message}"

@@ -42,6 +42,11 @@ def events(
 
     Exit status: 0 there are events, 1 there are none.
     """
+    if until <= since:
+        raise click.UsageError(
+            f"the window ends at {until.isoformat(timespec='seconds')},"
+            f" before it begins at {since.isoformat(timespec='seconds')}."
+        )
     resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
     table = EventTable(
         boto3.client("dynamodb", config=CLIENT_CONFIG),

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
 from shipment_events.cli.presentation import output, print_feed_report, timeline_table
 from shipment_events.feed import generate
 from shipment_events.operations.event_files import EventText, read_events
@@ -50,7 +50,7 @@ def feed(*, count: int, seed: int, broken_share: float) -> None:
 
 
 @click.command()
-@click.argument("file", required=False)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), required=False)
 @_count
 @_seed
 @click.option(
@@ -76,40 +76,52 @@ def run(
 ) -> None:
     """Send a feed through the deployed pipeline and account for every event of it.
 
-    Without FILE the feed is generated. Broken events go out as well, the way a producer without our
-    publisher would send them. The account compares what the bus accepted with what lies in the table and
-    the dead-letter queue.
+    FILE may be -, standard input; without it the feed is generated. Broken events go out as well, the way a
+    producer without our publisher would send them. The account compares what the bus accepted with what lies
+    in the table and the dead-letter queue.
 
     \b
     Example:
       shipments run events.ndjson.gz
 
-    Exit status: 0 nothing is lost, doubled, altered, unsent or unread; 1 otherwise.
+    Exit status: 0 nothing is lost, doubled, altered, unsent or unread; 1 otherwise; 130 interrupted.
     """
     resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
     table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
+    journal = report.with_name("journal.ndjson")
     console = Console(stderr=True)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-        console=console, transient=True, disable=not console.is_terminal,
-    ) as progress:  # fmt: skip
-        task = progress.add_task("publishing", total=None)
+    accepted = 0
+    try:
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        ) as progress:  # fmt: skip
+            task = progress.add_task("publishing", total=None)
 
-        def show(state: FeedProgress) -> None:
-            waiting = f", {state.waiting:,} waiting" if state.waiting else ""
-            progress.update(task, description=f"{state.accepted:,} events on the bus{waiting}")
+            def show(state: FeedProgress) -> None:
+                nonlocal accepted
+                accepted = state.accepted
+                waiting = f", {state.waiting:,} waiting" if state.waiting else ""
+                progress.update(task, description=f"{accepted:,} events on the bus{waiting}")
 
-        result = run_feed(
-            _events(file, count, seed),
-            publisher=Publisher.connect(environment),
-            table=table,
-            sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-            queue_url=resources.queue_url,
-            dead_letter_queue_url=resources.dead_letter_queue_url,
-            journal_path=report.with_name("journal.ndjson"),
-            rate=rate,
-            on_progress=show,
+            result = run_feed(
+                _events(file, count, seed),
+                publisher=Publisher.connect(environment),
+                table=table,
+                sqs=boto3.client("sqs", config=CLIENT_CONFIG),
+                queue_url=resources.queue_url,
+                dead_letter_queue_url=resources.dead_letter_queue_url,
+                journal_path=journal,
+                rate=rate,
+                on_progress=show,
+            )
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nInterrupted; the bus has accepted at least {accepted:,} events."
+            + (f" To account for them: shipments audit {journal}" if accepted else ""),
+            err=True,
         )
+        sys.exit(INTERRUPTED)
     report.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
     if as_json:
         click.echo(json.dumps(result.as_json()))

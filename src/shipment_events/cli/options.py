@@ -10,6 +10,18 @@ _AGE: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
+class Identifier(click.ParamType[str]):
+    """An id of a shipment, an event or a message; an empty one names nothing."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id as it is."""
+        if not value:
+            self.fail("it is empty", param, ctx)
+        return str(value)
+
+
 class Moment(click.ParamType[datetime]):
     """A moment in ISO 8601 with an offset, or how long ago it was, as for ``Age``."""
 

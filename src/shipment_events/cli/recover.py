@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import boto3
 import click
+from botocore.exceptions import ClientError
 from rich.console import Console
 
+from shipment_events.aws_errors import error_code
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.presentation import counts
 from shipment_events.operations.resources import find_resources
@@ -38,9 +40,19 @@ def recover(environment: str, *, restored: str, dry_run: bool, as_json: bool) ->
         raise click.UsageError(f"{restored} is the stage's own table: name the restored one.")
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
     found = Copied()
-    with Console(stderr=True).status("comparing") as status:
-        for found in copy_missing(dynamodb, restored, resources.table_name, datetime.now(UTC), trial=dry_run):
-            status.update(counts(asdict(found)))
+    copying = copy_missing(dynamodb, restored, resources.table_name, datetime.now(UTC), trial=dry_run)
+    try:
+        with Console(stderr=True).status("comparing") as status:
+            for found in copying:
+                status.update(counts(asdict(found)))
+    except ClientError as error:
+        # Nothing but the restored table is scanned.
+        if (error.operation_name, error_code(error)) != ("Scan", "ResourceNotFoundException"):
+            raise
+        raise click.ClickException(
+            f"there is no table {restored}. Restore one first, and wait until it is there:"
+            " docs/deploy.md#restoring-what-was-lost"
+        ) from error
     if as_json:
         click.echo(json.dumps(asdict(found)))
     else:

@@ -6,7 +6,7 @@ from the bus's own answers and knows nothing of what happens afterwards.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -67,9 +67,29 @@ def read_journal(lines: Iterable[str]) -> Iterator[JournalRecord]:
     """
     for number, line in enumerate(lines, start=1):
         try:
-            record = JournalRecord(**json.loads(line))
-            if datetime.fromisoformat(record.sent_at).tzinfo is None:
-                raise ValueError("sent_at has no offset")
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"journal line {number}: not a journal record ({error})") from error
+            record = _record(line)
+        except ValueError as error:
+            raise ValueError(
+                f"line {number} is no record of a journal: {error}. 'shipments publish --journal' writes one"
+            ) from error
         yield record
+
+
+def _record(line: str) -> JournalRecord:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise ValueError("it is not JSON") from error
+    names = [field.name for field in fields(JournalRecord)]
+    if not isinstance(found, dict) or found.keys() != set(names):
+        raise ValueError(f"it is not an object of {', '.join(names)}")
+    if not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("its values are not all texts")
+    record = JournalRecord(**found)
+    try:
+        sent_at = datetime.fromisoformat(record.sent_at)
+    except ValueError as error:
+        raise ValueError("sent_at is no time") from error
+    if sent_at.tzinfo is None:
+        raise ValueError("sent_at has no offset")
+    return record

@@ -1,0 +1,17 @@
+"""Entry point of ``shipments``: Ctrl-C ends it quietly even while its modules are still being imported."""
+
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from shipment_events.cli import main as commands  # noqa: PLC0415 - it takes half a second
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    commands()
+
+
+if __name__ == "__main__":
+    main()
