@@ -34,8 +34,9 @@ from shipment_events.operations.stage_settings import load_settings
     help="Mean events of a batch; without it estimated.",
 )
 @click.option(
-    "--batch-ms", type=click.FloatRange(min=1), help="Length of one invocation; without it as benchmarked."
-)
+    "--batch-ms", type=click.FloatRange(min=1),
+    help="Length of one invocation; without it as docs/cost.md reckons.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the bill as JSON.")
 @click.pass_obj
 def cost(
