@@ -27,7 +27,9 @@ endef
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold="$$(printf '\033[1m')"; plain="$$(printf '\033[0m')"; fi; \
+	awk -v bold="$$bold" -v plain="$$plain" 'BEGIN {FS = ":.*## "} \
+	  /^[a-z-]+:.*## / {printf "  %s%-11s%s %s\n", bold, $$1, plain, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ENV=dev|staging|prod chooses the stage, SHIPMENTS_PORT=4566 the port of the local engine."
 

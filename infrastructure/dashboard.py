@@ -113,7 +113,7 @@ class PipelineDashboard(Construct):
                 self._metrics.shipment_rule("FailedInvocations", "Not delivered to the queue"),
                 self._metrics.shipment_rule("InvocationsSentToDlq", "Dead letters of delivery"),
                 self._metrics.shipment_rule("InvocationsFailedToBeSentToDlq", "Lost by the rule"),
-                self._metrics.unmatched_rule("FailedInvocations", "Lost by the catch-all"),
+                self._metrics.unmatched_rule("FailedInvocations", "Lost by the unmatched rule"),
             ),
         )
 

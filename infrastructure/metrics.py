@@ -46,7 +46,7 @@ class PipelineMetrics:
         return self._rule(names.rule_name(self._environment), metric, label)
 
     def unmatched_rule(self, metric: str, label: str | None = None) -> cloudwatch.Metric:
-        """Return a count of the catch-all rule."""
+        """Return a count of the unmatched rule."""
         return self._rule(names.unmatched_rule_name(self._environment), metric, label)
 
     def processor(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:

@@ -312,6 +312,6 @@ def _expected_events(settings: StageSettings) -> list[AlarmSpec]:
             threshold=1,
             silence_is_bad=True,
             meaning=f"No shipment event came in {settings.expected_event_hours} hours, and some should have.",
-            look_at="the producers first, then catch-all hits: a new source or detail-type matches no rule.",
+            look_at="the producers first, then unmatched events, as of a new source or detail-type.",
         )
     ]

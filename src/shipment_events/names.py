@@ -49,7 +49,7 @@ def rule_name(environment: str) -> str:
 
 
 def unmatched_rule_name(environment: str) -> str:
-    """Catch-all rule that delivers every other event to the dead-letter queue."""
+    """Unmatched rule: it delivers every other event to the dead-letter queue."""
     return f"shipment-event-unmatched-{environment}"
 
 

@@ -197,7 +197,7 @@ def ensure_carried(value: object, name: str = "event") -> None:
 
 
 class Publisher:
-    """Puts events on the bus of one environment.
+    """Puts events on the bus of one stage.
 
     Args:
         client: EventBridge client; it should not retry by itself.

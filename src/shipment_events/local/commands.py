@@ -113,7 +113,14 @@ def env(*, as_json: bool) -> None:
       eval "$(shipments local env)"
     """
     with _readable_errors():
-        endpoint = _require_running(settings_from(os.environ))
+        settings = settings_from(os.environ)
+        endpoint = _require_running(settings)
+        # Where no port is asked for, the one that runs is meant.
+        if os.environ.get("SHIPMENTS_PORT") and endpoint != settings.endpoint:
+            raise LocalEngineError(
+                f"The local engine of this directory runs at {endpoint}, not on port {settings.port}.",
+                "Unset SHIPMENTS_PORT to use it, or stop it (make down) and start it on that port (make up).",
+            )
         click.echo(json.dumps(environment_variables(endpoint)) if as_json else exports(endpoint))
 
 

@@ -85,7 +85,7 @@ def repository_root() -> Path:
 def settings_from(environ: Mapping[str, str]) -> Settings:
     """Settings of this repository's engine, from ``SHIPMENTS_PORT`` and ``ENV``.
 
-    Raises LocalEngineError for a value that is no port or no environment name.
+    Raises LocalEngineError for a value that is no port or no name of a stage.
     """
     root = repository_root()
     return Settings(
@@ -109,6 +109,6 @@ def _environment(text: str) -> str:
     if _ENVIRONMENT_NAME.fullmatch(text):
         return text
     raise LocalEngineError(
-        f"ENV is '{text}', which is no environment name.",
+        f"ENV is '{text}', which is no name of a stage.",
         f"Use lower-case letters, digits and hyphens, for example ENV={DEFAULT_ENVIRONMENT}.",
     )

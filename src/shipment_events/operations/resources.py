@@ -36,7 +36,7 @@ class Resources:
 
 
 def find_resources(client: "CloudFormationClient", environment: str) -> Resources:
-    """Read the outputs of an environment's stack.
+    """Read the outputs of a stage's stack.
 
     Raises:
         StackNotFoundError: there is no such stack where the client looks.
@@ -71,5 +71,5 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
 def _missing(name: str, endpoint: str, environment: str) -> str:
     return (
         f"no stack {name} at {endpoint}. Deploy it with 'make up' (local engine) or"
-        f" 'make deploy ENV={environment}' (AWS), or name another environment with --env."
+        f" 'make deploy ENV={environment}' (AWS), or name another stage with --env."
     )

@@ -30,6 +30,6 @@ def test_refuses_what_is_no_port(port: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Dev", "../dev", "a b", "-dev", "d" * 33])
-def test_refuses_what_is_no_environment_name(name: str) -> None:
+def test_refuses_what_is_no_name_of_a_stage(name: str) -> None:
     with pytest.raises(LocalEngineError, match="ENV is"):
         settings_from({"ENV": name})
