@@ -14,7 +14,7 @@ def on_a_terminal(**environment: str) -> str:
     clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     with os.fdopen(ours, "rb", buffering=0) as screen:
         with os.fdopen(theirs, "wb") as terminal:
-            subprocess.run(MAKE_HELP, stdout=terminal, env={**clean, **environment}, check=True)
+            subprocess.run(MAKE_HELP, stdout=terminal, env={**clean, **environment}, check=True, timeout=30)
         return screen.read(65_536).decode()
 
 
