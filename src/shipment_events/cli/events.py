@@ -9,7 +9,7 @@ import click
 
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Moment
-from shipment_events.cli.presentation import event_line, events_table, output
+from shipment_events.cli.presentation import event_line, events_table, output, print_table
 from shipment_events.names import PARTITION_KEY
 from shipment_events.operations.resources import find_resources
 from shipment_events.store import CONFLICT, PROCESSED, EventTable
@@ -59,7 +59,7 @@ def events(
         for event in shown:
             click.echo(event_line(event.detail[PARTITION_KEY], event))
     elif shown:
-        output().print(events_table(f"{status} in {resources.table_name}", shown, of_many=True))
+        print_table(output(), events_table(f"{status} in {resources.table_name}", shown, of_many=True))
     if len(found) > limit:
         click.echo(f"There are more than these {limit:,}. Raise --limit or narrow the window.", err=True)
     if not found:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
-from shipment_events.cli.presentation import output, print_feed_report, timeline_table
+from shipment_events.cli.presentation import output, print_feed_report, print_table, timeline_table
 from shipment_events.feed import generate
 from shipment_events.operations.event_files import EventText, read_events
 from shipment_events.operations.resources import find_resources
@@ -147,4 +147,4 @@ def _print(result: FeedRun, table: EventTable, report: Path) -> None:
     if result.shipment_ids:
         (shipment_id, _), *_ = result.shipment_ids.most_common(1)
         console.print()
-        console.print(timeline_table(shipment_id, table.timeline(shipment_id)))
+        print_table(console, timeline_table(shipment_id, table.timeline(shipment_id)))

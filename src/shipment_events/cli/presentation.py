@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,12 +14,49 @@ from shipment_events.operations.run_feed import FeedRun
 from shipment_events.store import CONFLICT, StoredEvent
 
 _PIPE_WIDTH: Final = 120
+# Narrower than this, a column of words is hard to read.
+_FOLDED_WIDTH: Final = 8
 
 
 def output() -> Console:
     """Standard output: as wide as the terminal is, and wide enough for a table where it is none."""
     console = Console()
     return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; where its ids do not fit into a line of the terminal, its rows one below the other.
+
+    An id is a cell of a ``no_wrap`` column: broken in pieces, it could not be copied.
+    """
+    needed = 1 + sum(
+        3
+        + (
+            max(map(_width, [column.header, *column.cells]))
+            if column.no_wrap
+            else column.min_width or _FOLDED_WIDTH
+        )
+        for column in table.columns
+    )
+    if not console.is_terminal:
+        console.width = max(console.width, needed)
+    if needed <= console.width:
+        console.print(table)
+        return
+    names = [str(column.header) for column in table.columns]
+    records = Table(title=table.title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    records.add_column(style="bold", no_wrap=True)
+    records.add_column(overflow="fold")
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        records.add_row()
+        for name, cell in zip(names, cells, strict=True):
+            if _width(cell):
+                records.add_row(name, cell)
+    console.print(records)
+
+
+def _width(cell: object) -> int:
+    return max(map(cell_len, str(cell).split("\n")))
 
 
 def event_line(shipment_id: str, event: StoredEvent) -> str:
@@ -44,10 +82,12 @@ def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = F
     """Events as people read them; ``of_many`` shipments, each named."""
     table = Table(title=Text(title), title_justify="left", header_style="bold")
     if of_many:
-        table.add_column("shipment", overflow="fold")
+        table.add_column("shipment", no_wrap=True)
     table.add_column("occurred at", no_wrap=True)
-    for name in ("event", "status", "carrier", "where", "event id", ""):
+    for name in ("event", "status", "carrier", "where"):
         table.add_column(name, overflow="fold")
+    table.add_column("event id", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for event in events:
         detail = event.detail
         foreign = (

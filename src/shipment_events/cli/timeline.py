@@ -7,7 +7,7 @@ import click
 
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Identifier
-from shipment_events.cli.presentation import event_line, output, timeline_table
+from shipment_events.cli.presentation import event_line, output, print_table, timeline_table
 from shipment_events.operations.resources import find_resources
 from shipment_events.store import EventTable
 
@@ -32,7 +32,7 @@ def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:
         for event in events:
             click.echo(event_line(shipment_id, event))
     elif events:
-        output().print(timeline_table(shipment_id, events))
+        print_table(output(), timeline_table(shipment_id, events))
     if not events:
         click.echo(f"No events of shipment {shipment_id!r} in {resources.table_name}.", err=True)
         sys.exit(1)

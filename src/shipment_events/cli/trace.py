@@ -12,7 +12,7 @@ from rich.text import Text
 
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Identifier, Moment
-from shipment_events.cli.presentation import output, printable
+from shipment_events.cli.presentation import output, print_table, printable
 from shipment_events.operations.journal import read_journal
 from shipment_events.operations.resources import find_resources
 from shipment_events.operations.trace import Step
@@ -77,7 +77,7 @@ def trace(
         for step in steps:
             click.echo(json.dumps(_as_json(step)))
     elif steps:
-        output().print(_view(identifier, steps))
+        print_table(output(), steps_table(identifier, steps))
     if not steps:
         nowhere = (
             f"{resources.table_name} has no such shipment; no dead letter has this id, no line of the log"
@@ -101,7 +101,8 @@ def _as_json(step: Step) -> dict[str, object]:
     }
 
 
-def _view(identifier: str, steps: list[Step]) -> Table:
+def steps_table(identifier: str, steps: list[Step]) -> Table:
+    """The steps of a trace, in the order in which they are given."""
     correlation_ids = {step.correlation_id for step in steps}
     title = f"Trace of {printable(identifier)}"
     columns = ["shipment", "correlation id", "detail"]
@@ -112,7 +113,9 @@ def _view(identifier: str, steps: list[Step]) -> Table:
     table.add_column("at", no_wrap=True)
     table.add_column("what", no_wrap=True)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        # The detail has ids in it, too: those of traces, with 35 characters, are the longest.
+        is_detail = name == "detail"
+        table.add_column(name, no_wrap=not is_detail, min_width=35 if is_detail else None, overflow="fold")
     for step in steps:
         values = {
             "shipment": step.shipment_id,
