@@ -20,6 +20,8 @@ from shipment_events.local.record import Record
 from shipment_events.local.settings import HOST, REGION, Settings
 
 START_SECONDS: Final = 30.0
+# A killed engine's socket outlives its process for a moment.
+_LINGER_SECONDS: Final = 2.0
 # Writing the state of a large table down takes seconds, and a stop that kills loses it.
 STOP_SECONDS: Final = 180.0
 _LOG_LINES: Final = 5
@@ -83,8 +85,7 @@ def start(
             _require_same(known, settings, extra)
             return _running(known, started_now=False)
 
-        # A killed engine's socket outlives its process for a moment.
-        _require_free_port(settings, patience=0.0 if known is None else 2.0)
+        _require_free_port(settings)
         _forget(settings)
         if fresh:
             shutil.rmtree(settings.state_dir, ignore_errors=True)
@@ -157,9 +158,11 @@ def _require_same(known: Record, settings: Settings, extra: Mapping[str, str]) -
         time.sleep(0.2)
 
 
-def _require_free_port(settings: Settings, *, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while (found := health.occupant(settings.port)) is not None and time.monotonic() < deadline:
+def _require_free_port(settings: Settings) -> None:
+    deadline = time.monotonic() + _LINGER_SECONDS
+    while (found := health.occupant(settings.port)) is not None:
+        if found.home is not None or time.monotonic() > deadline:
+            break
         time.sleep(0.1)
     if found is None:
         return
