@@ -20,7 +20,7 @@ assert callable({module}.handler)
 import json
 print(json.dumps([wall, cpu, len(sys.modules)]))
 """
-_ENVIRONMENT: Final = {
+FUNCTION_ENVIRONMENT: Final = {
     "EVENTS_TABLE_NAME": "table",
     "ENVIRONMENT": "dev",
     "QUEUE_URL": "https://queue",
@@ -28,8 +28,6 @@ _ENVIRONMENT: Final = {
     "VISIBILITY_TIMEOUT_SECONDS": "360",
     "EVENT_RETENTION_DAYS": "90",
     "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_ACCESS_KEY_ID": "benchmark",
-    "AWS_SECRET_ACCESS_KEY": "benchmark",
     "PATH": "/usr/bin:/bin",
 }
 _IMPORT: Final = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +(\S+)")
@@ -72,7 +70,7 @@ def import_seconds(module: str, folder: Path) -> dict[str, float]:
 def _run(module: str, folder: Path, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
     run = subprocess.run(
         [sys.executable, "-I", "-B", *options, "-c", _PROGRAM.format(path=str(folder), module=module)],
-        env=_ENVIRONMENT,
+        env=FUNCTION_ENVIRONMENT,
         cwd=folder,
         capture_output=True,
         text=True,

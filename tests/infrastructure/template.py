@@ -62,6 +62,17 @@ class Template:
         return found[0]  # type: ignore[no-any-return]
 
 
+def permissions(role: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """What a role's own policies allow: pairs of action and resource."""
+    return {
+        (action, text(resource))
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
 def text(value: Any) -> str:
     """An intrinsic function as readable text: references as ``${…}``, joins joined."""
     if isinstance(value, str):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
 from infrastructure.settings import settings_for
 from tests.infrastructure.conftest import REPOSITORY
 from tests.infrastructure.template import Template
@@ -48,19 +49,9 @@ def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path
         f"assert shipment_events.__path__ == [{str(bundle / 'shipment_events')!r}]\n"
         "assert callable(module.handler)\n"
     )
-    variables = {
-        "EVENTS_TABLE_NAME": "table",
-        "ENVIRONMENT": "dev",
-        "QUEUE_URL": "https://queue",
-        "DEAD_LETTER_QUEUE_URL": "https://dead-letters",
-        "VISIBILITY_TIMEOUT_SECONDS": "360",
-        "EVENT_RETENTION_DAYS": "90",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "PATH": "/usr/bin:/bin",
-    }
     run = subprocess.run(
         [sys.executable, "-I", "-c", program],
-        env=variables,
+        env=FUNCTION_ENVIRONMENT,
         cwd=tmp_path,
         capture_output=True,
         text=True,

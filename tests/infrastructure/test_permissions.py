@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.infrastructure.template import Template, as_list, text
+from tests.infrastructure.template import Template, permissions, text
 
 PROCESSOR_ROLE = "Exactly what the shipment event processor calls"
 
@@ -12,13 +12,7 @@ def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> Non
     queue = every_template.arn("AWS::SQS::Queue", QueueName=f"shipmentevents-queue-{environment}")
     dead_letters = every_template.arn("AWS::SQS::Queue", QueueName=f"shipmentevents-dlq-{environment}")
     role = every_template.properties("AWS::IAM::Role", Description=PROCESSOR_ROLE)
-    allowed = {
-        (action, text(resource))
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    }
+    allowed = permissions(role)
     assert allowed == {
         ("dynamodb:PartiQLInsert", text(every_template.arn("AWS::DynamoDB::Table"))),
         ("dynamodb:BatchGetItem", text(every_template.arn("AWS::DynamoDB::Table"))),

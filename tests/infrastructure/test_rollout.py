@@ -9,7 +9,7 @@ from infrastructure.metrics import PipelineMetrics
 from infrastructure.rollout import guard_specs
 from infrastructure.settings import CANARY_MINUTES, STAGES
 from shipment_events.local.gaps import prepare
-from tests.infrastructure.template import Template, as_list, text
+from tests.infrastructure.template import Template, permissions, text
 
 VERSION = "AWS::Lambda::Version"
 ALIAS = "AWS::Lambda::Alias"
@@ -162,13 +162,7 @@ def test_codedeploy_may_do_exactly_what_it_calls(guarded: Template) -> None:
     )
     assert not role.get("ManagedPolicyArns")
     function = text(guarded.arn("AWS::Lambda::Function"))
-    allowed = {
-        (action, text(resource))
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    }
+    allowed = permissions(role)
     alias_actions = ("lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig")
     assert allowed == {
         *((action, resource) for action in alias_actions for resource in (function, f"{function}:*")),

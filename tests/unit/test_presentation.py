@@ -22,7 +22,7 @@ def event(event_id: str, status: str = "PROCESSED") -> StoredEvent:
     detail = {
         "shipment_id": SHIPMENT_ID,
         "event_timestamp": "2025-03-01T14:05:00+01:00",
-        "event_type": "shipment.departed",
+        "event_type": "shipment.delivery_failed",
         "description": DESCRIPTION,
         "location": {"city": "東京"},
     }
@@ -64,13 +64,21 @@ def test_no_id_is_broken_in_pieces(table: Callable[[], Table], ids: list[str], w
     assert all(len(line) <= width for line in shown.splitlines())
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize("width", [60, 80, 100, 110, 120, 130, 140, 200])
+@pytest.mark.parametrize("table", [timeline, events])
+def test_no_word_is_broken(table: Callable[[], Table], width: int, *, is_terminal: bool) -> None:
+    shown = printed(table(), width, is_terminal=is_terminal)
+    assert [word for word in ("delivery_failed", *DESCRIPTION.split()) if word not in shown] == []
+
+
 def test_what_does_not_fit_side_by_side_stands_below_each_other() -> None:
     lines = [line.rstrip() for line in printed(timeline(), 80).splitlines()]
     assert lines[:7] == [
         f"Shipment {SHIPMENT_ID}",
         "",
         "occurred at  2025-03-01T14:05:00+01:00",
-        "event        departed",
+        "event        delivery_failed",
         f"status       {DESCRIPTION}",
         "where        東京",
         f"event id     {DERIVED_ID}",

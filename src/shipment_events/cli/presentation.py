@@ -1,11 +1,12 @@
 """How results look in a terminal; ``--json`` output is made by the commands themselves."""
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Final
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from shipment_events.exact_json import dumps
@@ -14,8 +15,10 @@ from shipment_events.operations.run_feed import FeedRun
 from shipment_events.store import CONFLICT, StoredEvent
 
 _PIPE_WIDTH: Final = 120
-# Narrower than this, a column of words is hard to read.
-_FOLDED_WIDTH: Final = 8
+_WIDEST_PIPE: Final = 200
+# A column of words is as wide as the longest of them, so that none is broken, within these bounds.
+_NARROWEST_WORDS: Final = 8
+_WIDEST_WORD: Final = 20
 
 
 def output() -> Console:
@@ -29,17 +32,12 @@ def print_table(console: Console, table: Table) -> None:
 
     An id is a cell of a ``no_wrap`` column: broken in pieces, it could not be copied.
     """
-    needed = 1 + sum(
-        3
-        + (
-            max(map(_width, [column.header, *column.cells]))
-            if column.no_wrap
-            else column.min_width or _FOLDED_WIDTH
-        )
-        for column in table.columns
+    needed = _table_width(
+        _width(column) if column.no_wrap else _words_width(column) for column in table.columns
     )
     if not console.is_terminal:
-        console.width = max(console.width, needed)
+        whole = _table_width(map(_width, table.columns))
+        console.width = max(console.width, needed, min(whole, _WIDEST_PIPE))
     if needed <= console.width:
         console.print(table)
         return
@@ -50,12 +48,27 @@ def print_table(console: Console, table: Table) -> None:
     for cells in zip(*(column.cells for column in table.columns), strict=True):
         records.add_row()
         for name, cell in zip(names, cells, strict=True):
-            if _width(cell):
+            if _cell_width(cell):
                 records.add_row(name, cell)
     console.print(records)
 
 
-def _width(cell: object) -> int:
+def _table_width(columns: Iterable[int]) -> int:
+    """With the lines and blanks between and around the columns."""
+    return 1 + sum(3 + width for width in columns)
+
+
+def _width(column: Column) -> int:
+    return max(map(_cell_width, [column.header, *column.cells]))
+
+
+def _words_width(column: Column) -> int:
+    words = chain.from_iterable(str(cell).split() for cell in [column.header, *column.cells])
+    longest = max(map(cell_len, words), default=0)
+    return max(column.min_width or _NARROWEST_WORDS, min(longest, _WIDEST_WORD))
+
+
+def _cell_width(cell: object) -> int:
     return max(map(cell_len, str(cell).split("\n")))
 
 

@@ -294,6 +294,8 @@ class _DeployedValues:
 def _without_rollout(template: dict[str, Any]) -> tuple[dict[str, Any], list[Substitution]]:
     resources = template["Resources"]
     left_out = [name for name, resource in resources.items() if resource["Type"] in _ROLLOUT_TYPES]
+    # Their logical ids end in hashes and say nothing to a reader.
+    kinds = [resources[name]["Type"].rpartition("::")[2] for name in left_out]
     for logical_id in left_out:
         resource = resources.pop(logical_id)
         if resource["Type"] == "AWS::Lambda::Alias":
@@ -301,7 +303,7 @@ def _without_rollout(template: dict[str, Any]) -> tuple[dict[str, Any], list[Sub
         elif resource["Type"] == "AWS::Lambda::Version":
             template = _replaced(template, {"Fn::GetAtt": [logical_id, "Version"]}, _UNPUBLISHED)
         resources = template["Resources"]
-    return template, [Substitution(ROLLOUT, logical_id) for logical_id in left_out]
+    return template, [Substitution(ROLLOUT, kind) for kind in kinds]
 
 
 def _replaced(node: Any, expression: Mapping[str, Any], value: Any) -> Any:

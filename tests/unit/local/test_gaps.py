@@ -179,7 +179,7 @@ def test_event_sources_invoke_the_function_itself() -> None:
     assert resources["Guard"]["Properties"]["Dimensions"] == [{"Name": "ExecutedVersion", "Value": "$LATEST"}]
     assert not {"Version1", "Live", "Application", "Group"} & resources.keys()
     named = [each.name for each in prepared.substitutions if each.gap is gaps.ROLLOUT]
-    assert sorted(named) == ["Application", "Group", "Live", "Version1"]
+    assert sorted(named) == ["Alias", "Application", "DeploymentGroup", "Version"]
 
 
 def test_the_bootstrap_check_is_dropped() -> None:
