@@ -83,10 +83,16 @@ def _render(
     if isinstance(value, dict):
         try:
             keys = order(value)
-            parts = [
-                f"{encode_basestring(key)}:{_render(value[key], (path, key), depth + 1, number, order)}"
-                for key in keys
-            ]
+            parts = []
+            for key in keys:
+                child = value[key]
+                # Most fields are texts; a call for each would be a third of the time.
+                text = (
+                    encode_basestring(child)
+                    if type(child) is str
+                    else _render(child, (path, key), depth + 1, number, order)
+                )
+                parts.append(f"{encode_basestring(key)}:{text}")
         except TypeError:
             raise InvalidEventError(
                 Reason.INVALID_FIELD, f"{dotted(path)}: expected texts as field names"
@@ -114,6 +120,9 @@ def canonical_number(value: Decimal, path: _Path = None) -> str:
     """
     if not value:
         return "0"
+    text = str(value)
+    if text.isdecimal() and len(text) <= MAX_DIGITS:
+        return text
     if value.is_finite() and MIN_EXPONENT <= value.adjusted() <= MAX_EXPONENT:
         try:
             shortest = value.normalize(_UNROUNDED)

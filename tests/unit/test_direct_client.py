@@ -1,21 +1,20 @@
 """The processor's own DynamoDB client sends what botocore's would, and fails as botocore's does."""
 
 import json
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.httpsession import get_cert_path
 
 from shipment_events.aws_errors import error_code
 from shipment_events.processor import direct_client
 from shipment_events.processor.direct_client import DirectDynamoDBClient
+from tests.unit.http_service import Reply, Service, answer, half_an_answer, hang_up, silence
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,65 +41,6 @@ KEYS: Final[dict[str, Any]] = {
         }
     }
 }
-
-Headers = dict[str, str]
-Reply = Callable[[socket.socket], None]
-
-
-class Service:
-    """Answers each request with the next reply and remembers what came."""
-
-    def __init__(self, *replies: Reply) -> None:
-        self._replies = iter(replies)
-        self.requests: list[tuple[Headers, bytes]] = []
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve_connection, args=[connection], daemon=True).start()
-
-    def _serve_connection(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
-            while connection.fileno() >= 0 and stream.readline():
-                headers: Headers = {}
-                while line := stream.readline().strip():
-                    name, _, value = line.decode().partition(":")
-                    headers[name.lower()] = value.strip()
-                self.requests.append((headers, stream.read(int(headers["content-length"]))))
-                next(self._replies)(connection)
-
-
-def answer(body: bytes, status: str = "200 OK", extra: str = "") -> Reply:
-    def reply(connection: socket.socket) -> None:
-        connection.sendall(f"HTTP/1.1 {status}\r\n{extra}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-
-    return reply
-
-
-def hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):  # The client may have hung up before.
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
-
-
-def half_an_answer(connection: socket.socket) -> None:
-    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n{"Responses":')
-    hang_up(connection)
-
-
-def silence(_connection: socket.socket) -> None:
-    """Say nothing."""
 
 
 @contextmanager
@@ -194,7 +134,7 @@ def test_failure_is_the_one_that_botocore_raises(reply: Reply) -> None:
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
-        (half_an_answer, "InvalidResponse"),
+        (half_an_answer, "ConnectionClosedError"),
         (answer(b"<html>log in</html>"), "InvalidResponse"),
         (answer(b"[]"), "InvalidResponse"),
         (answer(b"{}", "302 Found", "Location: https://elsewhere\r\n"), "302"),
@@ -213,75 +153,6 @@ def _failure(client: Any) -> ClientError | BotoCoreError:
     pytest.fail("nothing was raised")
 
 
-def test_connection_is_kept() -> None:
-    service = Service(*[answer(b'{"Responses":[]}')] * 3)
-    with clients(service) as (ours, _):
-        for _ in range(3):
-            ours.batch_execute_statement(**REQUEST)
-    assert service.connections == 1
-
-
-@pytest.mark.parametrize("extra", ["", "Connection: close\r\n"], ids=["unannounced", "announced"])
-def test_connection_closed_between_batches_is_opened_anew(extra: str) -> None:
-    has_hung_up = threading.Event()
-
-    def answer_and_hang_up(connection: socket.socket) -> None:
-        answer(b"{}", extra=extra)(connection)
-        hang_up(connection)
-        has_hung_up.set()
-
-    service = Service(answer_and_hang_up, answer(b"{}"))
-    with clients(service) as (ours, _):
-        ours.batch_execute_statement(**REQUEST)
-        assert has_hung_up.wait(5)
-        ours.batch_execute_statement(**REQUEST)
-    assert service.connections == 2
-
-
-def test_connection_is_good_again_after_a_failure() -> None:
-    service = Service(hang_up, half_an_answer, answer(b'{"Responses":[]}'))
-    with clients(service) as (ours, _):
-        for _ in range(2):
-            _failure(ours)
-        assert ours.batch_execute_statement(**REQUEST) == {"Responses": []}
-
-
-def test_late_answer_is_not_taken_for_the_next_ones() -> None:
-    def late(connection: socket.socket) -> None:
-        time.sleep(0.7)
-        with suppress(OSError):  # The client has hung up.
-            answer(b'{"Responses":["late"]}')(connection)
-
-    service = Service(late, answer(b'{"Responses":["own"]}'))
-    with clients(service) as (ours, _):
-        with pytest.raises(BotoCoreError) as error:
-            ours.batch_execute_statement(**REQUEST)
-        assert error_code(error.value) == "ReadTimeoutError"
-        assert ours.batch_execute_statement(**REQUEST) == {"Responses": ["own"]}
-
-
-def test_nobody_there() -> None:
-    service = Service()
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        service.url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        with clients(service) as (ours, _), pytest.raises(BotoCoreError) as error:
-            ours.batch_execute_statement(**REQUEST)
-    assert error_code(error.value) == "EndpointConnectionError"
-
-
-def test_service_that_accepts_and_never_greets_is_asked_anew_each_time() -> None:
-    service = Service()
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        mute.settimeout(5)
-        service.url = f"https://127.0.0.1:{mute.getsockname()[1]}"
-        with clients(service) as (ours, _):
-            for _ in range(2):
-                assert error_code(_failure(ours)) == "ReadTimeoutError"
-                connection, _ = mute.accept()
-                connection.close()
-
-
 def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service()
     with clients(service) as (ours, _):
@@ -291,15 +162,15 @@ def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) ->
     assert service.connections == 0
 
 
-@pytest.mark.parametrize(("bundle", "verified"), [(None, True), ("/etc/company.pem", "/etc/company.pem")])
-def test_certificates_are_checked(
-    monkeypatch: pytest.MonkeyPatch, bundle: str | None, verified: bool | str
+@pytest.mark.parametrize("bundle", [None, "/etc/company.pem"])
+def test_certificates_are_those_that_botocore_trusts(
+    monkeypatch: pytest.MonkeyPatch, bundle: str | None
 ) -> None:
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     if bundle:
         monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(direct_client, "URLLib3Session", lambda **arguments: asked.update(arguments))
+    monkeypatch.setattr(direct_client, "KeptConnection", lambda _, **arguments: asked.update(arguments))
     session = botocore.session.get_session()
     DirectDynamoDBClient(session.create_client("dynamodb"), session)  # type: ignore[arg-type]
-    assert asked["verify"] == verified
+    assert asked["ca_file"] == (bundle or get_cert_path(True))

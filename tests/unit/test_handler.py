@@ -239,15 +239,29 @@ def test_real_clients_leave_the_retrying_of_writes_to_the_processor(
     }
 
 
+def test_proxy_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, failing_service: FailingService
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    module = import_handler(
+        monkeypatch, AWS_ENDPOINT_URL="http://aws.invalid", HTTP_PROXY=failing_service.url
+    )
+    answer = module.handler({"Records": [sqs_record(1, body("S-1"))]}, Context(24_000))
+    assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["m-1"]
+    assert failing_service.requests["BatchExecuteStatement"] == 1
+
+
 def test_reserve_is_enough_for_all_that_may_follow_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each request at its longest: the attempt with its read-back, the quarantine and the putting off."""
     processor = import_handler(monkeypatch)._PROCESSOR
 
-    def longest(client: Any) -> float:
+    def longest(client: Any, connects: int) -> float:
         config = client.meta.config
         attempts: int = config.retries["total_max_attempts"]
         pauses = attempts - 1  # of a second at most, as botocore backs off
-        return attempts * float(config.connect_timeout + config.read_timeout) + pauses
+        return attempts * float(connects * config.connect_timeout + config.read_timeout) + pauses
 
-    needed = 2 * longest(processor.table._client) + 2 * longest(processor.sqs)
+    # botocore grants the greeting of TLS as much time again as the connection.
+    needed = 2 * longest(processor.table._client, connects=1) + 2 * longest(processor.sqs, connects=2)
     assert needed < processor.policy.reserve

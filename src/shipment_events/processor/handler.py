@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import botocore.session
 from botocore.config import Config
+from botocore.utils import get_environ_proxies
 
 from shipment_events.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
@@ -56,13 +57,13 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     # Retries of writes are the batch processor's: botocore knows nothing of failed statements in a 200.
     once = _client_config(settings.visibility_timeout, attempts=1)
     twice = _client_config(settings.visibility_timeout, attempts=2)
-    dynamodb = DirectDynamoDBClient(
-        cast("DynamoDBClient", session.create_client("dynamodb", config=once)), session
-    )
+    dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
+    if not get_environ_proxies(dynamodb.meta.endpoint_url):
+        dynamodb = cast("DynamoDBClient", DirectDynamoDBClient(dynamodb, session))
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
         table=EventTable(
-            cast("DynamoDBClient", dynamodb),
+            dynamodb,
             settings.table_name,
             settings.retention,
             shards=settings.status_index_shards,
