@@ -32,7 +32,7 @@ class KeptConnection:
         url: of the service.
         connect_timeout: seconds until the connection is there, greeted over TLS and all.
         read_timeout: seconds without a sign of life while a request is under way.
-        ca_file: PEM file of the certificates that the service's own is checked against; None for the system's.
+        ca_file: PEM file of the certificates that the service's is checked against; None: the system's.
     """
 
     def __init__(self, url: str, *, connect_timeout: float, read_timeout: float, ca_file: str | None) -> None:
