@@ -23,6 +23,7 @@ BUNDLED_MODULES: Final = (
     "aws_errors",
     "event",
     "exact_json",
+    "item",
     "names",
     "outcome",
     "queues",

@@ -30,9 +30,10 @@ from benchmarks.scale_model.report import DOCUMENT
 from benchmarks.scale_model.scenario import Scenario, Times
 from infrastructure.settings import settings_for
 from shipment_events import names
+from shipment_events.item import StoredEvent
 from shipment_events.local.clients import LOCAL_CONFIG, local_session
 from shipment_events.local.settings import settings_from
-from shipment_events.store import EventTable, StoredEvent
+from shipment_events.store import EventTable
 
 STAGE: Final = "dev"
 _UNLIMITED: Final = 1e9

@@ -27,8 +27,8 @@ from shipment_events import names
 from shipment_events.aws_errors import error_code
 from shipment_events.event import parse_event
 from shipment_events.exact_json import dumps, loads, shown, type_name
+from shipment_events.item import ensure_fits
 from shipment_events.outcome import InvalidEventError, Reason
-from shipment_events.store import ensure_fits
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

@@ -1,82 +1,42 @@
-"""The table of events: how an event becomes an item, how items are written in one request, and read.
+"""The table of events: how items are written in one request, and read.
 
-No other module knows the table's attributes or, but for ``table_copy.py``, talks to DynamoDB.
+But for ``table_copy.py``, no other module talks to DynamoDB.
 """
 
 import heapq
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
-from shipment_events.event import ShipmentEvent
-from shipment_events.exact_json import canonical_number
-from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, STATUS_INDEX, TTL_ATTRIBUTE
-from shipment_events.outcome import InvalidEventError, Reason
+from shipment_events.item import (
+    ATTRIBUTES,
+    CONTENT_HASH,
+    PROCESSING,
+    ItemTimes,
+    StoredEvent,
+    Write,
+    attribute_values,
+    content_hash_of,
+    index_values,
+    stored_event,
+    utc_text,
+)
+from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, STATUS_INDEX
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, BatchStatementResponseTypeDef
-
-PROCESSED: Final = "PROCESSED"
-CONFLICT: Final = "CONFLICT"
+    from mypy_boto3_dynamodb.type_defs import BatchStatementResponseTypeDef
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
 MAX_STATEMENTS: Final = 25
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_ITEM_BYTES: Final = 400 * 1024
-# An item takes less than twice its JSON (lists in lists come near it), and the attributes that we add; only
-# what might be too large is measured.
-_SURELY_FITS_BYTES: Final = 192 * 1024
 # The service refuses a whole request with these for what one of its statements holds.
 _REFUSED_WHOLE: Final = frozenset({"ValidationException", "SerializationException"})
 
-# Beside what the service itself uses, an item has two maps: the event as its producer sent it, and what the
-# pipeline noted. So no field of a producer can collide with one of ours, and the text of the INSERT is short,
-# the same for every event, and depends on nothing foreign.
-_DETAIL: Final = "detail"
-_PROCESSING: Final = "processing"
-_CONTENT_HASH: Final = "content_hash"
-_SHARD_MARK: Final = "#"
 _INDEX_PAGE: Final = 200
-_ATTRIBUTES: Final = (PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE, _DETAIL, _PROCESSING)
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One event on its way into the table.
-
-    Attributes:
-        event: the event.
-        sort_key: where it goes; differs from the event's own sort key for a conflict.
-        correlation_id: id that the bus gave to the delivery.
-    """
-
-    event: ShipmentEvent
-    sort_key: str
-    correlation_id: str
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Partition and sort key."""
-        return self.event.shipment_id, self.sort_key
-
-    @property
-    def is_conflict(self) -> bool:
-        """Whether another event holds this one's own place."""
-        return self.sort_key != self.event.sort_key
-
-    def beside(self) -> "Write":
-        """The same event at the place it takes when other content holds this one.
-
-        The place depends on the content alone, so a repeated conflict finds itself there.
-        """
-        return Write(self.event, f"{self.sort_key}#{self.event.content_hash}", self.correlation_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +68,6 @@ class Rejected:
 InsertResult = Inserted | Occupied | Unavailable | Rejected
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as it lies in the table.
-
-    Attributes:
-        sort_key: its place within the shipment.
-        status: ``PROCESSED``, or ``CONFLICT`` where other content holds the same identity.
-        stored_at: when the processor wrote it, UTC, ISO 8601 with microseconds.
-        correlation_id: id that the bus gave to the delivery.
-        event_id: the producer's, or the one derived from the content.
-        detail: the event as the producer sent it; numbers as ``Decimal``.
-    """
-
-    sort_key: str
-    status: str
-    event_id: str
-    stored_at: str
-    correlation_id: str
-    detail: dict[str, Any]
-
-
 class EventTable:
     """The table of one environment.
 
@@ -151,7 +90,7 @@ class EventTable:
         self._name = name
         self._retention = retention
         self._shards = shards
-        values = ", ".join(f"'{attribute}': ?" for attribute in _ATTRIBUTES)
+        values = ", ".join(f"'{attribute}': ?" for attribute in ATTRIBUTES)
         self._insert_statement = f'INSERT INTO "{name}" VALUE {{{values}}}'
 
     def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
@@ -192,7 +131,7 @@ class EventTable:
             ConsistentRead=True,
         )
         for page in pages:
-            yield from map(_stored_event, page["Items"])
+            yield from map(stored_event, page["Items"])
 
     def by_status(self, status: str, since: datetime, until: datetime) -> Iterator[StoredEvent]:
         """Events of one status that happened in a window, in the order in which they happened.
@@ -207,9 +146,8 @@ class EventTable:
         Raises:
             botocore.exceptions.ClientError: the table cannot be read.
         """
-        # Unsharded, too: what lies there was stored before the index was sharded.
-        values = [status, *(f"{status}{_SHARD_MARK}{shard}" for shard in range(self._shards or 0))]
-        parts = [self._of_index_value(value, _utc_text(since), _utc_text(until)) for value in values]
+        begin, end = utc_text(since), utc_text(until)
+        parts = [self._of_index_value(value, begin, end) for value in index_values(status, self._shards)]
         return heapq.merge(*parts, key=lambda event: event.sort_key)
 
     def _of_index_value(self, value: str, begin: str, end: str) -> Iterator[StoredEvent]:
@@ -226,7 +164,7 @@ class EventTable:
             PaginationConfig={"PageSize": _INDEX_PAGE},
         )
         for page in pages:
-            yield from map(_stored_event, page["Items"])
+            yield from map(stored_event, page["Items"])
 
     def scan(self) -> Iterator[StoredEvent]:
         """Every event of the table, in no order.
@@ -236,19 +174,19 @@ class EventTable:
         """
         pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
         for page in pages:
-            yield from map(_stored_event, page["Items"])
+            yield from map(stored_event, page["Items"])
 
     def _insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
-        times = _ItemTimes.of(now, self._retention)
+        times = ItemTimes.of(now, self._retention)
         try:
             answer = self._client.batch_execute_statement(
                 Statements=[
                     {
                         "Statement": self._insert_statement,
-                        "Parameters": [_to_attribute(item[attribute]) for attribute in _ATTRIBUTES],
+                        "Parameters": attribute_values(write, times, self._shards),
                         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                     }
-                    for item in (_build_item(write, times, self._shards) for write in writes)
+                    for write in writes
                 ]
             )
         except ClientError as error:
@@ -275,10 +213,10 @@ class EventTable:
                 RequestItems={
                     self._name: {
                         "Keys": [{PARTITION_KEY: {"S": pk}, SORT_KEY: {"S": sk}} for pk, sk in keys],
-                        "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}, #processing.{_CONTENT_HASH}",
+                        "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}, #processing.{CONTENT_HASH}",
                         # A reserved word:
                         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
-                        "ExpressionAttributeNames": {"#processing": _PROCESSING},
+                        "ExpressionAttributeNames": {"#processing": PROCESSING},
                         "ConsistentRead": True,
                     }
                 }
@@ -286,68 +224,8 @@ class EventTable:
         except (ClientError, BotoCoreError) as error:
             return dict.fromkeys(keys, Unavailable(error_code(error)))
         for item in answer.get("Responses", {}).get(self._name, []):
-            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(_content_hash(item))
+            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(content_hash_of(item))
         return there
-
-
-def ensure_fits(event: ShipmentEvent) -> None:
-    """Refuse what the table could never hold before a request is spent on it.
-
-    Raises:
-        InvalidEventError: the item would be larger than 400 KB.
-    """
-    if event.content_bytes <= _SURELY_FITS_BYTES:
-        return
-    # Not the present: the size of a number depends on its zeros, and so would the verdict on the clock.
-    times = _ItemTimes.of(datetime(2033, 5, 18, 3, 33, 19, tzinfo=UTC), timedelta(0))
-    item = _build_item(Write(event, event.sort_key, "0" * 36), times)
-    size = sum(len(name.encode()) + _attribute_bytes(value) for name, value in item.items())
-    if size > MAX_ITEM_BYTES:
-        raise InvalidEventError(
-            Reason.TOO_LARGE, f"event: expected an item of at most {MAX_ITEM_BYTES} bytes, got {size}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _ItemTimes:
-    """What the items of one request have in common."""
-
-    stored_at: str
-    expires_at: Decimal
-
-    @classmethod
-    def of(cls, now: datetime, retention: timedelta) -> "_ItemTimes":
-        return cls(_utc_text(now), Decimal(int((now + retention).timestamp())))
-
-
-def _build_item(write: Write, times: _ItemTimes, shards: int | None = None) -> dict[str, Any]:
-    event = write.event
-    return {
-        PARTITION_KEY: event.shipment_id,
-        SORT_KEY: write.sort_key,
-        STATUS_ATTRIBUTE: (CONFLICT if write.is_conflict else PROCESSED) + _shard_suffix(write, shards),
-        TTL_ATTRIBUTE: times.expires_at,
-        _DETAIL: event.detail,
-        _PROCESSING: {
-            "event_id": event.event_id,
-            _CONTENT_HASH: event.content_hash,
-            "correlation_id": write.correlation_id,
-            "stored_at": times.stored_at,
-        },
-    }
-
-
-def _utc_text(moment: datetime) -> str:
-    """At fixed width, as the moments in sort keys are."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _shard_suffix(write: Write, shards: int | None) -> str:
-    """Depends on the key alone, so that an item has the same whichever delivery writes it."""
-    if shards is None:
-        return ""
-    key = "\0".join(write.key).encode()
-    return f"{_SHARD_MARK}{zlib.crc32(key) % shards}"
 
 
 def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult:
@@ -358,79 +236,7 @@ def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult
     code = error.get("Code", "Unknown")
     # The API reference names the first; ConditionalCheckFailed is what other statements get.
     if code in {"DuplicateItem", "ConditionalCheckFailed"}:
-        return Occupied(_content_hash(error.get("Item", {})))
+        return Occupied(content_hash_of(error.get("Item", {})))
     if code == "ValidationError":
         return Rejected(error.get("Message", code))
     return Unavailable(code)
-
-
-def _content_hash(item: Mapping[str, "AttributeValueTypeDef"]) -> str:
-    """Empty for an item that is not of our writing: other content, whatever it is."""
-    noted: Mapping[str, AttributeValueTypeDef] = item.get(_PROCESSING, {}).get("M", {})
-    return noted.get(_CONTENT_HASH, {}).get("S", "")
-
-
-def _stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
-    values = {name: _from_attribute(attribute) for name, attribute in item.items()}
-    return StoredEvent(
-        sort_key=values[SORT_KEY],
-        status=values[STATUS_ATTRIBUTE].partition(_SHARD_MARK)[0],
-        event_id=values[_PROCESSING]["event_id"],
-        stored_at=values[_PROCESSING]["stored_at"],
-        correlation_id=values[_PROCESSING]["correlation_id"],
-        detail=values[_DETAIL],
-    )
-
-
-def _to_attribute(value: object) -> "AttributeValueTypeDef":
-    """What boto3's TypeSerializer does, without the import of boto3, which the processor does not need."""
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, Decimal):
-        # The service keeps no other spelling, and might refuse one such as 0E+500.
-        return {"N": canonical_number(value)}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if value is None:
-        return {"NULL": True}
-    if isinstance(value, list):
-        return {"L": [_to_attribute(element) for element in value]}
-    if isinstance(value, dict):
-        return {
-            # Most fields are texts; a call for each would be half of the time.
-            "M": {
-                name: {"S": element} if type(element) is str else _to_attribute(element)
-                for name, element in value.items()
-            }
-        }
-    raise TypeError(f"not a JSON value with exact numbers: {type(value).__name__}")
-
-
-def _from_attribute(attribute: "AttributeValueTypeDef") -> Any:
-    ((kind, value),) = attribute.items()
-    if kind == "N":
-        return Decimal(str(value))
-    if kind == "NULL":
-        return None
-    if kind == "L":
-        return [_from_attribute(element) for element in attribute["L"]]
-    if kind == "M":
-        return {name: _from_attribute(element) for name, element in attribute["M"].items()}
-    return value
-
-
-def _attribute_bytes(value: object) -> int:
-    """Size as the service counts it.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, Decimal):
-        digits = "".join(map(str, value.as_tuple().digits)).strip("0")
-        return min((len(digits) + 1) // 2 + 1, 21)
-    if isinstance(value, list):
-        return 3 + sum(1 + _attribute_bytes(element) for element in value)
-    if isinstance(value, dict):
-        return 3 + sum(1 + len(name.encode()) + _attribute_bytes(element) for name, element in value.items())
-    return 1

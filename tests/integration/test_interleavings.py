@@ -26,11 +26,12 @@ from hypothesis.stateful import (
 )
 
 from shipment_events import names
+from shipment_events.item import CONFLICT, PROCESSED
 from shipment_events.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.records import Record
 from shipment_events.processor.retries import RetryPolicy
-from shipment_events.store import CONFLICT, PROCESSED, EventTable
+from shipment_events.store import EventTable
 from tests.integration.conftest import LocalEngine
 from tests.unit.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, FakeQueues, client_error
 

@@ -18,8 +18,9 @@ import pytest
 
 from shipment_events import names
 from shipment_events.exact_json import loads
+from shipment_events.item import StoredEvent
 from shipment_events.queues import peek
-from shipment_events.store import EventTable, StoredEvent
+from shipment_events.store import EventTable
 from tests.integration.conftest import ROOT, LocalEngine
 from tests.unit.json_values import typed
 

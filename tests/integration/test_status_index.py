@@ -6,7 +6,8 @@ from pathlib import Path
 
 from shipment_events import names
 from shipment_events.event import parse_event
-from shipment_events.store import CONFLICT, PROCESSED, EventTable, Inserted, Write
+from shipment_events.item import CONFLICT, PROCESSED, Write
+from shipment_events.store import EventTable, Inserted
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import LocalEngine
 

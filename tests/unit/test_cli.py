@@ -22,11 +22,11 @@ from shipment_events import cli
 from shipment_events.cli import main
 from shipment_events.exact_json import loads
 from shipment_events.feed import generate
+from shipment_events.item import StoredEvent
 from shipment_events.operations.resources import Resources
 from shipment_events.operations.run_feed import FeedProgress
 from shipment_events.publisher import Publisher
 from shipment_events.schema import event_schema
-from shipment_events.store import StoredEvent
 from tests.unit.fake_bus import service_error
 
 SHIPMENTS = [sys.executable, "-c", "from shipment_events.cli import main; main(prog_name='shipments')"]

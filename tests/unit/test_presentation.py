@@ -8,8 +8,8 @@ from rich.table import Table
 
 from shipment_events.cli.presentation import events_table, print_table, timeline_table
 from shipment_events.cli.trace import steps_table
+from shipment_events.item import StoredEvent
 from shipment_events.operations.trace import Step
-from shipment_events.store import StoredEvent
 
 SHIPMENT_ID = "MAC-134364267"
 DERIVED_ID = "8d1f0a6c2b7e4f5d9a3c1b2e4f6a7c8d"

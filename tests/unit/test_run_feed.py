@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from shipment_events.exact_json import loads
+from shipment_events.item import StoredEvent
 from shipment_events.operations import run_feed as run_feed_module
 from shipment_events.operations.event_files import EventText
 from shipment_events.operations.run_feed import FeedRun, run_feed
-from shipment_events.store import EventTable, StoredEvent
+from shipment_events.store import EventTable
 from tests.unit.fake_bus import Entry, FakeBus, publisher_on
 
 if TYPE_CHECKING:

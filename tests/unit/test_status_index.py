@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipment_events.event import parse_event
+from shipment_events.item import CONFLICT, PROCESSED, StoredEvent, Write
 from shipment_events.operations.resources import find_resources
 from shipment_events.processor.settings import ProcessorSettings
-from shipment_events.store import CONFLICT, PROCESSED, EventTable, StoredEvent, Write
+from shipment_events.store import EventTable
 from tests.unit.fakes import TABLE, FakeTable
 from tests.unit.test_handler import ENVIRONMENT, import_handler
 

@@ -14,20 +14,11 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipment_events import store as store_module
+from shipment_events import item as item_module
 from shipment_events.event import ShipmentEvent, parse_event
+from shipment_events.item import StoredEvent, Write, ensure_fits
 from shipment_events.outcome import InvalidEventError
-from shipment_events.store import (
-    EventTable,
-    Inserted,
-    InsertResult,
-    Occupied,
-    Rejected,
-    StoredEvent,
-    Unavailable,
-    Write,
-    ensure_fits,
-)
+from shipment_events.store import EventTable, Inserted, InsertResult, Occupied, Rejected, Unavailable
 from tests.unit.fakes import TABLE, FakeTable, Fault, Item, client_error
 from tests.unit.json_values import OWN_ATTRIBUTES, details, typed
 
@@ -410,7 +401,7 @@ def test_verdict_does_not_depend_on_the_clock() -> None:
     EventTable(table.client, TABLE).insert([replace(one, correlation_id="0" * 36)], NOW)
     room = LIMIT - table.size()
     for second in (1_800_000_000, 1_799_999_999):
-        with patch.object(store_module, "datetime", wraps=datetime) as clock:
+        with patch.object(item_module, "datetime", wraps=datetime) as clock:
             clock.now.return_value = datetime.fromtimestamp(second, UTC)
             ensure_fits(event(event_id="E-1", description="x" * room))
             with pytest.raises(InvalidEventError, match="too_large"):

@@ -10,9 +10,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from shipment_events.exact_json import dumps
+from shipment_events.item import CONFLICT, StoredEvent
 from shipment_events.names import PARTITION_KEY
 from shipment_events.operations.run_feed import FeedRun
-from shipment_events.store import CONFLICT, StoredEvent
 
 _PIPE_WIDTH: Final = 120
 _WIDEST_PIPE: Final = 200

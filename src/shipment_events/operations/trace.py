@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from shipment_events.item import StoredEvent
 from shipment_events.logs import LogLine, read_log
 from shipment_events.operations.dead_letters import DeadLetterMessage, read_dead_letters
 from shipment_events.operations.flow import BATCH_LINE
 from shipment_events.operations.journal import JournalRecord
 from shipment_events.outcome import Outcome
-from shipment_events.store import EventTable, StoredEvent
+from shipment_events.store import EventTable
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

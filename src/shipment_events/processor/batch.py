@@ -8,6 +8,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING
 
 from shipment_events.event import Envelope, find_envelope_id, open_envelope, parse_event
+from shipment_events.item import Write, ensure_fits
 from shipment_events.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy
@@ -20,8 +21,6 @@ from shipment_events.store import (
     Occupied,
     Rejected,
     Unavailable,
-    Write,
-    ensure_fits,
 )
 
 if TYPE_CHECKING:
