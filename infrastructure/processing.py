@@ -168,6 +168,15 @@ class EventProcessing(Construct):
             timeout=Duration.seconds(self._settings.processor_timeout_seconds),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
+            # Lambda's own lines on an invocation that went well are INFO, those on one that failed or timed
+            # out WARN. Only the JSON format has levels; an exception is one JSON line in it.
+            # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+            logging_format=lambda_.LoggingFormat.JSON,
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
+            # What is printed goes out as it is, in this format too, so that CloudWatch finds its metrics:
+            # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+            # Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
+            application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
             # Tracing would add permissions of CDK's choice to a mutable role.
             role=self.role.without_policy_updates(),
             environment={

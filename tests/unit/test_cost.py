@@ -48,7 +48,7 @@ def test_a_million_events_by_hand() -> None:
     assert line(bill, "storage of the table") == line(bill, "storage of the index")
     assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
     assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
-    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 1180 + 1e6 * 45) / 1e9 * 0.50)
+    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 780 + 1e6 * 45) / 1e9 * 0.50)
     # 100,000 invocations in a month of 2,628,000 seconds: fewer than one a second, so each is traced.
     assert line(bill, "traces") == pytest.approx(0.50)
     assert line(bill, "metrics") == pytest.approx(2.10)
@@ -72,6 +72,17 @@ def test_the_textbook_pays_for_its_records() -> None:
     kept = 0.35 * 90 / DAYS_A_MONTH
     assert line(bill, "storage of idempotency records") == pytest.approx(kept * 0.25)
     assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.3 * 0.5 * 0.0000133334)
+
+
+def test_lambda_logs_each_invocation_of_the_textbook_and_none_of_ours() -> None:
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, duplicate_share=0)
+    silent = replace(TEXTBOOK, platform_log_bytes=0)
+    with_lines, without = (
+        line(monthly_bill(workload, PROD, design, batch=10), "logs, taking in")
+        for design in (TEXTBOOK, silent)
+    )
+    assert with_lines - without == pytest.approx(100_000 * 260 / 1e9 * 0.50)
+    assert OURS.platform_log_bytes == 0
 
 
 def test_duplicates_are_written_once_and_read_once() -> None:

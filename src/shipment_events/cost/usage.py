@@ -222,7 +222,7 @@ def _watching(
     workload: Workload, settings: BilledSettings, design: Design, invocations: float
 ) -> Iterator[Usage]:
     logged = (
-        invocations * design.batch_log_bytes
+        invocations * (design.batch_log_bytes + design.platform_log_bytes)
         + workload.events * design.event_log_bytes
         + workload.duplicates * design.duplicate_log_bytes
     ) / GB
