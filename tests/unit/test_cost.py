@@ -48,7 +48,7 @@ def test_a_million_events_by_hand() -> None:
     assert line(bill, "storage of the table") == line(bill, "storage of the index")
     assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
     assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
-    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 780 + 1e6 * 45) / 1e9 * 0.50)
+    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 695 + 1e6 * 45) / 1e9 * 0.50)
     # 100,000 invocations in a month of 2,628,000 seconds: fewer than one a second, so each is traced.
     assert line(bill, "traces") == pytest.approx(0.50)
     assert line(bill, "metrics") == pytest.approx(2.10)
@@ -69,7 +69,7 @@ def test_the_textbook_pays_for_its_records() -> None:
     workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=533, duplicate_share=0)
     bill = monthly_bill(workload, PROD, TEXTBOOK, batch=10)
     assert line(bill, "writes of idempotency records") == pytest.approx(2 * 0.625)
-    kept = 0.35 * 90 / DAYS_A_MONTH
+    kept = 0.28 * 90 / DAYS_A_MONTH
     assert line(bill, "storage of idempotency records") == pytest.approx(kept * 0.25)
     assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.3 * 0.5 * 0.0000133334)
 
