@@ -263,8 +263,6 @@ class EventProcessing(Construct):
         )
 
     def _build_event_source(self) -> None:
-        # No batching window: it would add its whole length to the wait at low load, and batches fill without
-        # it as soon as there is a backlog.
         pollers = self._settings.provisioned_pollers
         event_source = lambda_.CfnEventSourceMapping(
             self,
@@ -272,6 +270,7 @@ class EventProcessing(Construct):
             event_source_arn=self._queue.queue_arn,
             function_name=self.alias.function_arn,
             batch_size=self._settings.batch_size,
+            maximum_batching_window_in_seconds=self._settings.batching_window_seconds or None,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=(
                 None

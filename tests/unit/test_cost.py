@@ -173,6 +173,54 @@ def test_batches_fill_with_the_rate(rate: float, more: float, design: Design) ->
     assert 1 <= batch(rate) <= batch(rate * more) <= PROD.batch_size
 
 
+@given(
+    rate=st.floats(0.001, 1e6),
+    more=st.floats(1, 10),
+    window=st.integers(0, 4),
+    design=st.sampled_from(DESIGNS),
+)
+def test_batches_fill_with_the_window(rate: float, more: float, window: int, design: Design) -> None:
+    def batch(rate: float, window: int) -> float:
+        settings = replace(PROD, batching_window_seconds=window)
+        return events_per_batch(Workload(events_per_day=rate * 86_400), settings, design)
+
+    assert batch(rate, window) <= batch(rate * more, window) + 1e-6
+    assert batch(rate, window) <= batch(rate, window + 1) + 1e-6
+    assert batch(rate, window) <= PROD.batch_size
+
+
+@pytest.mark.parametrize(
+    ("a_second", "window", "batch"),
+    [
+        # Five pollers: one event, and a fifth of those of the window.
+        (5, 1, 2.0),
+        (5, 2, 3.0),
+        (0.001, 5, 1.001),
+        # Ten on average, but of the batches that would have more the rest is another batch.
+        (45, 1, 8.81),
+        (1_000, 1, 10.0),
+    ],
+)
+def test_batches_of_a_window_by_hand(a_second: float, window: int, batch: float) -> None:
+    settings = replace(PROD, batching_window_seconds=window)
+    workload = Workload(events_per_day=a_second * 86_400)
+    assert events_per_batch(workload, settings, OURS) == pytest.approx(batch, abs=0.01)
+
+
+def test_window_saves_invocations_and_what_they_cost_but_no_receives() -> None:
+    """A receive ends with the first event that it gets, so a poller that collects has to receive again."""
+    workload = Workload(events_per_day=5 * 86_400)
+    at_once, windowed = (
+        {(x.service, x.item): x.quantity for x in monthly_usage(workload, settings, OURS)}
+        for settings in (PROD, replace(PROD, batching_window_seconds=1))
+    )
+    for halved in (("Lambda", "requests"), ("SQS", "deletes")):
+        assert windowed[halved] == pytest.approx(at_once[halved] / 2, rel=0.01)
+    assert windowed["SQS", "receives"] == at_once["SQS", "receives"]
+    for less in (("CloudWatch", "logs, taking in"), ("X-Ray", "traces")):
+        assert windowed[less] < at_once[less]
+
+
 def test_typical_event_is_that_of_the_feed() -> None:
     sizes = [len(json.dumps(json.loads(x.text)).encode()) for x in generate(500, broken_share=0)]
     assert 0.8 < sum(sizes) / len(sizes) / Workload(events_per_day=1).event_bytes < 1.25
@@ -282,6 +330,19 @@ def test_command_takes_a_measured_length_of_invocations() -> None:
 
     assert duration("--batch-ms", "36") == pytest.approx(2 * duration("--batch-ms", "18"))
     assert duration("--batch-ms", "18") == pytest.approx(duration())
+
+
+def test_command_says_what_a_batching_window_saves_and_costs() -> None:
+    def run(*options: str) -> str:
+        shown = CliRunner().invoke(main, ["cost", "--events-per-day", "1e6", "--stage", "prod", *options])
+        assert shown.exit_code == 0, shown.output
+        return shown.stdout
+
+    at_once, windowed = (json.loads(run("--json", *options)) for options in ((), ("--batching-window", "1")))
+    assert (at_once["batching_window_seconds"], windowed["batching_window_seconds"]) == (0, 1)
+    assert windowed["usd"] < at_once["usd"]
+    assert "Events wait up to 1 s more (batching_window_seconds)" in run("--batching-window", "1")
+    assert "Events wait" not in run()
 
 
 def test_command_names_the_stages_there_are() -> None:
