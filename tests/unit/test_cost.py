@@ -85,6 +85,29 @@ def test_lambda_logs_each_invocation_of_the_textbook_and_none_of_ours() -> None:
     assert OURS.platform_log_bytes == 0
 
 
+def test_textbook_keeps_the_defaults_of_aws_whatever_the_stage_has() -> None:
+    workload = Workload(events_per_day=1e6)
+    windowed = replace(PROD, batching_window_seconds=5)
+    assert PROD.infrequent_access
+    ours, textbook = (
+        [monthly_bill(workload, settings, design).usd for settings in (STANDARD, PROD, windowed)]
+        for design in (OURS, TEXTBOOK)
+    )
+    assert len(set(ours)) == 3
+    assert len(set(textbook)) == 1
+
+
+def test_textbook_can_be_given_what_the_stage_has() -> None:
+    workload = Workload(events_per_day=1e6)
+    windowed = replace(PROD, batching_window_seconds=1)
+    same = replace(TEXTBOOK, infrequent_access=None, batching_window_seconds=None)
+    bill = monthly_bill(workload, windowed, same)
+    assert bill.batch == pytest.approx(monthly_bill(workload, windowed, OURS).batch)
+    assert line(bill, "storage of the table") == line(
+        monthly_bill(workload, windowed, OURS), "storage of the table"
+    )
+
+
 def test_duplicates_are_written_once_and_read_once() -> None:
     workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=2000, duplicate_share=1)
     bill = monthly_bill(workload, STANDARD, OURS)

@@ -115,7 +115,10 @@ def events_per_batch(workload: Workload, settings: BilledSettings, design: Desig
     that events come at random and that all pollers wait for them; busy ones would leave more to the others.
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
-    meanwhile = workload.events_per_second * settings.batching_window_seconds / _polls(settings)
+    window = settings.batching_window_seconds
+    if design.batching_window_seconds is not None:
+        window = design.batching_window_seconds
+    meanwhile = workload.events_per_second * window / _polls(settings)
     received = _events_per_receive(workload, settings, design)
     return max(received, _collected(meanwhile, settings.batch_size))
 
@@ -228,7 +231,10 @@ def _function(
 
 def _table(workload: Workload, settings: BilledSettings, design: Design) -> Iterator[Usage]:
     months = settings.event_retention_days / DAYS_A_MONTH
-    table_class = "_infrequent" if settings.infrequent_access else ""
+    infrequent = settings.infrequent_access
+    if design.infrequent_access is not None:
+        infrequent = design.infrequent_access
+    table_class = "_infrequent" if infrequent else ""
     # A condition that fails costs the units of the item that is there, and nothing in the index.
     writes = workload.new_events * workload.write_units
     failed = workload.duplicates * (1 if design.extra_writes else workload.write_units)
