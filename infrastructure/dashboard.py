@@ -154,7 +154,9 @@ class PipelineDashboard(Construct):
 
     def _build_outcome_row(self) -> list[cloudwatch.IWidget]:
         return _row(
-            _graph("Outcomes", *(self._metrics.outcome(outcome) for outcome in Outcome), stacked=True),
+            _graph(
+                "Outcomes", *(self._metrics.outcome_or_zero(outcome) for outcome in Outcome), stacked=True
+            ),
             _graph(
                 "Event to stored (ms)",
                 self._metrics.latency("p50", "p50"),

@@ -89,6 +89,15 @@ class PipelineMetrics:
         """Return the count of one outcome; the processor logs it in embedded metric format."""
         return self._own(outcome.metric, "Sum", None)
 
+    def outcome_or_zero(self, outcome: Outcome) -> cloudwatch.MathExpression:
+        """Return the count of one outcome, 0 where the processor logged none: a graph then has no holes."""
+        return cloudwatch.MathExpression(
+            expression=f"FILL({outcome.value}, 0)",
+            using_metrics={outcome.value: self.outcome(outcome)},
+            label=outcome.metric,
+            period=self._period,
+        )
+
     def latency(self, statistic: str, label: str | None = None) -> cloudwatch.Metric:
         """Return the time from acceptance by the bus to the table, in milliseconds."""
         return self._own(names.LATENCY_METRIC, statistic, label)

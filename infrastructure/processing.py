@@ -169,6 +169,15 @@ class EventProcessing(Construct):
             timeout=Duration.seconds(self._settings.processor_timeout_seconds),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
+            # Lambda's own lines on an invocation that went well are INFO, those on one that failed or timed
+            # out WARN. Only the JSON format has levels; an exception is one JSON line in it.
+            # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+            logging_format=lambda_.LoggingFormat.JSON,
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
+            # What is printed goes out as it is, in this format too, so that CloudWatch finds its metrics:
+            # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+            # Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
+            application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
             # Tracing would add permissions of CDK's choice to a mutable role.
             role=self.role.without_policy_updates(),
             environment={
@@ -255,8 +264,6 @@ class EventProcessing(Construct):
         )
 
     def _build_event_source(self) -> None:
-        # No batching window: it would add its whole length to the wait at low load, and batches fill without
-        # it as soon as there is a backlog.
         pollers = self._settings.provisioned_pollers
         event_source = lambda_.CfnEventSourceMapping(
             self,
@@ -264,6 +271,7 @@ class EventProcessing(Construct):
             event_source_arn=self._queue.queue_arn,
             function_name=self.alias.function_arn,
             batch_size=self._settings.batch_size,
+            maximum_batching_window_in_seconds=self._settings.batching_window_seconds or None,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=(
                 None

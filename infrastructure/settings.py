@@ -17,6 +17,8 @@ SQS_MAX_LONG_POLL_SECONDS: Final = 20
 SQS_MAX_CONCURRENCY: Final = 1_000
 POLLER_CONCURRENCY: Final = 10
 """Batches in work of one provisioned poller: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+MAX_BATCHING_WINDOW_SECONDS: Final = 5
+"""Lambda takes up to 300; beyond a few seconds all that a window saves is saved."""
 MAX_STATUS_INDEX_SHARDS: Final = 1_000
 ON_DEMAND_WARM_WRITE_UNITS: Final = 4_000
 """A second, of a new table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html"""
@@ -116,6 +118,17 @@ class StageSettings:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     batch_size: int = 10
     """Most messages of one invocation (count). More than 10 needs a batching window, and with it a wait."""
+    batching_window_seconds: int = 0
+    """How long a poller collects from its first event on, unless the batch is full before (whole seconds,
+    0 to 5). 0 is the promise of a stored event in less than a second. Each second makes events wait up to a
+    second more, with few events even 20 s whatever the window, and saves invocations with log lines and
+    traces; ``shipments cost --batching-window`` says how much.
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+
+    AWS advises a visibility of six timeouts and the window on top. The contract's 360 s are the six timeouts
+    alone: the window is missing to Lambda's tries to invoke a throttled function. An event that becomes
+    visible meanwhile uses up one more of its receives, and is stored once all the same.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     processor_max_concurrency: int = 10
     """Batches in work at the same time (count, 2 to 1,000). Ten store twice what one partition of the index
     takes, so more would only be throttled there, at the cost of the account's other functions."""
@@ -237,6 +250,11 @@ class StageSettings:
                 raise ValueError(
                     f"{field} is {value}, allowed is {least} to {most if most is not None else '…'}"
                 )
+        if self.batching_window_seconds not in range(MAX_BATCHING_WINDOW_SECONDS + 1):
+            raise ValueError(
+                f"batching_window_seconds is {self.batching_window_seconds}, allowed is"
+                f" 0 to {MAX_BATCHING_WINDOW_SECONDS}, whole seconds"
+            )
         if self.expected_event_hours is not None and not 1 <= self.expected_event_hours <= 24:
             raise ValueError(f"expected_event_hours is {self.expected_event_hours}, allowed is 1 to 24")
         if self.log_retention_days not in LOG_RETENTION_DAYS:

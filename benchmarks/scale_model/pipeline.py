@@ -146,6 +146,9 @@ class Pipeline:
         woken = min(len(self._idle), max(1, ceil(parcel.events / self._bundle)))
         share = ceil(parcel.events / woken) if woken else 0
         for _ in range(woken):
+            if self.scenario.settings.batching_window_seconds:
+                # Pollers are not alike here: some have got events already. The queue answers any of them.
+                self._idle.rotate(self._random.randrange(len(self._idle)))
             self._idle.popleft().succeed(share)
 
     def _grow(self) -> _Process:
@@ -180,7 +183,32 @@ class Pipeline:
                 yield self._env.timeout(1)
                 continue
             if taken := self._take(min(most, free)):
+                yield from self._collect(taken)
                 yield from self._process(taken)
+
+    def _collect(self, taken: list[Parcel]) -> _Process:
+        """Add to what a poller got first, until the batch is full or the window over."""
+        settings = self.scenario.settings
+        if not settings.batching_window_seconds:
+            return
+        over = self._env.timeout(settings.batching_window_seconds)
+        missing = self._bundle * settings.batch_size - sum(parcel.events for parcel in taken)
+        while missing and not over.processed:
+            share = missing
+            if not self._queue:
+                arrived = self._env.event()
+                self._idle.append(arrived)
+                yield arrived | over
+                if not arrived.triggered:
+                    self._idle.remove(arrived)
+                    return
+                share = min(missing, max(1, int(arrived.value or 0)))
+            free = int(self.scenario.quotas.in_flight) - self.in_flight.value
+            if free <= 0:
+                return
+            more = self._take(min(share, free))
+            taken += more
+            missing -= sum(parcel.events for parcel in more)
 
     def _take(self, most: int) -> list[Parcel]:
         taken: list[Parcel] = []

@@ -146,6 +146,14 @@ def test_logs_are_kept_thirty_days_in_a_group_of_the_stack(every_template: Templ
     assert function["LoggingConfig"]["LogGroup"] == every_template.ref("AWS::Logs::LogGroup")
 
 
+def test_lambda_logs_failures_alone_and_every_line_of_ours(every_template: Template) -> None:
+    """Lambda refuses levels without the format."""
+    logging = every_template.properties("AWS::Lambda::Function")["LoggingConfig"]
+    assert logging["LogFormat"] == "JSON"
+    assert logging["SystemLogLevel"] == "WARN"
+    assert logging["ApplicationLogLevel"] == "INFO"
+
+
 def test_event_source(template: Template) -> None:
     source = template.properties("AWS::Lambda::EventSourceMapping")
     assert source["EventSourceArn"] == template.arn("AWS::SQS::Queue", QueueName="shipmentevents-queue-dev")

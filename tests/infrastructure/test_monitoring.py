@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from aws_cdk import App
@@ -15,6 +17,8 @@ from infrastructure.monitoring import alarm_specs
 from infrastructure.rollout import guard_specs
 from infrastructure.settings import STAGES, StageSettings
 from infrastructure.stack import ShipmentEventsStack
+from shipment_events.outcome import Outcome
+from shipment_events.processor.telemetry import report_batch
 from tests.infrastructure.template import Template, text
 
 # What the services report, by namespace, with the dimensions that they report it under; from the metric pages
@@ -61,23 +65,23 @@ Emitted = tuple[tuple[str, ...], str]
 """Names of the dimensions, and name of the metric."""
 
 
-@pytest.fixture
-def emitted(capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
-    """Metrics that the processor really writes, for a batch in which an event was stored."""
-    from datetime import UTC, datetime
-    from unittest.mock import Mock
-
-    from shipment_events.outcome import Outcome
-    from shipment_events.processor.telemetry import report_batch
-
+def _written(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> set[Emitted]:
+    """Metrics that the processor really writes for a batch with these outcomes."""
     now = datetime.now(UTC)
-    stored = Mock(
-        outcome=Outcome.STORED,
-        stored_at=now,
-        correlation_id="1",
-        envelope=Mock(time=now.isoformat(), replay_name=None),
-    )
-    report_batch([stored], "dev", "request", "7")
+    batch = [
+        Mock(
+            outcome=outcome,
+            stored_at=now,
+            correlation_id="1",
+            envelope=Mock(time=now.isoformat(), replay_name=None),
+            record=Mock(message_id="1", receive_count=1),
+            event=None,
+            reason=None,
+            detail=None,
+        )
+        for outcome in outcomes
+    ]
+    report_batch(batch, "dev", "request", "7")
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (line["Environment"], line["FunctionVersion"]) == ("dev", "7")
     return {
@@ -87,6 +91,37 @@ def emitted(capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
         for metric in directive["Metrics"]
         if directive["Namespace"] == "ShipmentEvents"
     }
+
+
+@pytest.fixture
+def emitted(capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
+    """Metrics of a batch in which every outcome occurred."""
+    return _written(capsys, *Outcome)
+
+
+def test_good_batch_has_a_value_for_every_alarm(
+    template: Template, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An alarm whose metric is silent looks back at older values, and ends late."""
+    watched = {
+        (tuple(sorted(dimensions)), name)
+        for _, alarm in template.of_type("AWS::CloudWatch::Alarm")
+        for namespace, name, dimensions in _alarm_metrics(alarm)
+        if namespace == "ShipmentEvents"
+    }
+    assert {name for _, name in watched} == {"Quarantined", "Retried", "EventToStored"}
+    assert watched <= _written(capsys, Outcome.STORED)
+
+
+def test_graph_of_outcomes_has_no_holes(template: Template) -> None:
+    (graph,) = [
+        widget["properties"]
+        for widget in _dashboard(template)["widgets"]
+        if widget["properties"].get("title") == "Outcomes"
+    ]
+    shown = [metric[0] for metric in graph["metrics"] if isinstance(metric[0], dict)]
+    assert [each["label"] for each in shown] == [outcome.metric for outcome in Outcome]
+    assert all(each["expression"].startswith("FILL(") for each in shown)
 
 
 def test_contract_alarms(every_template: Template) -> None:

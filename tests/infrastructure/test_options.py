@@ -1,4 +1,4 @@
-"""A stage with every option for higher loads on: it breaks no rule, and only what they mean changes."""
+"""A stage with every option on: it breaks no rule, and only what they mean changes."""
 
 from dataclasses import replace
 from typing import Final
@@ -9,6 +9,7 @@ from infrastructure.settings import ProvisionedPollers, settings_for
 from tests.infrastructure.template import Template
 
 OPTIONS: Final = {
+    "batching_window_seconds": 2,
     "infrequent_access": False,
     "provisioned_pollers": ProvisionedPollers(minimum=4, maximum=40),
     "status_index_shards": 16,
@@ -34,6 +35,14 @@ def test_pollers_replace_the_limit_of_concurrency(template: Template, scaled: Te
     assert source["ProvisionedPollerConfig"] == {"MinimumPollers": 4, "MaximumPollers": 40}
     assert "ScalingConfig" not in source
     assert "ProvisionedPollerConfig" not in before
+
+
+def test_event_source_collects_for_the_batching_window(template: Template, scaled: Template) -> None:
+    (_, source), (_, before) = (
+        next(one.of_type("AWS::Lambda::EventSourceMapping")) for one in (scaled, template)
+    )
+    assert source["MaximumBatchingWindowInSeconds"] == 2
+    assert "MaximumBatchingWindowInSeconds" not in before
 
 
 def test_alarm_on_concurrency_follows_the_pollers(scaled: Template) -> None:

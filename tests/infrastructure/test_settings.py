@@ -47,6 +47,8 @@ def test_settings_do_not_change() -> None:
         ("delivery_retry_attempts", 186),
         ("delivery_max_age_hours", 25),
         ("batch_size", 11),
+        ("batching_window_seconds", -1),
+        ("batching_window_seconds", 6),
         ("log_retention_days", 31),
         ("canary_minutes", 5),
         ("canary_minutes", 20),
@@ -59,6 +61,14 @@ def test_settings_do_not_change() -> None:
 def test_what_a_service_would_refuse_is_refused_here(field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field} is {value}, allowed is"):
         replace(settings_for("dev"), **{field: value})  # type: ignore[arg-type]
+
+
+def test_batching_window_is_of_whole_seconds() -> None:
+    """Lambda takes no others."""
+    with pytest.raises(
+        ValueError, match=r"batching_window_seconds is 0\.5, allowed is 0 to 5, whole seconds"
+    ):
+        replace(settings_for("dev"), batching_window_seconds=0.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("minimum", "maximum"), [(1, 10), (201, 300), (10, 9), (2, 2_001)])
@@ -80,6 +90,11 @@ def test_only_dev_takes_a_new_version_at_once() -> None:
         "staging": 10,
         "prod": 10,
     }
+
+
+def test_every_stage_stores_at_once() -> None:
+    """The promise is less than a second, and a batching window is at least one."""
+    assert {stage.batching_window_seconds for stage in STAGES.values()} == {0}
 
 
 def test_options_for_higher_loads_are_off() -> None:

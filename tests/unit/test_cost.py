@@ -48,7 +48,7 @@ def test_a_million_events_by_hand() -> None:
     assert line(bill, "storage of the table") == line(bill, "storage of the index")
     assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
     assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
-    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 1180 + 1e6 * 45) / 1e9 * 0.50)
+    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 695 + 1e6 * 45) / 1e9 * 0.50)
     # 100,000 invocations in a month of 2,628,000 seconds: fewer than one a second, so each is traced.
     assert line(bill, "traces") == pytest.approx(0.50)
     assert line(bill, "metrics") == pytest.approx(2.10)
@@ -69,9 +69,43 @@ def test_the_textbook_pays_for_its_records() -> None:
     workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=533, duplicate_share=0)
     bill = monthly_bill(workload, PROD, TEXTBOOK, batch=10)
     assert line(bill, "writes of idempotency records") == pytest.approx(2 * 0.625)
-    kept = 0.35 * 90 / DAYS_A_MONTH
+    kept = 0.28 * 90 / DAYS_A_MONTH
     assert line(bill, "storage of idempotency records") == pytest.approx(kept * 0.25)
     assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.3 * 0.5 * 0.0000133334)
+
+
+def test_lambda_logs_each_invocation_of_the_textbook_and_none_of_ours() -> None:
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, duplicate_share=0)
+    silent = replace(TEXTBOOK, platform_log_bytes=0)
+    with_lines, without = (
+        line(monthly_bill(workload, PROD, design, batch=10), "logs, taking in")
+        for design in (TEXTBOOK, silent)
+    )
+    assert with_lines - without == pytest.approx(100_000 * 260 / 1e9 * 0.50)
+    assert OURS.platform_log_bytes == 0
+
+
+def test_textbook_keeps_the_defaults_of_aws_whatever_the_stage_has() -> None:
+    workload = Workload(events_per_day=1e6)
+    windowed = replace(PROD, batching_window_seconds=5)
+    assert PROD.infrequent_access
+    ours, textbook = (
+        [monthly_bill(workload, settings, design).usd for settings in (STANDARD, PROD, windowed)]
+        for design in (OURS, TEXTBOOK)
+    )
+    assert len(set(ours)) == 3
+    assert len(set(textbook)) == 1
+
+
+def test_textbook_can_be_given_what_the_stage_has() -> None:
+    workload = Workload(events_per_day=1e6)
+    windowed = replace(PROD, batching_window_seconds=1)
+    same = replace(TEXTBOOK, infrequent_access=None, batching_window_seconds=None)
+    bill = monthly_bill(workload, windowed, same)
+    assert bill.batch == pytest.approx(monthly_bill(workload, windowed, OURS).batch)
+    assert line(bill, "storage of the table") == line(
+        monthly_bill(workload, windowed, OURS), "storage of the table"
+    )
 
 
 def test_duplicates_are_written_once_and_read_once() -> None:
@@ -160,6 +194,54 @@ def test_batches_fill_with_the_rate(rate: float, more: float, design: Design) ->
         return events_per_batch(Workload(events_per_day=rate * 86_400), PROD, design)
 
     assert 1 <= batch(rate) <= batch(rate * more) <= PROD.batch_size
+
+
+@given(
+    rate=st.floats(0.001, 1e6),
+    more=st.floats(1, 10),
+    window=st.integers(0, 4),
+    design=st.sampled_from(DESIGNS),
+)
+def test_batches_fill_with_the_window(rate: float, more: float, window: int, design: Design) -> None:
+    def batch(rate: float, window: int) -> float:
+        settings = replace(PROD, batching_window_seconds=window)
+        return events_per_batch(Workload(events_per_day=rate * 86_400), settings, design)
+
+    assert batch(rate, window) <= batch(rate * more, window) + 1e-6
+    assert batch(rate, window) <= batch(rate, window + 1) + 1e-6
+    assert batch(rate, window) <= PROD.batch_size
+
+
+@pytest.mark.parametrize(
+    ("a_second", "window", "batch"),
+    [
+        # Five pollers: one event, and a fifth of those of the window.
+        (5, 1, 2.0),
+        (5, 2, 3.0),
+        (0.001, 5, 1.001),
+        # Ten on average, but of the batches that would have more the rest is another batch.
+        (45, 1, 8.81),
+        (1_000, 1, 10.0),
+    ],
+)
+def test_batches_of_a_window_by_hand(a_second: float, window: int, batch: float) -> None:
+    settings = replace(PROD, batching_window_seconds=window)
+    workload = Workload(events_per_day=a_second * 86_400)
+    assert events_per_batch(workload, settings, OURS) == pytest.approx(batch, abs=0.01)
+
+
+def test_window_saves_invocations_and_what_they_cost_but_no_receives() -> None:
+    """A receive ends with the first event that it gets, so a poller that collects has to receive again."""
+    workload = Workload(events_per_day=5 * 86_400)
+    at_once, windowed = (
+        {(x.service, x.item): x.quantity for x in monthly_usage(workload, settings, OURS)}
+        for settings in (PROD, replace(PROD, batching_window_seconds=1))
+    )
+    for halved in (("Lambda", "requests"), ("SQS", "deletes")):
+        assert windowed[halved] == pytest.approx(at_once[halved] / 2, rel=0.01)
+    assert windowed["SQS", "receives"] == at_once["SQS", "receives"]
+    for less in (("CloudWatch", "logs, taking in"), ("X-Ray", "traces")):
+        assert windowed[less] < at_once[less]
 
 
 def test_typical_event_is_that_of_the_feed() -> None:
@@ -271,6 +353,19 @@ def test_command_takes_a_measured_length_of_invocations() -> None:
 
     assert duration("--batch-ms", "36") == pytest.approx(2 * duration("--batch-ms", "18"))
     assert duration("--batch-ms", "18") == pytest.approx(duration())
+
+
+def test_command_says_what_a_batching_window_saves_and_costs() -> None:
+    def run(*options: str) -> str:
+        shown = CliRunner().invoke(main, ["cost", "--events-per-day", "1e6", "--stage", "prod", *options])
+        assert shown.exit_code == 0, shown.output
+        return shown.stdout
+
+    at_once, windowed = (json.loads(run("--json", *options)) for options in ((), ("--batching-window", "1")))
+    assert (at_once["batching_window_seconds"], windowed["batching_window_seconds"]) == (0, 1)
+    assert windowed["usd"] < at_once["usd"]
+    assert "Events wait up to 1 s more (batching_window_seconds)" in run("--batching-window", "1")
+    assert "Events wait" not in run()
 
 
 def test_command_names_the_stages_there_are() -> None:

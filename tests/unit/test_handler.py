@@ -120,7 +120,8 @@ def test_answer_names_the_records_to_retry_and_no_other(
     assert [text for text, _ in queues.letters] == ["broken"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (lines[-1]["Stored"], lines[-1]["Quarantined"], lines[-1]["Retried"]) == (1, 1, 1)
-    assert {line["environment"] for line in lines} == {"test"}
+    assert [line.get("environment") for line in lines] == ["test", "test", None]
+    assert lines[-1]["Environment"] == "test"
     assert {line["request_id"] for line in lines} == {"request-1"}
 
 

@@ -19,6 +19,8 @@ from benchmarks.scale_model.pipeline import Pipeline
 from benchmarks.scale_model.quotas import PUBLISHED, SOURCES, Quotas, raised
 from benchmarks.scale_model.scenario import TIERS, Scenario, Times
 from infrastructure.settings import ProvisionedPollers, StageSettings, settings_for
+from shipment_events.cost.designs import OURS
+from shipment_events.cost.usage import events_per_batch
 
 PROD: Final = settings_for("prod")
 PLAIN: Final = Times(bus=0, bus_sigma=0, poll=0, invocation=0.1, event=0, sigma=0, start=0)
@@ -69,7 +71,14 @@ OVERLOAD: Final = Scenario(
 
 @pytest.mark.parametrize(
     "one",
-    [scenario(0.5, measured=600), scenario(900), scenario(2_500), scenario(50_000, measured=5), OVERLOAD],
+    [
+        scenario(0.5, measured=600),
+        scenario(900),
+        scenario(2_500),
+        scenario(50_000, measured=5),
+        scenario(30, settings=replace(PROD, batching_window_seconds=1)),
+        OVERLOAD,
+    ],
     ids=lambda one: f"{one.rate:g}/s",
 )
 def test_what_comes_in_is_stored_or_waits_or_is_a_dead_letter(one: Scenario) -> None:
@@ -127,6 +136,35 @@ def _mmc_wait(count: int, rate: float, service: float) -> float:
     load = offered / count
     waits = blocked / (1 - load * (1 - blocked))
     return waits * service / (count - offered)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_rare_events_wait_for_the_whole_batching_window(window: int) -> None:
+    rare = scenario(0.05, measured=20_000)
+    at_once, collected = (
+        simulate(replace(rare, settings=replace(PROD, batching_window_seconds=seconds)))
+        for seconds in (0, window)
+    )
+    assert collected.p50 - at_once.p50 == pytest.approx(window, rel=0.02)
+    assert collected.batch == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("rate", [5.0, 20.0, 60.0])
+def test_batching_window_fills_the_batches_as_the_bill_says(rate: float) -> None:
+    settings = replace(PROD, batching_window_seconds=1)
+    outcome = simulate(scenario(rate, settings=settings, measured=400))
+    expected = events_per_batch(outcome.scenario.workload, settings, OURS)
+    assert outcome.batch == pytest.approx(expected, rel=0.05)
+    assert outcome.keeps_up
+    assert outcome.p99 < 1.5
+
+
+def test_full_batch_does_not_wait_for_the_window() -> None:
+    settings = replace(PROD, batching_window_seconds=5)
+    outcome = simulate(scenario(700, settings=settings))
+    assert outcome.batch == pytest.approx(10, rel=0.01)
+    assert outcome.p99 < 1
+    assert outcome.keeps_up
 
 
 def test_more_events_never_wait_less() -> None:

@@ -19,12 +19,12 @@ from benchmarks.processor.handlers.items import build_item, read_event
 
 _table = boto3.resource("dynamodb").Table(os.environ["EVENTS_TABLE_NAME"])
 _processor = BatchProcessor(event_type=EventType.SQS)
-_config = IdempotencyConfig(event_key_jmespath="[shipment_id, event_timestamp, event_id]")
+config = IdempotencyConfig(event_key_jmespath="[shipment_id, event_timestamp, event_id]")
 
 
 @idempotent_function(  # type: ignore[untyped-decorator]
     data_keyword_argument="event",
-    config=_config,
+    config=config,
     persistence_store=DynamoDBPersistenceLayer(table_name=f"{os.environ['EVENTS_TABLE_NAME']}-idempotency"),
 )
 def store(event: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ def _handle_record(record: SQSRecord) -> None:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Store each record."""
-    _config.register_lambda_context(context)
+    config.register_lambda_context(context)
     return dict(
         process_partial_response(
             event=event, record_handler=_handle_record, processor=_processor, context=context

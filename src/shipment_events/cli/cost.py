@@ -34,6 +34,11 @@ from shipment_events.operations.stage_settings import load_settings
     help="Mean events of a batch; without it estimated.",
 )
 @click.option(
+    "--batching-window",
+    type=click.IntRange(0, 5),
+    help="Seconds for which a poller collects events; without it those of the stage.",
+)
+@click.option(
     "--batch-ms", type=click.FloatRange(min=1),
     help="Length of one invocation; without it as docs/cost.md reckons.",
 )  # fmt: skip
@@ -47,6 +52,7 @@ def cost(
     stage: str | None,
     duplicate_share: float,
     batch: float | None,
+    batching_window: int | None,
     batch_ms: float | None,
     as_json: bool,
 ) -> None:
@@ -59,10 +65,13 @@ def cost(
     Examples:
       shipments cost --events-per-day 1000000
       shipments cost --events-per-day 30000 --stage prod --event-bytes 800
+      shipments cost --events-per-day 1000000 --batching-window 1
 
     Exit status: 0 the bill was made.
     """
     settings = load_settings(stage or environment)
+    if batching_window is not None:
+        settings = replace(settings, batching_window_seconds=batching_window)
     workload = Workload(
         events_per_day=events_per_day, event_bytes=event_bytes, duplicate_share=duplicate_share
     )
@@ -74,7 +83,7 @@ def cost(
     saving = bills[0].usd - monthly_bill(workload, other_class, bills[0].design, bills[0].batch).usd
     warnings = exceeded(workload, settings, bills[0].design)
     if as_json:
-        click.echo(json.dumps(_as_json(workload, settings.environment, bills, saving, warnings)))
+        click.echo(json.dumps(_as_json(workload, settings, bills, saving, warnings)))
         return
     console = output()
     console.print(_bill_table(bills[0], workload, settings.environment))
@@ -82,6 +91,11 @@ def cost(
     if saving > 0:
         infrequent = "infrequent access" if other_class.infrequent_access else "standard"
         console.print(f"The table class {infrequent} would save {saving:,.2f} USD of it (infrequent_access).")
+    if settings.batching_window_seconds:
+        console.print(
+            f"Events wait up to {settings.batching_window_seconds} s more (batching_window_seconds),"
+            " with few events up to 20 s."
+        )
     click.echo(
         f"List prices of us-east-1, checked {prices_checked()}. docs/cost.md has assumptions and sources.",
     )
@@ -132,14 +146,15 @@ def _designs_table(bills: Sequence[Bill], workload: Workload) -> Table:
 
 
 def _as_json(
-    workload: Workload, stage: str, bills: Sequence[Bill], saving: float, warnings: Sequence[str]
+    workload: Workload, settings: Any, bills: Sequence[Bill], saving: float, warnings: Sequence[str]
 ) -> dict[str, Any]:
     ours = bills[0]
     return {
-        "stage": stage,
+        "stage": settings.environment,
         "events_per_day": workload.events_per_day,
         "event_bytes": workload.event_bytes,
         "duplicate_share": workload.duplicate_share,
+        "batching_window_seconds": settings.batching_window_seconds,
         "prices_checked": prices_checked().isoformat(),
         "usd": round(ours.usd, 4),
         "events_per_batch": round(ours.batch, 3),

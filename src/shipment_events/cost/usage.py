@@ -72,6 +72,9 @@ class BilledSettings(Protocol):
     def batch_size(self) -> int: ...
 
     @property
+    def batching_window_seconds(self) -> int: ...
+
+    @property
     def provisioned_pollers(self) -> BilledPollers | None: ...
 
     @property
@@ -105,10 +108,26 @@ class Usage:
 
 
 def events_per_batch(workload: Workload, settings: BilledSettings, design: Design) -> float:
-    """Mean size of a batch without a batching window.
+    """Mean size of a batch.
 
-    Each poller takes what came while it was busy: one event as long as pollers wait for events, more when
-    events wait for pollers. Solves ``batch = rate * cycle(batch) / pollers``.
+    Without a batching window it is what one receive gets. With one, each poller collects from its first event
+    on until the window is over or the batch full: that event and its share of what comes meanwhile. Assumes
+    that events come at random and that all pollers wait for them; busy ones would leave more to the others.
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """
+    window = settings.batching_window_seconds
+    if design.batching_window_seconds is not None:
+        window = design.batching_window_seconds
+    meanwhile = workload.events_per_second * window / _polls(settings)
+    received = _events_per_receive(workload, settings, design)
+    return max(received, _collected(meanwhile, settings.batch_size))
+
+
+def _events_per_receive(workload: Workload, settings: BilledSettings, design: Design) -> float:
+    """Mean number of events that a poller gets at once.
+
+    It takes what came while it was busy: one event as long as pollers wait for events, more when events wait
+    for pollers. Solves ``batch = rate * cycle(batch) / pollers``.
     """
     rate = workload.events_per_second
     spare = _polls(settings) - rate * design.event_ms / 1000
@@ -116,6 +135,17 @@ def events_per_batch(workload: Workload, settings: BilledSettings, design: Desig
         return settings.batch_size
     batch = rate * (ASSUMED_POLL_MS + design.fixed_ms) / 1000 / spare
     return min(max(1.0, batch), settings.batch_size)
+
+
+def _collected(mean: float, most: int) -> float:
+    """Mean of one event and a Poisson number of ``mean`` more, at most ``most`` together."""
+    events = 1.0
+    exactly, at_most = exp(-mean), 0.0
+    for more in range(most - 1):
+        at_most += exactly
+        events += 1 - at_most
+        exactly *= mean / (more + 1)
+    return events
 
 
 def _polls(settings: BilledSettings) -> int:
@@ -134,9 +164,11 @@ def monthly_usage(
         batch: mean events of a batch, where it is known better than ``events_per_batch`` does.
     """
     invocations = workload.events / (batch or events_per_batch(workload, settings, design))
+    # A window joins receives to a batch; it saves none of them.
+    receives = workload.events / (batch or _events_per_receive(workload, settings, design))
     return [
         *_bus(workload, settings),
-        *_queue(workload, settings, invocations),
+        *_queue(workload, settings, receives, invocations),
         *_function(workload, settings, design, invocations),
         *_table(workload, settings, design),
         *_watching(workload, settings, design, invocations),
@@ -155,11 +187,13 @@ def _bus(workload: Workload, settings: BilledSettings) -> Iterator[Usage]:
     )
 
 
-def _queue(workload: Workload, settings: BilledSettings, invocations: float) -> Iterator[Usage]:
+def _queue(
+    workload: Workload, settings: BilledSettings, receives: float, invocations: float
+) -> Iterator[Usage]:
     yield Usage("SQS", "sends", "sqs_requests", workload.events * workload.chunks)
     # A receive is counted by its payload too, and a batch of ten events of 64 KB is ten requests.
-    receives = max(invocations, workload.events * workload.envelope_bytes / (64 * 1024))
-    yield Usage("SQS", "receives", "sqs_requests", receives)
+    payload = workload.events * workload.envelope_bytes / (64 * 1024)
+    yield Usage("SQS", "receives", "sqs_requests", max(receives, payload))
     yield Usage("SQS", "deletes", "sqs_requests", invocations)
     yield Usage("SQS", "empty receives", "sqs_requests", _empty_receives(workload, settings))
 
@@ -197,7 +231,10 @@ def _function(
 
 def _table(workload: Workload, settings: BilledSettings, design: Design) -> Iterator[Usage]:
     months = settings.event_retention_days / DAYS_A_MONTH
-    table_class = "_infrequent" if settings.infrequent_access else ""
+    infrequent = settings.infrequent_access
+    if design.infrequent_access is not None:
+        infrequent = design.infrequent_access
+    table_class = "_infrequent" if infrequent else ""
     # A condition that fails costs the units of the item that is there, and nothing in the index.
     writes = workload.new_events * workload.write_units
     failed = workload.duplicates * (1 if design.extra_writes else workload.write_units)
@@ -222,7 +259,7 @@ def _watching(
     workload: Workload, settings: BilledSettings, design: Design, invocations: float
 ) -> Iterator[Usage]:
     logged = (
-        invocations * design.batch_log_bytes
+        invocations * (design.batch_log_bytes + design.platform_log_bytes)
         + workload.events * design.event_log_bytes
         + workload.duplicates * design.duplicate_log_bytes
     ) / GB

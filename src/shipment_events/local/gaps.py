@@ -162,6 +162,11 @@ GAPS: Final = (
         Remedy.DIFFERENT,
         "Table class, warm write units and provisioned pollers are ignored; a sharded index works as on AWS.",
     ),
+    Gap(
+        "Log level of Lambda's own lines",
+        Remedy.DIFFERENT,
+        "Ignored: every invocation has START, END and REPORT.",
+    ),
     Gap("Memory of a function", Remedy.DIFFERENT, "Not enforced, and the processor has the whole CPU."),
     Gap(
         "Runtime and architecture of a function",

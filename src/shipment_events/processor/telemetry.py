@@ -39,11 +39,11 @@ _FAILED: Final = (Outcome.QUARANTINED, Outcome.RETRIED)
 
 def report_batch(settled: Sequence[Settled], environment: str, request_id: str, version: str) -> None:
     """Print the lines of one batch, settled by the published ``version`` of the function."""
-    common = {"environment": environment, "request_id": request_id, "trace_id": _trace_id()}
+    invocation = {"request_id": request_id, "trace_id": _trace_id()}
     for result in settled:
         if result.outcome is not Outcome.STORED:
-            _print({**_event_line(result), **common})
-    _print({**_metrics(settled, environment, version), **_batch_line(settled), **common})
+            _print({**_event_line(result), "environment": environment, **invocation})
+    _print({**_metrics(settled, environment, version), **_batch_line(settled), **invocation})
 
 
 def _event_line(result: Settled) -> dict[str, Any]:
@@ -72,7 +72,12 @@ def _batch_line(settled: Sequence[Settled]) -> dict[str, Any]:
 
 def _metrics(settled: Sequence[Settled], environment: str, version: str) -> dict[str, Any]:
     counts = Counter(result.outcome for result in settled)
-    metrics: dict[str, Any] = {outcome.metric: counts[outcome] for outcome in Outcome}
+    # What did not occur is left out, as its name would stand in the log twice. Zeros of the outcomes with an
+    # alarm stay: without them CloudWatch goes back to older values, and the alarm ends periods late.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    metrics: dict[str, Any] = {
+        outcome.metric: counts[outcome] for outcome in Outcome if counts[outcome] or outcome in _FAILED
+    }
     definitions = [{"Name": name, "Unit": "Count"} for name in metrics]
     if latencies := [latency for result in settled if (latency := _latency_ms(result)) is not None]:
         metrics[LATENCY_METRIC] = latencies

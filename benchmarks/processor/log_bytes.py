@@ -1,0 +1,76 @@
+"""What an invocation logs, in bytes: ``python -m benchmarks.processor.log_bytes``.
+
+The log bytes of ``shipment_events.cost.designs`` come from here. Lambda's own lines are not among them.
+"""
+
+import importlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from benchmarks.fake_services.endpoint import running_endpoint
+from benchmarks.processor.batches import batches
+from benchmarks.processor.worker import Context, Handler
+
+HANDLERS: Final = {
+    "ours": "shipment_events.processor.handler",
+    "textbook": "benchmarks.processor.handlers.powertools_logged",
+}
+_CONTEXT: Final = Context(
+    function_name="shipment-event-processor-prod",
+    function_version="12",
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:shipment-event-processor-prod:live",
+)
+
+
+def log_bytes(module: str) -> Mapping[str, int]:
+    """Bytes that a handler logs of a batch of one, of ten, and of ten of which one is a repeat."""
+    with running_endpoint() as endpoint:
+        os.environ |= {
+            **endpoint.environment,
+            "EVENTS_TABLE_NAME": "shipmentevents-prod",
+            "ENVIRONMENT": "prod",
+            "QUEUE_URL": f"{endpoint.url}/queue",
+            "DEAD_LETTER_QUEUE_URL": f"{endpoint.url}/dead-letters",
+            "VISIBILITY_TIMEOUT_SECONDS": "360",
+            "EVENT_RETENTION_DAYS": "90",
+            "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+        }
+        # From before the import on: a logger keeps the stream that it has found.
+        with redirect_stdout(io.StringIO()) as log:
+            handler: Handler = importlib.import_module(module).handler
+            sizes = []
+            for batch in _batches():
+                before = len(log.getvalue().encode())
+                handler(batch, _CONTEXT)
+                sizes.append(len(log.getvalue().encode()) - before)
+    _, one, ten, ten_with_repeat = sizes
+    return {"one": one, "ten": ten, "ten, one of them a repeat": ten_with_repeat}
+
+
+def _batches() -> Iterator[dict[str, Any]]:
+    """A first one, which is a cold start; then those that are measured."""
+    records = next(batches(31, 1))["Records"]
+    for record in records:
+        # Accepted just now, or the latency has digits that none has.
+        envelope = json.loads(record["body"])
+        envelope["time"] = datetime.now(UTC).isoformat(timespec="seconds")
+        record["body"] = json.dumps(envelope)
+    yield {"Records": records[:10]}
+    yield {"Records": records[10:11]}
+    yield {"Records": records[11:21]}
+    yield {"Records": [records[0], *records[22:31]]}
+
+
+def main() -> None:
+    """Print the bytes of each design."""
+    for name, module in HANDLERS.items():
+        print(name, dict(log_bytes(module)))  # noqa: T201 - what it is for
+
+
+if __name__ == "__main__":
+    main()
