@@ -56,11 +56,16 @@ def levers_table() -> str:
     infrequent = replace(TEXTBOOK, infrequent_access=None)
     quiet = replace(infrequent, platform_log_bytes=0)
     same = replace(quiet, batching_window_seconds=None)
+    whole = replace(
+        TEXTBOOK, event_log_bytes=TEXTBOOK.event_log_bytes + Workload(events_per_day=1).envelope_bytes
+    )
     levers = {
         "**as deployed**, to the textbook by default": (STAGE, TEXTBOOK),
         "with `batching_window_seconds=1`": (windows[1], TEXTBOOK),
         "with `batching_window_seconds=2`": (windows[2], TEXTBOOK),
         "with `batching_window_seconds=5`": (windows[5], TEXTBOOK),
+        "as deployed, the textbook logs each message whole": (STAGE, whole),
+        "as deployed, the textbook logs no event": (STAGE, replace(TEXTBOOK, event_log_bytes=0)),
         "as deployed, the textbook with table class infrequent access": (STAGE, infrequent),
         "and without Lambda's own log lines: **the same levers for both**": (STAGE, quiet),
         "the same, and a window of 1 s for both": (windows[1], same),

@@ -153,7 +153,6 @@ def _build_item(write: Write, times: ItemTimes, shards: int | None = None) -> di
         TTL_ATTRIBUTE: times.expires_at,
         _DETAIL: event.detail,
         PROCESSING: {
-            "event_id": event.event_id,
             CONTENT_HASH: event.content_hash,
             "correlation_id": write.correlation_id,
             "stored_at": times.stored_at,
@@ -186,11 +185,17 @@ def stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     return StoredEvent(
         sort_key=values[SORT_KEY],
         status=values[STATUS_ATTRIBUTE].partition(_SHARD_MARK)[0],
-        event_id=values[PROCESSING]["event_id"],
+        event_id=_event_id(values[SORT_KEY], values[STATUS_ATTRIBUTE]),
         stored_at=values[PROCESSING]["stored_at"],
         correlation_id=values[PROCESSING]["correlation_id"],
         detail=values[_DETAIL],
     )
+
+
+def _event_id(sort_key: str, index_value: str) -> str:
+    """What stands behind the moment, and before the content hash of a conflict."""
+    event_id = sort_key.partition("#")[2]
+    return event_id.rpartition("#")[0] if index_value.startswith(CONFLICT) else event_id
 
 
 def _to_attribute(value: object) -> "AttributeValueTypeDef":

@@ -18,9 +18,15 @@ from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK, Design
 from shipment_events.cost.limits import exceeded
 from shipment_events.cost.prices import Price, Tier, price_table
 from shipment_events.cost.usage import events_per_batch, monthly_usage
-from shipment_events.cost.workload import DAYS_A_MONTH, Workload
+from shipment_events.cost.workload import DAYS_A_MONTH, ITEM_BYTES, Workload
+from shipment_events.event import parse_event
+from shipment_events.exact_json import loads
 from shipment_events.feed import generate
+from shipment_events.item import Write
 from shipment_events.operations.stage_settings import SettingsNotFoundError, load_settings
+from shipment_events.publisher import prepare_text
+from tests.unit.fakes import FakeTable
+from tests.unit.test_store import insert, wire_bytes
 
 PROD = settings_for("prod")
 STANDARD = replace(PROD, infrequent_access=False)
@@ -33,11 +39,11 @@ def line(bill: Bill, item: str) -> float:
 
 def test_a_million_events_by_hand() -> None:
     """A month of a million events in all, 800 bytes of item each, none twice, in batches of ten."""
-    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=533, duplicate_share=0)
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=567, duplicate_share=0)
     bill = monthly_bill(workload, STANDARD, OURS, batch=10)
     assert line(bill, "events") == pytest.approx(1.00)
-    assert line(bill, "archive, taking in") == pytest.approx(0.756 * 0.10)
-    assert line(bill, "archive, 7 days") == pytest.approx(0.756 * 7 / DAYS_A_MONTH * 0.023)
+    assert line(bill, "archive, taking in") == pytest.approx(0.790 * 0.10)
+    assert line(bill, "archive, 7 days") == pytest.approx(0.790 * 7 / DAYS_A_MONTH * 0.023)
     assert line(bill, "sends") == pytest.approx(0.40)
     assert line(bill, "receives") == line(bill, "deletes") == pytest.approx(0.04)
     assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.018 * 0.5 * 0.0000133334)
@@ -66,7 +72,7 @@ def test_a_stage_without_events_pays_for_being_there() -> None:
 
 
 def test_the_textbook_pays_for_its_records() -> None:
-    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=533, duplicate_share=0)
+    workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=567, duplicate_share=0)
     bill = monthly_bill(workload, PROD, TEXTBOOK, batch=10)
     assert line(bill, "writes of idempotency records") == pytest.approx(2 * 0.625)
     kept = 0.28 * 90 / DAYS_A_MONTH
@@ -247,6 +253,19 @@ def test_window_saves_invocations_and_what_they_cost_but_no_receives() -> None:
 def test_typical_event_is_that_of_the_feed() -> None:
     sizes = [len(json.dumps(json.loads(x.text)).encode()) for x in generate(500, broken_share=0)]
     assert 0.8 < sum(sizes) / len(sizes) / Workload(events_per_day=1).event_bytes < 1.25
+
+
+def test_item_is_as_much_larger_than_its_event_as_the_bill_says() -> None:
+    table = FakeTable()
+    events = sizes = 0
+    for line_ in generate(500, broken_share=0, repeat_share=0):
+        detail = prepare_text(line_.text).detail
+        event = parse_event(loads(detail))
+        insert(table, Write(event, event.sort_key, "0" * 36))
+        events += len(detail.encode())
+    for item in table.items.values():
+        sizes += sum(len(name) + wire_bytes(value) for name, value in item.items())
+    assert (sizes - events) / len(table.items) == pytest.approx(ITEM_BYTES, abs=3)
 
 
 def test_infrequent_access_is_as_cheap_as_it_is_said_to_be() -> None:

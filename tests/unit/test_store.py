@@ -84,7 +84,6 @@ class TestItem:
                 "processing_status": {"S": "PROCESSED"},
                 "processing": {
                     "M": {
-                        "event_id": {"S": "E-1"},
                         "content_hash": {"S": one.event.content_hash},
                         "correlation_id": {"S": CORRELATION_ID},
                         "stored_at": {"S": "2026-03-01T12:30:15.250000Z"},
@@ -115,6 +114,14 @@ class TestItem:
         assert (back.sort_key, back.event_id) == (one.sort_key, one.event_id)
         assert (back.status, back.correlation_id) == ("PROCESSED", CORRELATION_ID)
         assert back.stored_at == "2026-03-01T12:30:15.250000Z"
+
+    @pytest.mark.parametrize("event_id", ["E-1", "a#b", "#", "a#" + "0" * 64])
+    def test_gives_the_id_of_a_conflict_back(self, event_id: str) -> None:
+        table = FakeTable()
+        conflict = write(event_id=event_id).beside()
+        assert insert(table, conflict) == [Inserted()]
+        (back,) = stored(table)
+        assert (back.status, back.event_id) == ("CONFLICT", event_id)
 
     @pytest.mark.parametrize("name", [*OWN_ATTRIBUTES, "x'; DROP", "a.b", "#n", "", "'", "?"])
     def test_no_field_of_a_producer_reaches_an_attribute_of_ours(self, name: str) -> None:
