@@ -162,7 +162,7 @@ def test_event_source(template: Template) -> None:
     assert source["BatchSize"] == 10
     assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert not source.get("MaximumBatchingWindowInSeconds")
+    assert source["MaximumBatchingWindowInSeconds"] == 0
     assert source.get("Enabled", True)
 
 

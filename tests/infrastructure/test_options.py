@@ -42,7 +42,7 @@ def test_event_source_collects_for_the_batching_window(template: Template, scale
         next(one.of_type("AWS::Lambda::EventSourceMapping")) for one in (scaled, template)
     )
     assert source["MaximumBatchingWindowInSeconds"] == 2
-    assert "MaximumBatchingWindowInSeconds" not in before
+    assert before["MaximumBatchingWindowInSeconds"] == 0
 
 
 def test_alarm_on_concurrency_follows_the_pollers(scaled: Template) -> None:
