@@ -271,7 +271,7 @@ class EventProcessing(Construct):
             event_source_arn=self._queue.queue_arn,
             function_name=self.alias.function_arn,
             batch_size=self._settings.batch_size,
-            # 0 is Lambda's default too, but a property that has gone from the template may keep its old value.
+            # 0 is Lambda's default, but a property that has gone from the template may keep its old value.
             maximum_batching_window_in_seconds=self._settings.batching_window_seconds,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=(
