@@ -1,7 +1,8 @@
 """The pipeline as a discrete-event simulation: bus, queue, event source, function, table.
 
-Events that arrive in the same hundredth of a second travel as one parcel, and neighbouring batches in work
-are one worker, so that a run takes seconds at any rate. At low rates a parcel is an event, a worker a batch.
+From 1,000 a second on events that arrive in the same hundredth of a second travel as one parcel, and
+neighbouring batches in work are one worker, so that a run takes seconds at any rate. At low rates a parcel is
+an event, a worker a batch.
 """
 
 from collections import deque
@@ -18,6 +19,8 @@ from benchmarks.scale_model.scenario import Scenario
 from shipment_events.processor.retries import RetryPolicy
 
 _TICK: Final = 0.01
+_MANY: Final = 10
+"""Events of a tick from which on they travel together; of fewer, cutting off at 0 would send too many."""
 _WORKERS: Final = 25
 """Workers that are simulated at most; each stands for a share of the batches in work."""
 
@@ -51,6 +54,7 @@ class Pipeline:
         self._policy = RetryPolicy.within(settings.visibility_timeout_seconds)
         self._queue: deque[Parcel] = deque()
         self._idle: deque[simpy.Event] = deque()
+        self._wake = self._env.event()
         self._bundle = max(1, ceil(scenario.most_batches / _WORKERS))
         self._workers = 0
         partitions = settings.status_index_shards or 1
@@ -76,6 +80,8 @@ class Pipeline:
         """Simulate warm-up and measurement."""
         self._env.process(self._produce())
         self._env.process(self._grow())
+        if self.scenario.times.pause:
+            self._env.process(self._watch())
         self._env.run(until=self.scenario.warm_up)
         now = self._env.now
         self.ramp_peak = self.waiting.peak
@@ -107,7 +113,7 @@ class Pipeline:
     def _produce(self) -> _Process:
         rate = self.scenario.rate
         while True:
-            if rate * _TICK < 1:
+            if rate * _TICK < _MANY:
                 yield self._env.timeout(self._random.expovariate(rate))
                 self._send(1)
             else:
@@ -142,11 +148,34 @@ class Pipeline:
         parcel.queued = self._env.now
         self._queue.append(parcel)
         self.waiting.change(parcel.events, self._env.now)
+        self._awake()
+        if self.scenario.times.pause:
+            return
         # Idle pollers share what comes: each takes what its own receive happens to get.
         woken = min(len(self._idle), max(1, ceil(parcel.events / self._bundle)))
         share = ceil(parcel.events / woken) if woken else 0
         for _ in range(woken):
             self._idle.popleft().succeed(share)
+
+    def _awake(self) -> None:
+        if not self._wake.triggered:
+            self._wake.succeed()
+
+    def _watch(self) -> _Process:
+        """One thread that hands out batches, as the local engine has: a pause follows a needless wake."""
+        woken = False
+        while True:
+            self._wake = self._env.event()
+            if self._queue and self._idle:
+                self._idle.popleft().succeed(self.scenario.settings.batch_size)
+                # The worker takes its batch first.
+                yield self._env.timeout(0)
+                woken = False
+            else:
+                if woken:
+                    yield self._env.timeout(self.scenario.times.pause)
+                yield self._wake
+                woken = True
 
     def _grow(self) -> _Process:
         """Workers that Lambda starts, at first and while events wait."""
@@ -170,7 +199,7 @@ class Pipeline:
         yield self._env.timeout(times.start)
         while True:
             most = self._bundle * self.scenario.settings.batch_size
-            if not self._queue:
+            if not self._queue or times.pause:
                 idle = self._env.event()
                 self._idle.append(idle)
                 share = yield idle
@@ -204,7 +233,7 @@ class Pipeline:
         events = sum(parcel.events for parcel in taken)
         batches = min(self._bundle, events)
         self.in_work.change(batches, self._env.now)
-        delay = times.poll / 2 + self.invocations.book(batches, self._env.now)
+        delay = times.receive + self.invocations.book(batches, self._env.now)
         if self.polls is not None:
             delay += self.polls.book(batches, self._env.now)
         yield self._env.timeout(delay)
@@ -222,8 +251,9 @@ class Pipeline:
             self.throttled += events if booked else 0
             yield self._env.timeout(length + booked)
             self._store(taken, events, batches)
-        yield self._env.timeout(times.poll / 2)
+        yield self._env.timeout(times.finish)
         self.in_work.change(-batches, self._env.now)
+        self._awake()
 
     def _store(self, taken: list[Parcel], events: int, batches: int) -> None:
         now = self._env.now

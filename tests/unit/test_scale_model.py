@@ -3,7 +3,7 @@
 import json
 from dataclasses import fields, replace
 from itertools import pairwise
-from math import sqrt
+from math import exp, sqrt
 from typing import Final
 
 import pytest
@@ -21,7 +21,7 @@ from benchmarks.scale_model.scenario import TIERS, Scenario, Times
 from infrastructure.settings import ProvisionedPollers, StageSettings, settings_for
 
 PROD: Final = settings_for("prod")
-PLAIN: Final = Times(bus=0, bus_sigma=0, poll=0, invocation=0.1, event=0, sigma=0, start=0)
+PLAIN: Final = Times(bus=0, bus_sigma=0, receive=0, finish=0, invocation=0.1, event=0, sigma=0, start=0)
 
 
 def scenario(
@@ -88,6 +88,36 @@ def test_overload_behind_the_function_makes_retries_and_then_dead_letters() -> N
     bounded = simulate(replace(OVERLOAD, settings=PROD))
     assert bounded.dead == bounded.returned == 0
     assert bounded.backlog > 0
+
+
+@pytest.mark.parametrize("rate", [100.0, 300.0])
+def test_as_many_events_come_as_the_rate_says(rate: float) -> None:
+    pipeline = Pipeline(scenario(rate, warm_up=1, measured=30_000 / rate))
+    pipeline.run()
+    assert pipeline.sent == pytest.approx(rate * pipeline.now, rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [5.0, 20.0, 50.0])
+def test_an_event_that_comes_in_the_pause_waits_for_its_end(rate: float) -> None:
+    """A batch ends and nothing waits: a pause, and another one for as long as each has brought events.
+
+    The first event of such a row waits for nothing, those within a pause for half of it.
+    """
+    pause = 0.05
+    times = replace(PLAIN, invocation=0, pause=pause)
+    pipeline = Pipeline(replace(scenario(rate, warm_up=10, measured=40_000 / rate), times=times))
+    pipeline.run()
+    within = rate * pause * exp(rate * pause)
+    assert pipeline.waits.mean == pytest.approx(pause / 2 * within / (1 + within), rel=0.03)
+
+
+def test_an_event_that_finds_all_batches_in_work_makes_a_pause() -> None:
+    """Two batches of ten in each pause, and the millisecond until the next event."""
+    settings = replace(PROD, processor_max_concurrency=2)
+    times = replace(PLAIN, invocation=0.01, pause=0.05)
+    pipeline = Pipeline(replace(scenario(900, settings=settings), times=times))
+    pipeline.run()
+    assert pipeline.stored_measured / 40 == pytest.approx(20 / (0.05 + 1 / 900), rel=0.01)
 
 
 @pytest.mark.parametrize("rate", [5.0, 60.0, 800.0])
