@@ -66,15 +66,16 @@ class Pipeline:
         self.index = Limiter(partitions * quotas.partition_write_units)
         pollers = settings.provisioned_pollers
         self.polls = Limiter(pollers.maximum * quotas.poller_polls) if pollers else None
+        self.bytes = Limiter(pollers.maximum * quotas.poller_bytes) if pollers else None
         self.waiting = Level()
-        self.in_work = Level()
+        self.running = Level()
         self.in_flight = Level()
         self.latencies = Latencies()
         self.waits = Latencies()
-        self.sent = self.on_the_way = self.stored = self.dead = self.returned = self.throttled = 0
+        self.sent = self.on_the_way = self.hidden = 0
+        self.stored = self.dead = self.returned = self.throttled = 0
         self.stored_measured = self.batches_measured = 0
-        self.sent_at_start = self.waiting_at_start = 0
-        self.ramp_peak = 0
+        self.behind_at_start = self.ramp_peak = 0
 
     def run(self) -> None:
         """Simulate warm-up and measurement."""
@@ -85,19 +86,24 @@ class Pipeline:
         self._env.run(until=self.scenario.warm_up)
         now = self._env.now
         self.ramp_peak = self.waiting.peak
-        for level in (self.waiting, self.in_work, self.in_flight):
+        for level in (self.waiting, self.running, self.in_flight):
             level.restart(now)
         self.latencies, self.waits = Latencies(), Latencies()
         self.throttled = self.returned = self.stored_measured = self.batches_measured = 0
-        self.waiting_at_start, self.sent_at_start = self.waiting.value + self.on_the_way, self.sent
+        self.behind_at_start = self.behind
         for limiter in self.limiters().values():
-            limiter.used = limiter.waited = 0.0
+            limiter.used = 0.0
         self._env.run(until=now + self.scenario.measured)
 
     @property
     def now(self) -> float:
         """Seconds since the beginning."""
         return self._env.now
+
+    @property
+    def behind(self) -> int:
+        """Events on the way to the queue, waiting in it, or hidden in it for a retry."""
+        return self.on_the_way + self.waiting.value + self.hidden
 
     def limiters(self) -> dict[str, Limiter]:
         """Limits of rates, by name."""
@@ -108,7 +114,9 @@ class Pipeline:
             "table write units": self.table,
             "index partitions": self.index,
         }
-        return found if self.polls is None else {**found, "polls": self.polls}
+        if self.polls is None or self.bytes is None:
+            return found
+        return {**found, "polls": self.polls, "bytes polled": self.bytes}
 
     def _produce(self) -> _Process:
         rate = self.scenario.rate
@@ -136,6 +144,7 @@ class Pipeline:
     def _later(self, delay: float, parcel: Parcel, *, was_in_flight: bool = False) -> None:
         def arrive(_: simpy.Event) -> None:
             if was_in_flight:
+                self.hidden -= parcel.events
                 self.in_flight.change(-parcel.events, self._env.now)
             else:
                 self.on_the_way -= parcel.events
@@ -232,11 +241,12 @@ class Pipeline:
         times = self.scenario.times
         events = sum(parcel.events for parcel in taken)
         batches = min(self._bundle, events)
-        self.in_work.change(batches, self._env.now)
         delay = times.receive + self.invocations.book(batches, self._env.now)
-        if self.polls is not None:
-            delay += self.polls.book(batches, self._env.now)
+        if self.polls is not None and self.bytes is not None:
+            read = events * self.scenario.workload.envelope_bytes
+            delay += max(self.polls.book(batches, self._env.now), self.bytes.book(read, self._env.now))
         yield self._env.timeout(delay)
+        self.running.change(batches, self._env.now)
         length = times.batch(events / batches)
         if times.sigma:
             length *= exp(self._random.gauss(0, times.sigma))
@@ -251,8 +261,8 @@ class Pipeline:
             self.throttled += events if booked else 0
             yield self._env.timeout(length + booked)
             self._store(taken, events, batches)
+        self.running.change(-batches, self._env.now)
         yield self._env.timeout(times.finish)
-        self.in_work.change(-batches, self._env.now)
         self._awake()
 
     def _store(self, taken: list[Parcel], events: int, batches: int) -> None:
@@ -272,4 +282,6 @@ class Pipeline:
                 self.in_flight.change(-parcel.events, self._env.now)
             else:
                 self.returned += parcel.events
-                self._later(self._policy.wait_in_queue(parcel.receives), parcel, was_in_flight=True)
+                self.hidden += parcel.events
+                wait = self._policy.wait_in_queue(parcel.receives, self._random.uniform)
+                self._later(wait, parcel, was_in_flight=True)
