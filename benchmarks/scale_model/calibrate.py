@@ -84,6 +84,7 @@ class Engine:
 
     def invoke_and_look(self, events: int) -> tuple[float, float]:
         """Seconds of one invocation: until it stores the events, and from there to its end."""
+        _rest()
         run, begin = uuid.uuid4().hex, time.time()
         took = self.invoke(run, events)
         until_stored = max(self._stored(run, events).values()) - begin
@@ -168,11 +169,14 @@ def compare(engine: Engine) -> list[Comparison]:
 def _times(engine: Engine) -> Times:
     """The parts of an engine that has nothing else to do."""
     one, ten = ([engine.invoke_and_look(events) for _ in range(40)] for events in (1, 10))
+    requests = [
+        (_timed(lambda: engine.put([f"{uuid.uuid4().hex}-0"])), _timed(engine.ask)) for _ in range(40)
+    ]
     until_stored = statistics.median(stored for stored, _ in one)
     event = (statistics.median(stored for stored, _ in ten) - until_stored) / 9
     return Times(
         # Sending a request is part of the invocation's time already.
-        bus=max(0.0, _alone(lambda: engine.put([f"{uuid.uuid4().hex}-0"])) - _alone(engine.ask)),
+        bus=max(0.0, statistics.median(put - ask for put, ask in requests)),
         bus_sigma=0,
         receive=0,
         finish=statistics.median(rest for _, rest in one),
@@ -184,15 +188,16 @@ def _times(engine: Engine) -> Times:
     )
 
 
-def _alone(call: Callable[[], object]) -> float:
-    """Seconds of a request to an engine that has nothing else to do."""
-    took = []
-    for _ in range(40):
-        time.sleep(2 * _PAUSE)
-        begin = time.perf_counter()
-        call()
-        took.append(time.perf_counter() - begin)
-    return statistics.median(took)
+def _timed(call: Callable[[], object]) -> float:
+    _rest()
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def _rest() -> None:
+    """Let the engine end what the last request set off; and one that rests is slower to answer."""
+    time.sleep(2 * _PAUSE)
 
 
 def _publish(engine: Engine) -> float:
