@@ -71,7 +71,6 @@ class Limiter:
         self.rate = rate
         self._booked_until = 0.0
         self.used = 0.0
-        self.waited = 0.0
 
     def wait(self, now: float) -> float:
         """Seconds until a unit is free."""
@@ -82,7 +81,4 @@ class Limiter:
         begin = max(self._booked_until, now - 1.0)
         self._booked_until = begin + units / self.rate
         self.used += units
-        wait = max(0.0, self._booked_until - now)
-        if wait:
-            self.waited += units
-        return wait
+        return self.wait(now)

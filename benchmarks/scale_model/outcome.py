@@ -14,7 +14,7 @@ class Outcome:
 
     Attributes:
         stored_a_second: events.
-        backlog: events on the way or waiting at the end.
+        backlog: events on the way, waiting, or hidden for a retry at the end.
         backlog_grows: events a second by which it grows, if it does.
         ramp_backlog: most events that waited during the warm-up.
         p50: seconds from PutEvents to the table; so are the others.
@@ -63,14 +63,14 @@ def simulate(scenario: Scenario) -> Outcome:
     pipeline.run()
     length, now = scenario.measured, pipeline.now
     seen = max(1, pipeline.stored_measured)
-    backlog = pipeline.waiting.value + pipeline.on_the_way
+    backlog = pipeline.behind
     needed = {load.name: load.share for load in loads(scenario)}
     measured = {name: limiter.used / length / limiter.rate for name, limiter in pipeline.limiters().items()}
     shares = {
         **needed,
         **{name: share for name, share in measured.items() if name != "table write units"},
         "messages in flight": pipeline.in_flight.mean(now) / scenario.quotas.in_flight,
-        "concurrent executions": pipeline.in_work.mean(now) / scenario.quotas.lambda_concurrency,
+        "concurrent executions": pipeline.running.mean(now) / scenario.quotas.lambda_concurrency,
     }
     # What never came through cannot be measured there.
     shares = {name: max(share, needed[name]) if name in needed else share for name, share in shares.items()}
@@ -78,7 +78,7 @@ def simulate(scenario: Scenario) -> Outcome:
         scenario=scenario,
         stored_a_second=pipeline.stored_measured / length,
         backlog=backlog,
-        backlog_grows=(backlog - pipeline.waiting_at_start) / length,
+        backlog_grows=(backlog - pipeline.behind_at_start) / length,
         ramp_backlog=pipeline.ramp_peak,
         p50=pipeline.latencies.percentile(50),
         p99=pipeline.latencies.percentile(99),

@@ -1,7 +1,8 @@
 """The pipeline as a discrete-event simulation: bus, queue, event source, function, table.
 
-Events that arrive in the same hundredth of a second travel as one parcel, and neighbouring batches in work
-are one worker, so that a run takes seconds at any rate. At low rates a parcel is an event, a worker a batch.
+From 1,000 a second on events that arrive in the same hundredth of a second travel as one parcel, and
+neighbouring batches in work are one worker, so that a run takes seconds at any rate. At low rates a parcel is
+an event, a worker a batch.
 """
 
 from collections import deque
@@ -18,6 +19,8 @@ from benchmarks.scale_model.scenario import Scenario
 from shipment_events.processor.retries import RetryPolicy
 
 _TICK: Final = 0.01
+_MANY: Final = 10
+"""Events of a tick from which on they travel together; of fewer, cutting off at 0 would send too many."""
 _WORKERS: Final = 25
 """Workers that are simulated at most; each stands for a share of the batches in work."""
 
@@ -51,6 +54,7 @@ class Pipeline:
         self._policy = RetryPolicy.within(settings.visibility_timeout_seconds)
         self._queue: deque[Parcel] = deque()
         self._idle: deque[simpy.Event] = deque()
+        self._wake = self._env.event()
         self._bundle = max(1, ceil(scenario.most_batches / _WORKERS))
         self._workers = 0
         partitions = settings.status_index_shards or 1
@@ -62,36 +66,44 @@ class Pipeline:
         self.index = Limiter(partitions * quotas.partition_write_units)
         pollers = settings.provisioned_pollers
         self.polls = Limiter(pollers.maximum * quotas.poller_polls) if pollers else None
+        self.bytes = Limiter(pollers.maximum * quotas.poller_bytes) if pollers else None
         self.waiting = Level()
-        self.in_work = Level()
+        self.running = Level()
         self.in_flight = Level()
         self.latencies = Latencies()
         self.waits = Latencies()
-        self.sent = self.on_the_way = self.stored = self.dead = self.returned = self.throttled = 0
+        self.sent = self.on_the_way = self.hidden = 0
+        self.stored = self.dead = self.returned = self.throttled = 0
         self.stored_measured = self.batches_measured = 0
-        self.sent_at_start = self.waiting_at_start = 0
-        self.ramp_peak = 0
+        self.behind_at_start = self.ramp_peak = 0
 
     def run(self) -> None:
         """Simulate warm-up and measurement."""
         self._env.process(self._produce())
         self._env.process(self._grow())
+        if self.scenario.times.pause:
+            self._env.process(self._watch())
         self._env.run(until=self.scenario.warm_up)
         now = self._env.now
         self.ramp_peak = self.waiting.peak
-        for level in (self.waiting, self.in_work, self.in_flight):
+        for level in (self.waiting, self.running, self.in_flight):
             level.restart(now)
         self.latencies, self.waits = Latencies(), Latencies()
         self.throttled = self.returned = self.stored_measured = self.batches_measured = 0
-        self.waiting_at_start, self.sent_at_start = self.waiting.value + self.on_the_way, self.sent
+        self.behind_at_start = self.behind
         for limiter in self.limiters().values():
-            limiter.used = limiter.waited = 0.0
+            limiter.used = 0.0
         self._env.run(until=now + self.scenario.measured)
 
     @property
     def now(self) -> float:
         """Seconds since the beginning."""
         return self._env.now
+
+    @property
+    def behind(self) -> int:
+        """Events on the way to the queue, waiting in it, or hidden in it for a retry."""
+        return self.on_the_way + self.waiting.value + self.hidden
 
     def limiters(self) -> dict[str, Limiter]:
         """Limits of rates, by name."""
@@ -102,12 +114,14 @@ class Pipeline:
             "table write units": self.table,
             "index partitions": self.index,
         }
-        return found if self.polls is None else {**found, "polls": self.polls}
+        if self.polls is None or self.bytes is None:
+            return found
+        return {**found, "polls": self.polls, "bytes polled": self.bytes}
 
     def _produce(self) -> _Process:
         rate = self.scenario.rate
         while True:
-            if rate * _TICK < 1:
+            if rate * _TICK < _MANY:
                 yield self._env.timeout(self._random.expovariate(rate))
                 self._send(1)
             else:
@@ -130,6 +144,7 @@ class Pipeline:
     def _later(self, delay: float, parcel: Parcel, *, was_in_flight: bool = False) -> None:
         def arrive(_: simpy.Event) -> None:
             if was_in_flight:
+                self.hidden -= parcel.events
                 self.in_flight.change(-parcel.events, self._env.now)
             else:
                 self.on_the_way -= parcel.events
@@ -142,6 +157,9 @@ class Pipeline:
         parcel.queued = self._env.now
         self._queue.append(parcel)
         self.waiting.change(parcel.events, self._env.now)
+        self._awake()
+        if self.scenario.times.pause:
+            return
         # Idle pollers share what comes: each takes what its own receive happens to get.
         woken = min(len(self._idle), max(1, ceil(parcel.events / self._bundle)))
         share = ceil(parcel.events / woken) if woken else 0
@@ -150,6 +168,26 @@ class Pipeline:
                 # Pollers are not alike here: some have got events already. The queue answers any of them.
                 self._idle.rotate(self._random.randrange(len(self._idle)))
             self._idle.popleft().succeed(share)
+
+    def _awake(self) -> None:
+        if not self._wake.triggered:
+            self._wake.succeed()
+
+    def _watch(self) -> _Process:
+        """One thread that hands out batches, as the local engine has: a pause follows a needless wake."""
+        woken = False
+        while True:
+            self._wake = self._env.event()
+            if self._queue and self._idle:
+                self._idle.popleft().succeed(self.scenario.settings.batch_size)
+                # The worker takes its batch first.
+                yield self._env.timeout(0)
+                woken = False
+            else:
+                if woken:
+                    yield self._env.timeout(self.scenario.times.pause)
+                yield self._wake
+                woken = True
 
     def _grow(self) -> _Process:
         """Workers that Lambda starts, at first and while events wait."""
@@ -173,7 +211,7 @@ class Pipeline:
         yield self._env.timeout(times.start)
         while True:
             most = self._bundle * self.scenario.settings.batch_size
-            if not self._queue:
+            if not self._queue or times.pause:
                 idle = self._env.event()
                 self._idle.append(idle)
                 share = yield idle
@@ -231,11 +269,12 @@ class Pipeline:
         times = self.scenario.times
         events = sum(parcel.events for parcel in taken)
         batches = min(self._bundle, events)
-        self.in_work.change(batches, self._env.now)
-        delay = times.poll / 2 + self.invocations.book(batches, self._env.now)
-        if self.polls is not None:
-            delay += self.polls.book(batches, self._env.now)
+        delay = times.receive + self.invocations.book(batches, self._env.now)
+        if self.polls is not None and self.bytes is not None:
+            read = events * self.scenario.workload.envelope_bytes
+            delay += max(self.polls.book(batches, self._env.now), self.bytes.book(read, self._env.now))
         yield self._env.timeout(delay)
+        self.running.change(batches, self._env.now)
         length = times.batch(events / batches)
         if times.sigma:
             length *= exp(self._random.gauss(0, times.sigma))
@@ -250,8 +289,9 @@ class Pipeline:
             self.throttled += events if booked else 0
             yield self._env.timeout(length + booked)
             self._store(taken, events, batches)
-        yield self._env.timeout(times.poll / 2)
-        self.in_work.change(-batches, self._env.now)
+        self.running.change(-batches, self._env.now)
+        yield self._env.timeout(times.finish)
+        self._awake()
 
     def _store(self, taken: list[Parcel], events: int, batches: int) -> None:
         now = self._env.now
@@ -270,4 +310,6 @@ class Pipeline:
                 self.in_flight.change(-parcel.events, self._env.now)
             else:
                 self.returned += parcel.events
-                self._later(self._policy.wait_in_queue(parcel.receives), parcel, was_in_flight=True)
+                self.hidden += parcel.events
+                wait = self._policy.wait_in_queue(parcel.receives, self._random.uniform)
+                self._later(wait, parcel, was_in_flight=True)

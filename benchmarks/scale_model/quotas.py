@@ -7,9 +7,7 @@ _LAMBDA_LIMITS: Final = "https://docs.aws.amazon.com/lambda/latest/dg/gettingsta
 _SQS_SCALING: Final = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"
 _EVENTBRIDGE: Final = "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html"
 _DYNAMODB: Final = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"
-_SQS: Final = (
-    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"
-)
+_SQS: Final = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html"
 _PARTITIONS: Final = (
     "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"
 )

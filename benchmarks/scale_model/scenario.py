@@ -22,7 +22,10 @@ class Times:
             events a second; the median is assumed.
             https://aws.amazon.com/blogs/architecture/mastering-millisecond-latency-and-millions-of-events-the-event-driven-architecture-behind-the-amazon-key-suite/
         bus_sigma: of the logarithm of that time; 0 for a constant.
-        poll: receive, invoke and delete around an invocation; assumed.
+        receive: from the queue to the function; assumed.
+        finish: from the stored event to the end of its batch; assumed.
+        pause: of an event source that was woken for nothing: by the end of a batch while no event waits, or
+            by an event while all batches allowed are in work. 0 on AWS; the local engine has it.
         invocation: of an invocation without events.
         event: of each event in it.
         sigma: of the logarithm of an invocation's length; 0 for a constant.
@@ -31,11 +34,18 @@ class Times:
 
     bus: float = 0.050
     bus_sigma: float = 0.37
-    poll: float = POLL
+    receive: float = POLL / 2
+    finish: float = POLL / 2
+    pause: float = 0
     invocation: float = OURS.fixed_ms / 1000
     event: float = OURS.event_ms / 1000
     sigma: float = 0.3
     start: float = 0.5
+
+    @property
+    def poll(self) -> float:
+        """What the event source adds to an invocation."""
+        return self.receive + self.finish
 
     def batch(self, events: float) -> float:
         """Median length of an invocation."""

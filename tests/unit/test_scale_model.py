@@ -3,8 +3,8 @@
 import json
 from dataclasses import fields, replace
 from itertools import pairwise
-from math import sqrt
-from typing import Final
+from math import exp, sqrt
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ from shipment_events.cost.designs import OURS
 from shipment_events.cost.usage import events_per_batch
 
 PROD: Final = settings_for("prod")
-PLAIN: Final = Times(bus=0, bus_sigma=0, poll=0, invocation=0.1, event=0, sigma=0, start=0)
+PLAIN: Final = Times(bus=0, bus_sigma=0, receive=0, finish=0, invocation=0.1, event=0, sigma=0, start=0)
 
 
 def scenario(
@@ -97,6 +97,61 @@ def test_overload_behind_the_function_makes_retries_and_then_dead_letters() -> N
     bounded = simulate(replace(OVERLOAD, settings=PROD))
     assert bounded.dead == bounded.returned == 0
     assert bounded.backlog > 0
+
+
+def test_events_that_are_hidden_for_a_retry_are_behind() -> None:
+    """Nothing waits in the queue here: a fifth of the events goes back and forth until it is dead."""
+    pollers = ProvisionedPollers(minimum=30, maximum=30)
+    overloaded = Scenario(
+        rate=24,
+        settings=replace(PROD, provisioned_pollers=pollers),
+        quotas=Quotas(partition_write_units=20),
+        warm_up=120,
+        measured=120,
+    )
+    outcome = simulate(overloaded)
+    assert outcome.returned > 0
+    assert outcome.dead == 0
+    assert not outcome.keeps_up
+    assert outcome.backlog > 100
+
+
+@pytest.mark.parametrize("rate", [100.0, 300.0])
+def test_as_many_events_come_as_the_rate_says(rate: float) -> None:
+    pipeline = Pipeline(scenario(rate, warm_up=1, measured=30_000 / rate))
+    pipeline.run()
+    assert pipeline.sent == pytest.approx(rate * pipeline.now, rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [5.0, 20.0, 50.0])
+def test_an_event_that_comes_in_the_pause_waits_for_its_end(rate: float) -> None:
+    """A batch ends and nothing waits: a pause, and another one for as long as each has brought events.
+
+    The first event of such a row waits for nothing, those within a pause for half of it.
+    """
+    pause = 0.05
+    times = replace(PLAIN, invocation=0, pause=pause)
+    pipeline = Pipeline(replace(scenario(rate, warm_up=10, measured=40_000 / rate), times=times))
+    pipeline.run()
+    within = rate * pause * exp(rate * pause)
+    assert pipeline.waits.mean == pytest.approx(pause / 2 * within / (1 + within), rel=0.03)
+
+
+def test_an_event_that_finds_all_batches_in_work_makes_a_pause() -> None:
+    """Two batches of ten in each pause, and the millisecond until the next event."""
+    settings = replace(PROD, processor_max_concurrency=2)
+    times = replace(PLAIN, invocation=0.01, pause=0.05)
+    pipeline = Pipeline(replace(scenario(900, settings=settings), times=times))
+    pipeline.run()
+    assert pipeline.stored_measured / 40 == pytest.approx(20 / (0.05 + 1 / 900), rel=0.01)
+
+
+def test_only_invocations_count_as_concurrent_executions() -> None:
+    times = replace(PLAIN, receive=0.2, finish=0.3)
+    pipeline = Pipeline(replace(scenario(5, measured=1_000), times=times))
+    pipeline.run()
+    batches = pipeline.batches_measured / 1_000
+    assert pipeline.running.mean(pipeline.now) == pytest.approx(batches * 0.1, rel=0.01)
 
 
 @pytest.mark.parametrize("rate", [5.0, 60.0, 800.0])
@@ -191,8 +246,9 @@ def test_larger_items_take_more_of_the_index() -> None:
     assert large.stored_a_second == pytest.approx(500, rel=0.02)
 
 
-def test_the_same_seed_gives_the_same_run() -> None:
-    first, second = (report.as_json(simulate(scenario(500, measured=10))) for _ in range(2))
+@pytest.mark.parametrize("one", [scenario(500, measured=10), OVERLOAD], ids=["stable", "with retries"])
+def test_the_same_seed_gives_the_same_run(one: Scenario) -> None:
+    first, second = (report.as_json(simulate(one)) for _ in range(2))
     assert first == second
 
 
@@ -219,6 +275,77 @@ def test_provisioned_pollers_are_bounded_by_polls_and_bytes() -> None:
     assert needed["polls"].share == pytest.approx(100 / 200)
     assert needed["bytes polled"].share == pytest.approx(1_000 * 4_000 / 20e6)
     assert "provisioned_pollers" in needed["polls"].lift
+
+
+def test_provisioned_pollers_read_no_more_bytes_than_they_may() -> None:
+    settings = replace(
+        PROD, provisioned_pollers=ProvisionedPollers(minimum=2, maximum=2), status_index_shards=8
+    )
+    outcome = simulate(scenario(150, settings=settings, event_bytes=20_000))
+    assert outcome.stored_a_second == pytest.approx(2e6 / 20_223, rel=0.02)
+    assert not outcome.keeps_up
+
+
+@pytest.mark.parametrize(
+    ("quotas", "options"),
+    [
+        (Quotas(put_events=20), {}),
+        (Quotas(rule_invocations=200), {}),
+        (Quotas(requests_of_an_instance=0.02), {}),
+        (Quotas(new_table_write_units=200), {}),
+        (Quotas(table_write_units=200), {}),
+        (Quotas(partition_write_units=200), {}),
+        (Quotas(poller_polls=10), {"provisioned_pollers": ProvisionedPollers(minimum=2, maximum=2)}),
+    ],
+    ids=["PutEvents", "rule", "invocations", "warm units", "table units", "partition", "polls"],
+)
+def test_each_limit_lets_through_what_it_says(quotas: Quotas, options: dict[str, Any]) -> None:
+    """Of 400 events a second 200, in requests and batches of ten."""
+    outcome = simulate(replace(scenario(400, settings=replace(PROD, **options)), quotas=quotas))
+    assert outcome.stored_a_second == pytest.approx(200, rel=0.02)
+    assert outcome.highest_share >= 2
+    assert not outcome.keeps_up
+
+
+def test_no_more_messages_are_in_flight_than_sqs_allows() -> None:
+    pipeline = Pipeline(replace(scenario(400), quotas=Quotas(in_flight=15), times=PLAIN))
+    pipeline.run()
+    assert pipeline.in_flight.peak == 15
+
+
+def test_an_event_source_begins_with_five_batches_and_adds_five_a_second() -> None:
+    settings = replace(PROD, processor_max_concurrency=40)
+    times = replace(PLAIN, invocation=0.5)
+    pipeline = Pipeline(replace(scenario(900, settings=settings, warm_up=3.2, measured=0.2), times=times))
+    pipeline.run()
+    assert pipeline.running.peak == 5 + 3 * 5
+
+
+def test_latency_is_the_sum_of_its_parts() -> None:
+    times = Times(
+        bus=0.05, bus_sigma=0, receive=0.01, invocation=0.1, event=0.002, sigma=0, finish=0.3, start=0
+    )
+    outcome = simulate(replace(scenario(0.5, measured=600), times=times))
+    assert outcome.p50 == pytest.approx(0.05 + 0.01 + 0.1 + 0.002, rel=0.01)
+
+
+def test_a_batch_is_in_work_until_its_messages_are_deleted() -> None:
+    outcome = simulate(replace(servers(2, 30), times=replace(PLAIN, finish=0.1), measured=100))
+    assert outcome.stored_a_second == pytest.approx(2 / 0.2, rel=0.02)
+
+
+def test_shares_count_what_waits_in_the_function() -> None:
+    """Ten batches of ten, nearly all of the time waiting for the index."""
+    throttled = replace(scenario(90, warm_up=60), quotas=Quotas(partition_write_units=20))
+    shares = simulate(throttled).shares
+    assert shares["messages in flight"] == pytest.approx(100 / 120_000, rel=0.05)
+    assert shares["concurrent executions"] == pytest.approx(10 / 1_000, rel=0.05)
+
+
+def test_an_instance_starts_before_it_works() -> None:
+    pipeline = Pipeline(replace(scenario(5, warm_up=1, measured=8), times=replace(PLAIN, start=10)))
+    pipeline.run()
+    assert pipeline.stored == 0
 
 
 def test_ten_thousand_a_second_need_no_limit_above_70_percent() -> None:

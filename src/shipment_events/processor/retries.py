@@ -1,7 +1,7 @@
 """When to try again: within the invocation, and through the queue."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,9 +45,11 @@ class RetryPolicy:
             yield random.uniform(bound / 2, bound)  # noqa: S311 - jitter
             bound = min(bound * 2, self.longest_delay)
 
-    def wait_in_queue(self, receive_count: int) -> int:
-        """Seconds for which a failed message stays hidden after this receive."""
+    def wait_in_queue(
+        self, receive_count: int, jitter: Callable[[float, float], float] = random.uniform
+    ) -> int:
+        """Seconds for which a failed message stays hidden after this receive, as ``jitter`` draws it."""
         if receive_count > 1:
             return self.visibility_timeout
         wait = self.visibility_timeout / 36
-        return max(1, round(random.uniform(wait / 2, wait * 3 / 2)))  # noqa: S311 - jitter
+        return max(1, round(jitter(wait / 2, wait * 3 / 2)))
