@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(90)]
 POLICY: Final = "processor"
 # Many times what an event takes when nothing is amiss.
 DENIED_SECONDS: Final = 1.5
-# The engine asks for the batch operation where AWS asks for the action on one item; see local/gaps.py.
+# The engine asks for the batch operation where AWS asks for the action on one item; see local/template.py.
 ALSO_KNOWN_AS: Final = {
     "dynamodb:PartiQLInsert": "dynamodb:BatchExecuteStatement",
     "sqs:SendMessage": "sqs:SendMessageBatch",

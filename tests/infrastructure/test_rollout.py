@@ -8,7 +8,7 @@ import pytest
 from infrastructure.metrics import PipelineMetrics
 from infrastructure.rollout import guard_specs
 from infrastructure.settings import CANARY_MINUTES, STAGES
-from shipment_events.local.gaps import prepare
+from shipment_events.local.template import prepare
 from tests.infrastructure.template import Template, permissions, text
 
 VERSION = "AWS::Lambda::Version"

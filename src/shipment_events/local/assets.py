@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from shipment_events.local import gaps
 from shipment_events.local.assembly import Asset
-from shipment_events.local.settings import REGION
+from shipment_events.local.settings import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 # The first date that a zip archive can hold: a fixed one, so that equal contents make equal bytes.
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _PSEUDO_PARAMETERS: Final = {
-    "${AWS::AccountId}": gaps.ACCOUNT,
+    "${AWS::AccountId}": ACCOUNT,
     "${AWS::Region}": REGION,
     "${AWS::Partition}": "aws",
 }

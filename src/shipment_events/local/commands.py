@@ -17,6 +17,7 @@ from shipment_events.local.deploy import DeployResult, deploy, deploy_with_cdk
 from shipment_events.local.engine import RunningEngine, State
 from shipment_events.local.errors import LocalEngineError
 from shipment_events.local.settings import Settings, settings_from
+from shipment_events.local.template import Substitution
 
 
 @click.group(name="local")
@@ -214,7 +215,7 @@ def _say_outputs(outputs: Mapping[str, str]) -> None:
         click.echo(f"  {key:20} {value}")
 
 
-def _by_gap(substitutions: Iterable[gaps.Substitution]) -> dict[gaps.Gap, list[str]]:
+def _by_gap(substitutions: Iterable[Substitution]) -> dict[gaps.Gap, list[str]]:
     things: dict[gaps.Gap, list[str]] = {}
     for item in substitutions:
         things.setdefault(item.gap, []).append(item.name)

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 
 from shipment_events.local.clients import LOCAL_CONFIG
-from shipment_events.local.gaps import Prepared, fill_in
+from shipment_events.local.template import Prepared, fill_in
 
 
 def complete(

@@ -16,13 +16,14 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events import names
-from shipment_events.local import assembly, assets, gaps
+from shipment_events.local import assembly, assets
 from shipment_events.local.clients import LOCAL_CONFIG, environment_variables, local_session
 from shipment_events.local.completion import complete
 from shipment_events.local.errors import LocalEngineError
 from shipment_events.local.readiness import wait_until_ready
 from shipment_events.local.settings import Settings
 from shipment_events.local.stack import Action, Stack
+from shipment_events.local.template import Prepared, Substitution, prepare, public_outputs
 
 _TEMPLATE_KEY: Final = "template.json"
 
@@ -38,7 +39,7 @@ class DeployResult:
     environment: str
     action: Action
     outputs: dict[str, str]
-    substitutions: tuple[gaps.Substitution, ...]
+    substitutions: tuple[Substitution, ...]
     seconds: float
 
 
@@ -50,7 +51,7 @@ def deploy(endpoint: str, cloud_assembly_dir: Path, environment: str) -> DeployR
     """
     started = time.monotonic()
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(environment))
-    prepared = gaps.prepare(synthesized.template)
+    prepared = prepare(synthesized.template)
     session = local_session()
     stack = Stack(
         session.client("cloudformation", endpoint_url=endpoint, config=LOCAL_CONFIG), synthesized.name
@@ -72,7 +73,7 @@ def deploy(endpoint: str, cloud_assembly_dir: Path, environment: str) -> DeployR
         stack_name=synthesized.name,
         environment=environment,
         action=action,
-        outputs=gaps.public_outputs(outputs),
+        outputs=public_outputs(outputs),
         substitutions=prepared.substitutions,
         seconds=time.monotonic() - started,
     )
@@ -85,7 +86,7 @@ def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings)
     the terminal. Returns the stack's outputs. Raises LocalEngineError if the CLI fails.
     """
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(settings.environment))
-    prepared = gaps.prepare(synthesized.template)
+    prepared = prepare(synthesized.template)
     with tempfile.TemporaryDirectory(dir=settings.home, prefix="cdk-") as folder:
         adapted = Path(folder) / "cdk.out"
         shutil.copytree(cloud_assembly_dir, adapted)
@@ -97,14 +98,14 @@ def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings)
         session.client("cloudformation", endpoint_url=endpoint, config=LOCAL_CONFIG),
         synthesized.name,
     )
-    return gaps.public_outputs(_finish(session, endpoint, stack, prepared, {}))
+    return public_outputs(_finish(session, endpoint, stack, prepared, {}))
 
 
 def _finish(
     session: boto3.Session,
     endpoint: str,
     stack: Stack,
-    prepared: gaps.Prepared,
+    prepared: Prepared,
     code_hashes: Mapping[str, str],
 ) -> dict[str, str]:
     """Make up what CloudFormation left out, wait until events can flow, and return the stack's outputs."""

@@ -9,6 +9,7 @@ from typing import Final
 from shipment_events.local.errors import LocalEngineError
 
 HOST: Final = "127.0.0.1"
+ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
 # The engine takes this pair for the account's root; the real account is never involved.
 ACCESS_KEY_ID: Final = "test"

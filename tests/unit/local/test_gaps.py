@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from shipment_events.local import gaps
-from shipment_events.local.gaps import GAPS, fill_in, markdown_table, prepare, public_outputs
+from shipment_events.local.gaps import GAPS, markdown_table
+from shipment_events.local.template import fill_in, prepare, public_outputs
 
 BUS_ARN = {"Fn::GetAtt": ["Bus", "Arn"]}
 
