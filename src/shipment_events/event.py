@@ -184,12 +184,17 @@ def parse_event(detail: object, *, detail_type: str | None = None) -> ShipmentEv
     return ShipmentEvent(
         shipment_id=detail["shipment_id"],
         moment=moment,
-        event_id=detail.get("event_id") or content_hash[:32],
+        event_id=event_id_of(detail, content_hash),
         event_type=detail["event_type"],
         content_hash=content_hash,
         content_bytes=len(content),
         detail=detail,
     )
+
+
+def event_id_of(detail: Mapping[str, Any], content_hash: str) -> str:
+    """The producer's id of a valid event, or the one derived from its content."""
+    return detail.get("event_id") or content_hash[:32]
 
 
 def _canonical_content(detail: Mapping[str, Any], instant: str) -> bytes:

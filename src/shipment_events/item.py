@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from shipment_events.event import ShipmentEvent
+from shipment_events.event import ShipmentEvent, event_id_of
 from shipment_events.exact_json import canonical_number
 from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
 from shipment_events.outcome import InvalidEventError, Reason
@@ -185,17 +185,11 @@ def stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     return StoredEvent(
         sort_key=values[SORT_KEY],
         status=values[STATUS_ATTRIBUTE].partition(_SHARD_MARK)[0],
-        event_id=_event_id(values[SORT_KEY], values[STATUS_ATTRIBUTE]),
+        event_id=event_id_of(values[_DETAIL], values[PROCESSING][CONTENT_HASH]),
         stored_at=values[PROCESSING]["stored_at"],
         correlation_id=values[PROCESSING]["correlation_id"],
         detail=values[_DETAIL],
     )
-
-
-def _event_id(sort_key: str, index_value: str) -> str:
-    """What stands behind the moment, and before the content hash of a conflict."""
-    event_id = sort_key.partition("#")[2]
-    return event_id.rpartition("#")[0] if index_value.startswith(CONFLICT) else event_id
 
 
 def _to_attribute(value: object) -> "AttributeValueTypeDef":

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -16,12 +17,16 @@ class Service:
     Args:
         tls: to greet connections with; None for plain HTTP.
         deaf: so many connections at first are accepted and never greeted.
+        reads: bytes of a body, at most; a request with more is answered and hung up on.
     """
 
-    def __init__(self, *replies: Reply, tls: ssl.SSLContext | None = None, deaf: int = 0) -> None:
+    def __init__(
+        self, *replies: Reply, tls: ssl.SSLContext | None = None, deaf: int = 0, reads: int | None = None
+    ) -> None:
         self._replies = iter(replies)
         self._tls = tls
         self._deaf = deaf
+        self._reads = reads
         self._ungreeted: list[socket.socket] = []
         self.requests: list[tuple[Headers, bytes]] = []
         self.connections = 0
@@ -60,7 +65,12 @@ class Service:
                 while line := stream.readline().strip():
                     name, _, value = line.decode().partition(":")
                     headers[name.lower()] = value.strip()
-                self.requests.append((headers, stream.read(int(headers["content-length"]))))
+                length = int(headers["content-length"])
+                if self._reads is not None and length > self._reads:
+                    next(self._replies)(connection)
+                    time.sleep(0.1)  # Or the answer is lost with what was not read.
+                    return
+                self.requests.append((headers, stream.read(length)))
                 next(self._replies)(connection)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import trustme
@@ -25,7 +25,8 @@ from shipment_events.processor.connection import KeptConnection
 from tests.unit.http_service import Reply, Service, answer, half_an_answer, hang_up, silence
 
 HEADERS: Final = {"host": "service", "content-type": "application/x-amz-json-1.0"}
-TIMEOUT: Final = 0.5
+CONNECT_TIMEOUT: Final = 0.5
+READ_TIMEOUT: Final = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,8 @@ def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext
 def connection_to(service: Service, ca_file: Path | None = None) -> KeptConnection:
     return KeptConnection(
         service.url,
-        connect_timeout=TIMEOUT,
-        read_timeout=TIMEOUT,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
         ca_file=str(ca_file or get_cert_path(True)),
     )
 
@@ -91,12 +92,11 @@ def test_answer_in_chunks_is_put_together(services: list[Service]) -> None:
     assert service.connections == 1
 
 
-@pytest.mark.parametrize("extra", ["", "Connection: close\r\n"], ids=["unannounced", "announced"])
-def test_connection_closed_between_batches_is_opened_anew(services: list[Service], extra: str) -> None:
+def test_connection_closed_between_batches_is_opened_anew(services: list[Service]) -> None:
     has_hung_up = threading.Event()
 
     def answer_and_hang_up(connection: socket.socket) -> None:
-        answer(b"pong", extra=extra)(connection)
+        answer(b"pong")(connection)
         hang_up(connection)
         has_hung_up.set()
 
@@ -104,6 +104,24 @@ def test_connection_closed_between_batches_is_opened_anew(services: list[Service
     with closing(connection_to(service)) as connection:
         connection.post(HEADERS, b"ping")
         assert has_hung_up.wait(5)
+        assert connection.post(HEADERS, b"ping") == (200, b"own")
+    assert service.connections == 2
+
+
+def test_connection_is_given_up_where_the_service_announces_it(services: list[Service]) -> None:
+    services.append(service := Service(answer(b"pong", extra="Connection: close\r\n"), answer(b"own")))
+    with closing(connection_to(service)) as connection:
+        connection.post(HEADERS, b"ping")
+        assert connection.post(HEADERS, b"ping") == (200, b"own")
+    assert service.connections == 2
+
+
+def test_closed_connection_opens_another(services: list[Service]) -> None:
+    services.append(service := Service(answer(b"pong"), answer(b"own")))
+    connection = connection_to(service)
+    connection.post(HEADERS, b"ping")
+    connection.close()
+    with closing(connection):
         assert connection.post(HEADERS, b"ping") == (200, b"own")
     assert service.connections == 2
 
@@ -134,18 +152,49 @@ def test_connection_is_good_again_after_a_failure(
     assert service.connections == 3
 
 
-def test_late_answer_is_not_taken_for_the_next_ones(services: list[Service]) -> None:
+@pytest.mark.parametrize(
+    "beginning",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf-"],
+    ids=["nothing", "half an answer"],
+)
+def test_late_answer_is_not_taken_for_the_next_ones(services: list[Service], beginning: bytes) -> None:
     def late(connection: socket.socket) -> None:
-        time.sleep(TIMEOUT + 0.2)
+        connection.sendall(beginning)
+        time.sleep(READ_TIMEOUT + 0.2)
         with suppress(OSError):  # The client has hung up.
             answer(b"late")(connection)
 
     services.append(service := Service(answer(b"first"), late, answer(b"own")))
     with closing(connection_to(service)) as connection:
         connection.post(HEADERS, b"ping")
+        begin = time.monotonic()
         with pytest.raises(ReadTimeoutError):
             connection.post(HEADERS, b"ping")
+        assert READ_TIMEOUT <= time.monotonic() - begin < READ_TIMEOUT + CONNECT_TIMEOUT
         assert connection.post(HEADERS, b"ping") == (200, b"own")
+
+
+def test_answer_after_an_interim_one_is_not_taken_for_the_next_ones(services: list[Service]) -> None:
+    def interim(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+        time.sleep(0.2)
+        with suppress(OSError):  # The client has hung up.
+            answer(b"late")(connection)
+
+    services.append(service := Service(interim, answer(b"own")))
+    with closing(connection_to(service)) as connection:
+        assert connection.post(HEADERS, b"ping")[0] == 103
+        assert connection.post(HEADERS, b"ping") == (200, b"own")
+
+
+def test_refusal_of_a_request_that_is_not_read_to_its_end_is_heard(services: list[Service]) -> None:
+    services.append(
+        service := Service(answer(b"too large", "413 Content Too Large"), answer(b"own"), reads=1_000)
+    )
+    with closing(connection_to(service)) as connection:
+        assert connection.post(HEADERS, b"x" * 20_000_000) == (413, b"too large")
+        assert connection.post(HEADERS, b"ping") == (200, b"own")
+    assert service.connections == 2
 
 
 def test_nobody_there(services: list[Service]) -> None:
@@ -170,8 +219,10 @@ def test_greeting_of_tls_that_never_comes_spoils_no_later_batch(
     services.append(service := Service(answer(b"own"), tls=server_tls(authority), deaf=2))
     with closing(connection_to(service, ca_file)) as connection:
         for _ in range(2):
+            begin = time.monotonic()
             with pytest.raises(ConnectTimeoutError):
                 connection.post(HEADERS, b"ping")
+            assert CONNECT_TIMEOUT <= time.monotonic() - begin < READ_TIMEOUT
         assert connection.post(HEADERS, b"ping") == (200, b"own")
 
 
@@ -184,3 +235,32 @@ def test_service_that_cannot_prove_who_it_is_gets_nothing(
     with closing(connection_to(service, trusted)) as connection, pytest.raises(SSLError):
         connection.post(HEADERS, b"ping")
     assert service.requests == []
+
+
+def test_greeting_of_tls_has_only_what_connecting_has_left_of_the_time(
+    services: list[Service], authority: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.create_connection
+
+    def slow_connect(*arguments: Any) -> socket.socket:
+        time.sleep(CONNECT_TIMEOUT * 0.8)
+        return connect(*arguments)
+
+    monkeypatch.setattr(socket, "create_connection", slow_connect)
+    services.append(service := Service(tls=server_tls(authority), deaf=1))
+    begin = time.monotonic()
+    with closing(connection_to(service, ca_file)) as connection, pytest.raises(ConnectTimeoutError):
+        connection.post(HEADERS, b"ping")
+    assert time.monotonic() - begin < 1.5 * CONNECT_TIMEOUT
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["absent", "no PEM"])
+def test_certificates_that_cannot_be_read_are_a_failure_like_others(
+    services: list[Service], authority: trustme.CA, tmp_path: Path, content: str | None
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    if content:
+        ca_file.write_text(content)
+    services.append(service := Service(tls=server_tls(authority)))
+    with closing(connection_to(service, ca_file)) as connection, pytest.raises(SSLError):
+        connection.post(HEADERS, b"ping")

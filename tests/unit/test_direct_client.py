@@ -1,13 +1,18 @@
 """The processor's own DynamoDB client sends what botocore's would, and fails as botocore's does."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import botocore.session
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 
@@ -81,7 +86,7 @@ def test_request_is_the_one_that_botocore_sends(operation: str, request_: dict[s
         getattr(botocores, operation)(**request_)
     (our_headers, our_body), (their_headers, their_body) = service.requests
     assert our_body == their_body
-    for name in ("content-type", "x-amz-target", "host", "x-amz-security-token"):
+    for name in ("content-type", "x-amz-target", "host", "x-amz-security-token", "accept-encoding"):
         assert our_headers[name] == their_headers[name]
     ours_signed, theirs_signed = (
         headers["authorization"].partition(", Signature=")[0] for headers in (our_headers, their_headers)
@@ -107,14 +112,17 @@ def test_answer_is_read_as_botocore_reads_it() -> None:
         assert mine["Responses"] == botocores.batch_execute_statement(**REQUEST)["Responses"]
 
 
+JSON_FAILURES: Final = [
+    answer(b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow"}', "400 Bad"),
+    answer(b'{"__type":"com.amazon.coral.validate#ValidationException","Message":"no"}', "400 Bad"),
+    answer(b'{"__type":"InternalServerError","message":"down"}', "500 Error"),
+]
+
+
 @pytest.mark.parametrize(
     "reply",
     [
-        answer(
-            b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow"}', "400 Bad"
-        ),
-        answer(b'{"__type":"com.amazon.coral.validate#ValidationException","Message":"no"}', "400 Bad"),
-        answer(b'{"__type":"InternalServerError","message":"down"}', "500 Error"),
+        *JSON_FAILURES,
         answer(b"<html>unavailable</html>", "503 Service Unavailable"),
         answer(b"", "502 Bad Gateway"),
         hang_up,
@@ -126,9 +134,10 @@ def test_failure_is_the_one_that_botocore_raises(reply: Reply) -> None:
     with clients(Service(reply, reply)) as (ours, botocores):
         mine, theirs = (_failure(client) for client in (ours, botocores))
     assert error_code(mine) == error_code(theirs)
-    if isinstance(mine, ClientError) and (message := mine.response["Error"]["Message"]):
+    if reply in JSON_FAILURES:
+        assert isinstance(mine, ClientError)
         assert isinstance(theirs, ClientError)
-        assert message == theirs.response["Error"]["Message"]
+        assert mine.response["Error"]["Message"] == theirs.response["Error"]["Message"] != ""
 
 
 @pytest.mark.parametrize(
@@ -162,15 +171,98 @@ def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) ->
     assert service.connections == 0
 
 
-@pytest.mark.parametrize("bundle", [None, "/etc/company.pem"])
+@pytest.mark.parametrize("variable", [None, "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 def test_certificates_are_those_that_botocore_trusts(
-    monkeypatch: pytest.MonkeyPatch, bundle: str | None
+    monkeypatch: pytest.MonkeyPatch, variable: str | None
 ) -> None:
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    if bundle:
-        monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "/etc/company.pem")
     asked: dict[str, Any] = {}
     monkeypatch.setattr(direct_client, "KeptConnection", lambda _, **arguments: asked.update(arguments))
     session = botocore.session.get_session()
     DirectDynamoDBClient(session.create_client("dynamodb"), session)  # type: ignore[arg-type]
-    assert asked["ca_file"] == (bundle or get_cert_path(True))
+    assert asked["ca_file"] == ("/etc/company.pem" if variable else get_cert_path(True))
+
+
+def test_timeouts_are_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(direct_client, "KeptConnection", lambda _, **arguments: asked.update(arguments))
+    session = botocore.session.get_session()
+    client = session.create_client("dynamodb", config=Config(connect_timeout=1.5, read_timeout=4))
+    DirectDynamoDBClient(client, session)  # type: ignore[arg-type]
+    assert (asked["connect_timeout"], asked["read_timeout"]) == (1.5, 4)
+
+
+def test_each_request_is_signed_with_the_credentials_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(range(1, 9))
+
+    def refresh() -> dict[str, str]:
+        number = next(made)
+        expiry = datetime.now(UTC) + timedelta(seconds=0.1)
+        return {
+            "access_key": f"key-{number}",
+            "secret_key": f"secret-{number}",
+            "token": f"token-{number}",
+            "expiry_time": expiry.isoformat(),
+        }
+
+    service = Service(answer(b"{}"), answer(b"{}"))
+    with clients(service) as (ours, _):
+        rotating = RefreshableCredentials.create_from_metadata(refresh(), refresh, "test")
+        monkeypatch.setattr(ours._session, "get_credentials", lambda: rotating)
+        for _ in range(2):
+            time.sleep(0.2)
+            ours.batch_execute_statement(**REQUEST)
+    tokens = [headers["x-amz-security-token"] for headers, _ in service.requests]
+    assert tokens[0] != tokens[1]
+    for headers, _ in service.requests:
+        number = headers["x-amz-security-token"].removeprefix("token-")
+        assert f"Credential=key-{number}/" in headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://dynamodb.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com"),
+        ("https://dynamodb.eu-central-1.amazonaws.com:443", "dynamodb.eu-central-1.amazonaws.com"),
+        ("http://localhost:80", "localhost"),
+        ("http://localhost:443", "localhost:443"),
+        ("http://[::1]:4566", "[::1]:4566"),
+    ],
+)
+def test_host_is_named_as_botocore_names_it(monkeypatch: pytest.MonkeyPatch, url: str, host: str) -> None:
+    sent: dict[str, str] = {}
+
+    class Connection:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def post(self, headers: dict[str, str], _: bytes) -> tuple[int, bytes]:
+            sent.update(headers)
+            return 200, b"{}"
+
+    monkeypatch.setattr(direct_client, "KeptConnection", Connection)
+    session = botocore.session.get_session()
+    client: Any = session.create_client("dynamodb", endpoint_url=url)
+    DirectDynamoDBClient(client, session).batch_execute_statement(**REQUEST)
+    signer: Any = SigV4Auth(None, "dynamodb", "eu-central-1")  # type: ignore[arg-type]
+    assert sent["host"] == host == signer.headers_to_sign(AWSRequest("POST", f"{url}/"))["host"]
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "reached"),
+    [
+        ("https://dynamodb.eu-central-1.amazonaws.com", "", True),
+        ("http://localhost:4566/", "", True),
+        ("http://localhost:4566/dynamodb", "", False),
+        ("http://aws.example", "http://proxy.example", False),
+    ],
+)
+def test_says_where_it_does_not_serve(
+    monkeypatch: pytest.MonkeyPatch, url: str, proxy: str, reached: bool
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    assert direct_client.can_reach(url) is reached

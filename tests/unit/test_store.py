@@ -119,9 +119,8 @@ class TestItem:
     def test_gives_the_id_of_a_conflict_back(self, event_id: str) -> None:
         table = FakeTable()
         conflict = write(event_id=event_id).beside()
-        assert insert(table, conflict) == [Inserted()]
-        (back,) = stored(table)
-        assert (back.status, back.event_id) == ("CONFLICT", event_id)
+        assert insert(table, conflict, conflict.beside()) == [Inserted()] * 2
+        assert [(back.status, back.event_id) for back in stored(table)] == [("CONFLICT", event_id)] * 2
 
     @pytest.mark.parametrize("name", [*OWN_ATTRIBUTES, "x'; DROP", "a.b", "#n", "", "'", "?"])
     def test_no_field_of_a_producer_reaches_an_attribute_of_ours(self, name: str) -> None:

@@ -23,6 +23,7 @@ from urllib3.util.wait import wait_for_read
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LEAST_TIMEOUT: Final = 0.001
+_FINAL: Final = 200
 
 
 class KeptConnection:
@@ -30,8 +31,9 @@ class KeptConnection:
 
     Args:
         url: of the service.
-        connect_timeout: seconds until the connection is there, greeted over TLS and all.
-        read_timeout: seconds without a sign of life while a request is under way.
+        connect_timeout: seconds until an address of the service is connected, greeted over TLS and all.
+        read_timeout: seconds for sending, where the kernel's buffers do not hold it all, and seconds without
+            a sign of life after that.
         ca_file: PEM file of the certificates that the service's is checked against; None: the system's.
     """
 
@@ -62,7 +64,9 @@ class KeptConnection:
             Status and body of the answer.
 
         Raises:
-            botocore.exceptions.ConnectTimeoutError, EndpointConnectionError, SSLError: nothing was sent.
+            botocore.exceptions.ConnectTimeoutError, EndpointConnectionError: nothing was sent.
+            botocore.exceptions.SSLError: likewise, as the service could not prove who it is, or ``ca_file``
+                cannot be read.
             botocore.exceptions.ReadTimeoutError, ConnectionClosedError: no answer came, or half of one; the
                 service may have acted all the same.
         """
@@ -70,12 +74,14 @@ class KeptConnection:
         head = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
         connection = self._take()
         try:
-            connection.sendall(head.encode("latin-1") + body)
+            is_sent = _send(connection, head.encode("latin-1") + body)
             with HTTPResponse(connection, method="POST") as response:
                 response.begin()
                 answer = response.status, response.read()
-            # Not before: where an answer is still to come, the next batch would take it for its own.
-            self._kept = None if response.will_close else connection
+            # Not before: where an answer is still to come, as after an interim one, the next batch would take
+            # it for its own.
+            if is_sent and response.status >= _FINAL and not response.will_close:
+                self._kept = connection
         except TimeoutError as error:
             raise ReadTimeoutError(endpoint_url=self._url, error=error) from error
         except (OSError, HTTPException) as error:
@@ -97,7 +103,10 @@ class KeptConnection:
         return connection
 
     def _connect(self) -> socket.socket:
-        tls = self._tls if self._is_secure else None
+        try:
+            tls = self._tls if self._is_secure else None
+        except OSError as error:
+            raise SSLError(endpoint_url=self._url, error=error) from error
         deadline = time.monotonic() + self._connect_timeout
         try:
             connection = socket.create_connection(self._address, self._connect_timeout)
@@ -125,3 +134,12 @@ class KeptConnection:
         # Not while the function starts: to read the file takes twenty milliseconds of a whole core, a tenth
         # of that time. Once, where botocore reads it for each connection.
         return ssl.create_default_context(cafile=self._ca_file)
+
+
+def _send(connection: socket.socket, request: bytes) -> bool:
+    """Whether the service took it all; one that refuses a request early has answered when it hangs up."""
+    try:
+        connection.sendall(request)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True

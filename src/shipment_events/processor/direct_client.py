@@ -7,12 +7,14 @@ stay botocore's.
 """
 
 import json
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
 
 from shipment_events.processor.connection import KeptConnection
 from shipment_events.processor.signature import Signer
@@ -34,7 +36,8 @@ _ENCODER: Final = json.JSONEncoder(check_circular=False)
 class DirectDynamoDBClient:
     """Takes the place of a DynamoDB client, for one thread.
 
-    It validates nothing, tries once and knows no proxy.
+    It validates nothing and tries once. botocore finds the endpoint anew for each request; this one keeps
+    that of the region, also where the account has one of its own.
 
     Args:
         client: whose endpoint, region and timeouts hold here.
@@ -49,13 +52,12 @@ class DirectDynamoDBClient:
         config = cast("Any", client.meta.config)
         self._session = session
         self._user_agent = session.user_agent()
-        # Both are without the port where it is the scheme's own, as botocore has it.
-        self._signer = Signer(urlsplit(client.meta.endpoint_url).netloc, "dynamodb", client.meta.region_name)
+        self._signer = Signer(_host(client.meta.endpoint_url), "dynamodb", client.meta.region_name)
         self._connection = KeptConnection(
             client.meta.endpoint_url,
             connect_timeout=config.connect_timeout,
             read_timeout=config.read_timeout,
-            ca_file=get_cert_path(session.get_config_variable("ca_bundle") or True),
+            ca_file=get_cert_path(_ca_bundle(session)),
         )
 
     def close(self) -> None:
@@ -90,7 +92,8 @@ class DirectDynamoDBClient:
         body = _ENCODER.encode(request).encode()
         headers = {"content-type": _CONTENT_TYPE, "x-amz-target": _TARGET_PREFIX + operation}
         signed = self._signer.signed(headers, body, credentials.get_frozen_credentials(), datetime.now(UTC))
-        status, answer = self._connection.post({**signed, "user-agent": self._user_agent}, body)
+        sent = {**signed, "user-agent": self._user_agent, "accept-encoding": "identity"}
+        status, answer = self._connection.post(sent, body)
         try:
             content = json.loads(answer)
         except ValueError:
@@ -98,6 +101,22 @@ class DirectDynamoDBClient:
         if status != _SUCCESS or not isinstance(content, dict):
             raise _error(operation, status, content)
         return content
+
+
+def can_reach(endpoint_url: str) -> bool:
+    """Whether the direct client serves there: it knows no proxies, and no endpoints below a path."""
+    return urlsplit(endpoint_url).path in {"", "/"} and not get_environ_proxies(endpoint_url)
+
+
+def _host(endpoint_url: str) -> str:
+    """As the header has it: with the port where that is not the scheme's own."""
+    parts = urlsplit(endpoint_url)
+    return parts.netloc.rpartition("@")[2].removesuffix(":443" if parts.scheme == "https" else ":80")
+
+
+def _ca_bundle(session: "Session") -> Any:
+    """Where botocore looks for it."""
+    return session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def _error(operation: str, status: int, content: object) -> ClientError:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import botocore.session
 from botocore.config import Config
-from botocore.utils import get_environ_proxies
 
 from shipment_events.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
-from shipment_events.processor.direct_client import DirectDynamoDBClient
+from shipment_events.processor.direct_client import DirectDynamoDBClient, can_reach
 from shipment_events.processor.records import Record
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
@@ -58,7 +57,7 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     once = _client_config(settings.visibility_timeout, attempts=1)
     twice = _client_config(settings.visibility_timeout, attempts=2)
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
-    if not get_environ_proxies(dynamodb.meta.endpoint_url):
+    if can_reach(dynamodb.meta.endpoint_url):
         dynamodb = cast("DynamoDBClient", DirectDynamoDBClient(dynamodb, session))
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
