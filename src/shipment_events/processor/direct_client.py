@@ -30,7 +30,7 @@ _TARGET_PREFIX: Final = "DynamoDB_20120810."
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 _SUCCESS: Final = 200
 # Requests are trees, made anew for each batch; to look for circles in them takes a third of the encoding.
-_ENCODER: Final = json.JSONEncoder(check_circular=False)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 class DirectDynamoDBClient:

@@ -7,9 +7,10 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from shipment_events.names import (
@@ -34,6 +35,7 @@ _MESSAGES: Final[Mapping[Outcome, str]] = {
     Outcome.QUARANTINED: "event can never be stored; sent to the dead-letter queue",
     Outcome.RETRIED: "event could not be stored now; returned to the queue",
 }
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _FAILED: Final = (Outcome.QUARANTINED, Outcome.RETRIED)
 
 
@@ -88,9 +90,8 @@ def _metrics(settled: Sequence[Settled], environment: str, version: str) -> dict
         metrics[FAILED_METRIC] = [int(result.outcome in _FAILED) for result in settled]
         failed = {"Name": FAILED_METRIC, "Unit": "Count"}
         directives.append(_directive([METRIC_DIMENSION, VERSION_DIMENSION], [failed]))
-    timestamp = int(datetime.now(UTC).timestamp() * 1000)
     return {
-        "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives},
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives},
         METRIC_DIMENSION: environment,
         VERSION_DIMENSION: version,
         **metrics,
@@ -121,4 +122,4 @@ def _trace_id() -> str | None:
 
 
 def _print(line: Mapping[str, Any]) -> None:
-    print(json.dumps(line, separators=(",", ":")), flush=True)  # noqa: T201
+    print(_ENCODER.encode(line), flush=True)  # noqa: T201
