@@ -25,8 +25,8 @@ _LINGER_SECONDS: Final = 2.0
 # Writing the state of a large table down takes seconds, and a stop that kills loses it.
 STOP_SECONDS: Final = 180.0
 _LOG_LINES: Final = 5
-# What `python -m ministack` does. All that the engine stores is objects of Python, and to look through them for
-# circles as often as Python does by itself takes a twentieth of its time under load.
+# What `python -m ministack` does. All that the engine stores is objects of Python, and to look through them
+# as often as Python does by itself, for circles, takes a twentieth of its time under load.
 _PROGRAM: Final = """
 import gc, runpy
 gc.set_threshold(100_000, 50, 1_000)
