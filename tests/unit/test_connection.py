@@ -25,8 +25,8 @@ from shipment_events.processor.connection import KeptConnection
 from tests.unit.http_service import Reply, Service, answer, half_an_answer, hang_up, silence
 
 HEADERS: Final = {"host": "service", "content-type": "application/x-amz-json-1.0"}
-CONNECT_TIMEOUT: Final = 0.5
-READ_TIMEOUT: Final = 1.0
+CONNECT_TIMEOUT: Final = 1.0
+READ_TIMEOUT: Final = 2.0
 
 
 @pytest.fixture(scope="module")
