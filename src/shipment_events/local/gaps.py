@@ -153,6 +153,12 @@ GAPS: Final = (
         Remedy.DIFFERENT,
         "BatchExecuteStatement writes no record into it, and nothing of the stack reads it.",
     ),
+    Gap(
+        "Log of a function",
+        Remedy.DIFFERENT,
+        "A line that the engine has not read 50 ms after the answer, on a busy machine, is logged with the "
+        "next invocation of the same process, or never.",
+    ),
     Gap("Memory of a function", Remedy.DIFFERENT, "Not enforced, and the processor has the whole CPU."),
     Gap(
         "Runtime and architecture of a function",
