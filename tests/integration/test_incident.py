@@ -3,10 +3,11 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from shipment_events.local.health import free_port
@@ -80,6 +81,22 @@ def until(read: Callable[[], dict[str, Any]], holds: Callable[[dict[str, Any]], 
     return found
 
 
+def logged_as_quarantined(environment: Mapping[str, str]) -> int:
+    """Events that the lines of batches in the processor's log name as quarantined."""
+    logs = boto3.client(
+        "logs",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/lambda/shipment-event-processor-dev", filterPattern='"batch settled"'
+    )
+    messages = (event["message"] for page in pages for event in page["events"])
+    return sum(int(json.loads(message)["Quarantined"]) for message in messages)
+
+
 def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(
     clone: Path, deploy: Commands, producer: QuickCommands
 ) -> None:
@@ -108,7 +125,11 @@ def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(
     # The queue's visible count is what the alarm on dead letters watches; its threshold is 1. The processor
     # logs what it has quarantined after that.
     failing = until(
-        look, lambda found: found["dead_letters"] == EVENTS and found["outcomes"]["quarantined"] > EVENTS / 2
+        look,
+        lambda found: (
+            found["dead_letters"] == EVENTS
+            and found["outcomes"]["quarantined"] == logged_as_quarantined(deploy.environment) > EVENTS / 2
+        ),
     )
     assert failing["dead_letters_by_reason"] == {"missing_field": EVENTS}
     assert failing["troubles"][0]["next_step"] == "shipments dead-letters list"
