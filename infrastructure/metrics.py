@@ -69,7 +69,7 @@ class PipelineMetrics:
         return self._metric("AWS/Lambda", metric, statistic, dimensions, None)
 
     def version_failed(self, version: str) -> cloudwatch.Metric:
-        """Return the share (0 to 1) of the events of a ``version`` that it quarantined or handed back."""
+        """Return the mean share (0 to 1) of a batch that a ``version`` quarantined or handed back."""
         dimensions = {names.METRIC_DIMENSION: self._environment, names.VERSION_DIMENSION: version}
         return self._metric(names.METRIC_NAMESPACE, names.FAILED_METRIC, "Average", dimensions, None)
 
@@ -86,7 +86,7 @@ class PipelineMetrics:
         )
 
     def outcome(self, outcome: Outcome) -> cloudwatch.Metric:
-        """Return the count of one outcome; the processor logs it in embedded metric format."""
+        """Return the count of one outcome."""
         return self._own(outcome.metric, "Sum", None)
 
     def outcome_or_zero(self, outcome: Outcome) -> cloudwatch.MathExpression:
@@ -99,7 +99,7 @@ class PipelineMetrics:
         )
 
     def latency(self, statistic: str, label: str | None = None) -> cloudwatch.Metric:
-        """Return the time from acceptance by the bus to the table, in milliseconds."""
+        """Return the milliseconds from the bus to the table of the slowest event of each batch."""
         return self._own(names.LATENCY_METRIC, statistic, label)
 
     def table(

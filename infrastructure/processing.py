@@ -174,7 +174,7 @@ class EventProcessing(Construct):
             # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
             logging_format=lambda_.LoggingFormat.JSON,
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
-            # What is printed goes out as it is, in this format too, so that CloudWatch finds its metrics:
+            # What is printed goes out as it is, in this format too, so that log_metrics.py finds its fields:
             # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
             # Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,

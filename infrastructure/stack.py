@@ -7,6 +7,7 @@ from infrastructure.chat import ChatNotifications
 from infrastructure.dashboard import PipelineDashboard
 from infrastructure.encryption import StageKey
 from infrastructure.ingestion import EventIngestion
+from infrastructure.log_metrics import LogMetrics
 from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
 from infrastructure.rollout import GuardedRollout
@@ -46,6 +47,9 @@ class ShipmentEventsStack(Stack):
             dead_letter_queue=buffer.dead_letter_queue,
             log_key=key,
         )
+        log_metrics = LogMetrics(self, "LogMetrics", log_group=processing.log_group)
+        # Filters do not look back, so they come before the first line.
+        processing.function.node.add_dependency(log_metrics)
         monitoring = Monitoring(self, "Monitoring", settings=settings, key=key)
         if settings.canary_minutes is not None:
             GuardedRollout(

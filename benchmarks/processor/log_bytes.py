@@ -20,6 +20,7 @@ HANDLERS: Final = {
     "ours": "shipment_events.processor.handler",
     "textbook": "benchmarks.processor.handlers.powertools_logged",
 }
+_TRACE: Final = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8"
 _CONTEXT: Final = Context(
     function_name="shipment-event-processor-prod",
     function_version="12",
@@ -28,7 +29,7 @@ _CONTEXT: Final = Context(
 
 
 def log_bytes(module: str) -> Mapping[str, int]:
-    """Bytes that a handler logs of a batch of one, of ten, and of ten of which one is a repeat."""
+    """Bytes that a handler logs of a batch of one, of ten, of ten with a repeat, and of ten in a trace."""
     with running_endpoint() as endpoint:
         os.environ |= {
             **endpoint.environment,
@@ -38,32 +39,33 @@ def log_bytes(module: str) -> Mapping[str, int]:
             "DEAD_LETTER_QUEUE_URL": f"{endpoint.url}/dead-letters",
             "VISIBILITY_TIMEOUT_SECONDS": "360",
             "EVENT_RETENTION_DAYS": "90",
-            "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
         }
         # From before the import on: a logger keeps the stream that it has found.
         with redirect_stdout(io.StringIO()) as log:
             handler: Handler = importlib.import_module(module).handler
             sizes = []
-            for batch in _batches():
+            for batch, traced in _batches():
+                os.environ["_X_AMZN_TRACE_ID"] = f"{_TRACE};Sampled={traced:d}"
                 before = len(log.getvalue().encode())
                 handler(batch, _CONTEXT)
                 sizes.append(len(log.getvalue().encode()) - before)
-    _, one, ten, ten_with_repeat = sizes
-    return {"one": one, "ten": ten, "ten, one of them a repeat": ten_with_repeat}
+    _, one, ten, ten_with_repeat, traced_ten = sizes
+    return {"one": one, "ten": ten, "ten, one of them a repeat": ten_with_repeat, "ten, traced": traced_ten}
 
 
-def _batches() -> Iterator[dict[str, Any]]:
-    """A first one, which is a cold start; then those that are measured."""
-    records = next(batches(31, 1))["Records"]
+def _batches() -> Iterator[tuple[dict[str, Any], bool]]:
+    """A first one, which is a cold start; then those that are measured. With each, whether it is traced."""
+    records = next(batches(41, 1))["Records"]
     for record in records:
         # Accepted just now, or the latency has digits that none has.
         envelope = json.loads(record["body"])
         envelope["time"] = datetime.now(UTC).isoformat(timespec="seconds")
         record["body"] = json.dumps(envelope)
-    yield {"Records": records[:10]}
-    yield {"Records": records[10:11]}
-    yield {"Records": records[11:21]}
-    yield {"Records": [records[0], *records[22:31]]}
+    yield {"Records": records[:10]}, False
+    yield {"Records": records[10:11]}, False
+    yield {"Records": records[11:21]}, False
+    yield {"Records": [records[0], *records[22:31]]}, False
+    yield {"Records": records[31:41]}, True
 
 
 def main() -> None:

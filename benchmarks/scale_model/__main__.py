@@ -11,7 +11,7 @@ import sys
 from benchmarks.documents import write_between_markers
 from benchmarks.scale_model import report
 from benchmarks.scale_model.outcome import simulate
-from benchmarks.scale_model.scenario import TIERS
+from benchmarks.scale_model.scenario import DAILY, TIERS, windowed
 
 
 def main() -> None:
@@ -22,27 +22,30 @@ def main() -> None:
     options = parser.parse_args()
     as_deployed = [simulate(tier.scenario(matching=False)) for tier in TIERS]
     matching = [simulate(tier.scenario()) for tier in TIERS]
+    windows = [simulate(windowed(events, seconds)) for events in DAILY for seconds in (0, 1)]
     tables = {
         "as-deployed": report.outcome_table(as_deployed),
         "tiers": report.tiers_table(),
         "matching": report.outcome_table(matching),
         "shares": report.shares_table(matching),
+        "windows": report.windows_table(windows),
         "quotas": report.quotas_table(),
     }
     if options.json:
         answer = {
             "as_deployed": [report.as_json(outcome) for outcome in as_deployed],
             "matching": [report.as_json(outcome) for outcome in matching],
+            "windows": [report.as_json(outcome) for outcome in windows],
         }
         _print(json.dumps(answer, indent=2))
     else:
-        for name in ("as-deployed", "tiers", "matching", "shares"):
+        for name in ("as-deployed", "tiers", "matching", "shares", "windows"):
             _print(f"\n{name}\n\n{tables[name]}")
     if options.write:
         for name, table in tables.items():
             write_between_markers(report.DOCUMENT, name, table)
         report.plot(as_deployed, matching)
-    if not all(outcome.keeps_up for outcome in matching):
+    if not all(outcome.keeps_up for outcome in (*matching, *windows)):
         sys.exit(1)
 
 

@@ -58,6 +58,21 @@ def shares_table(outcomes: Sequence[Outcome]) -> str:
     return markdown_table(header, rows)
 
 
+def windows_table(outcomes: Sequence[Outcome]) -> str:
+    """What a batching window does to batches and latencies."""
+    rows = [
+        [
+            f"{outcome.scenario.workload.events_per_day:,.0f}",
+            f"{outcome.scenario.settings.batching_window_seconds} s",
+            f"{outcome.batch:.1f}",
+            _seconds(outcome.p50),
+            _seconds(outcome.p99),
+        ]
+        for outcome in outcomes
+    ]
+    return markdown_table(["events a day", "window", "batch", "p50", "p99"], rows)
+
+
 def tiers_table(tiers: Sequence[Tier] = TIERS) -> str:
     """What to set, and what to ask of AWS."""
     rows = []

@@ -119,6 +119,25 @@ _EXTENTS: Final = {
     100_000: (240, 60),
 }
 
+DAILY: Final = (1e6, 1e7, 1e8)
+"""Events of a day for which a batching window is tried."""
+
+
+def windowed(events_per_day: float, seconds: int) -> Scenario:
+    """A stage with a batching window of so many seconds."""
+    rate = events_per_day / 86_400
+    # Above 700 events a second the index alone would make them wait.
+    shards = 4 if rate > 700 else None
+    settings = replace(settings_for("prod"), batching_window_seconds=seconds, status_index_shards=shards)
+    return Scenario(
+        rate=rate,
+        settings=settings,
+        entries=1 if rate < 100 else 10,
+        warm_up=60,
+        measured=min(1_200, 120_000 / rate),
+    )
+
+
 TIERS: Final = (
     Tier(0.35),
     Tier(10),

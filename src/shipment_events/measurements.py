@@ -63,6 +63,8 @@ def latency_ms(
 ) -> tuple[float, float] | None:
     """The highest median and 99th percentile of a minute, from the bus to the table; None if there is none.
 
+    Of the slowest event of each batch.
+
     Raises:
         botocore.exceptions.ClientError: the metrics cannot be read.
     """

@@ -255,6 +255,7 @@ def test_everything_that_takes_tags_says_whose_it_is(every_template: Template) -
         "AWS::CloudWatch::Dashboard",
         "AWS::Lambda::Alias",
         "AWS::Lambda::Version",
+        "AWS::Logs::MetricFilter",
     }
     for logical_id, resource in every_template.resources.items():
         if resource["Type"] in untaggable:

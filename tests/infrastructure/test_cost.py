@@ -45,6 +45,8 @@ def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:
         "AWS::Lambda::Alias",
         "AWS::Lambda::EventSourceMapping",
         "AWS::Lambda::Version",
+        # The metrics that they make are what costs.
+        "AWS::Logs::MetricFilter",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
     }

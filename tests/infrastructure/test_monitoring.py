@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -19,10 +19,11 @@ from infrastructure.settings import STAGES, StageSettings
 from infrastructure.stack import ShipmentEventsStack
 from shipment_events.outcome import Outcome
 from shipment_events.processor.telemetry import report_batch
+from tests.infrastructure.log_filters import Measured, measured
 from tests.infrastructure.template import Template, text
 
 # What the services report, by namespace, with the dimensions that they report it under; from the metric pages
-# of their documentation. What our own processor reports is read off its own output below.
+# of their documentation. What is made of the processor's log is read off its own output below.
 REPORTED = {
     ("AWS/SQS", "QueueName"): {
         "ApproximateNumberOfMessagesVisible",
@@ -65,15 +66,15 @@ Emitted = tuple[tuple[str, ...], str]
 """Names of the dimensions, and name of the metric."""
 
 
-def _written(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> set[Emitted]:
-    """Metrics that the processor really writes for a batch with these outcomes."""
-    now = datetime.now(UTC)
+def _lines(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> list[str]:
+    """What the processor really prints for a batch with these outcomes, half a second after the bus."""
+    accepted = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
     batch = [
         Mock(
             outcome=outcome,
-            stored_at=now,
+            stored_at=accepted + timedelta(milliseconds=500),
             correlation_id="1",
-            envelope=Mock(time=now.isoformat(), replay_name=None),
+            envelope=Mock(time=accepted.isoformat(), replay_name=None),
             record=Mock(message_id="1", receive_count=1),
             event=None,
             reason=None,
@@ -82,21 +83,52 @@ def _written(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> set[Emit
         for outcome in outcomes
     ]
     report_batch(batch, "dev", "request", "7")
-    line = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (line["Environment"], line["FunctionVersion"]) == ("dev", "7")
+    return capsys.readouterr().out.splitlines()
+
+
+def _emitted(template: Template, lines: list[str]) -> set[Emitted]:
+    """Metrics that the filters of the stack make of these lines."""
     return {
-        (tuple(dimensions), metric["Name"])
-        for directive in line["_aws"]["CloudWatchMetrics"]
-        for dimensions in directive["Dimensions"]
-        for metric in directive["Metrics"]
-        if directive["Namespace"] == "ShipmentEvents"
+        (tuple(name for name, _ in each.dimensions), each.name)
+        for line in lines
+        for each in measured(template, line)
     }
 
 
 @pytest.fixture
-def emitted(capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
+def emitted(template: Template, capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
     """Metrics of a batch in which every outcome occurred."""
-    return _written(capsys, *Outcome)
+    return _emitted(template, _lines(capsys, *Outcome))
+
+
+def test_log_becomes_metrics(every_template: Template, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the function's own output, through the filters of the stack."""
+    *of_events, of_batch = _lines(capsys, *Outcome, Outcome.RETRIED)
+    assert not [found for line in of_events for found in measured(every_template, line)]
+    stage = (("Environment", "dev"),)
+    assert measured(every_template, of_batch) == [
+        Measured("Conflict", stage, 1, "Count"),
+        Measured("Duplicate", stage, 1, "Count"),
+        Measured("EventToStored", stage, 500, "Milliseconds"),
+        Measured("Failed", (*stage, ("FunctionVersion", "7")), 0.5, "None"),
+        Measured("Quarantined", stage, 1, "Count"),
+        Measured("Retried", stage, 2, "Count"),
+        Measured("Stored", stage, 1, "Count"),
+    ]
+
+
+def test_filters_read_the_log_of_the_processor_and_are_there_before_its_first_line(
+    every_template: Template,
+) -> None:
+    """Filters do not look back."""
+    name = f"/aws/lambda/shipment-event-processor-{every_template.environment}"
+    filters = dict(every_template.of_type("AWS::Logs::MetricFilter"))
+    log = every_template.ref("AWS::Logs::LogGroup", LogGroupName=name)
+    assert [each["LogGroupName"] for each in filters.values()] == [log] * 7
+    function = every_template.logical_id(
+        "AWS::Lambda::Function", FunctionName=name.removeprefix("/aws/lambda/")
+    )
+    assert filters.keys() <= set(every_template.resources[function]["DependsOn"])
 
 
 def test_good_batch_has_a_value_for_every_alarm(
@@ -110,7 +142,7 @@ def test_good_batch_has_a_value_for_every_alarm(
         if namespace == "ShipmentEvents"
     }
     assert {name for _, name in watched} == {"Quarantined", "Retried", "EventToStored"}
-    assert watched <= _written(capsys, Outcome.STORED)
+    assert watched <= _emitted(template, _lines(capsys, Outcome.STORED))
 
 
 def test_graph_of_outcomes_has_no_holes(template: Template) -> None:

@@ -24,6 +24,7 @@ ALLOWED_TYPES = {
     "AWS::Lambda::Function",
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::Queue",

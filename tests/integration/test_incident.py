@@ -94,7 +94,7 @@ def logged_as_quarantined(environment: Mapping[str, str]) -> int:
         logGroupName="/aws/lambda/shipment-event-processor-dev", filterPattern='"batch settled"'
     )
     messages = (event["message"] for page in pages for event in page["events"])
-    return sum(int(json.loads(message)["Quarantined"]) for message in messages)
+    return sum(int(json.loads(message)["quarantined"]) for message in messages)
 
 
 def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(

@@ -54,8 +54,8 @@ def test_a_million_events_by_hand() -> None:
     assert line(bill, "storage of the table") == line(bill, "storage of the index")
     assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
     assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
-    assert line(bill, "logs, taking in") == pytest.approx((100_000 * 695 + 1e6 * 45) / 1e9 * 0.50)
     # 100,000 invocations in a month of 2,628,000 seconds: fewer than one a second, so each is traced.
+    assert line(bill, "logs, taking in") == pytest.approx((100_000 * (237 + 49) + 1e6 * 39) / 1e9 * 0.50)
     assert line(bill, "traces") == pytest.approx(0.50)
     assert line(bill, "metrics") == pytest.approx(2.10)
     assert line(bill, "dashboard") == 3
@@ -78,6 +78,18 @@ def test_the_textbook_pays_for_its_records() -> None:
     kept = 0.28 * 90 / DAYS_A_MONTH
     assert line(bill, "storage of idempotency records") == pytest.approx(kept * 0.25)
     assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.3 * 0.5 * 0.0000133334)
+
+
+def test_lines_of_invocations_that_are_not_traced_are_shorter() -> None:
+    """Eleven batches a second: one of them and a twentieth of the others are traced."""
+    workload = Workload(events_per_day=110 * 86_400, duplicate_share=0.5)
+    untraced = replace(OURS, trace_log_bytes=0)
+    with_ids, without = (
+        line(monthly_bill(workload, PROD, design, batch=10), "logs, taking in") for design in (OURS, untraced)
+    )
+    lines = 11 + 55
+    ids = 49 * lines * 1.5 / 11 * 86_400 * DAYS_A_MONTH
+    assert with_ids - without == pytest.approx(ids / 1e9 * 0.50)
 
 
 def test_lambda_logs_each_invocation_of_the_textbook_and_none_of_ours() -> None:
@@ -382,9 +394,17 @@ def test_command_says_what_a_batching_window_saves_and_costs() -> None:
 
     at_once, windowed = (json.loads(run("--json", *options)) for options in ((), ("--batching-window", "1")))
     assert (at_once["batching_window_seconds"], windowed["batching_window_seconds"]) == (0, 1)
-    assert windowed["usd"] < at_once["usd"]
+    saved = at_once["usd"] - windowed["usd"]
+    assert at_once["batching_window_of_a_second_saves_usd"] == pytest.approx(saved, abs=0.001)
+    assert windowed["batching_window_of_a_second_saves_usd"] == 0
+    assert saved > 0.05 * at_once["usd"]
     assert "Events wait up to 1 s more (batching_window_seconds)" in run("--batching-window", "1")
     assert "Events wait" not in run()
+    hint = f"A batching window of 1 s would save {saved:,.2f} USD of it"
+    assert hint in run()
+    assert "A batching window" not in run("--batching-window", "1")
+    assert "A batching window" not in run("--batch", "1")
+    assert "A batching window" not in run("--events-per-day", "30000")
 
 
 def test_command_names_the_stages_there_are() -> None:

@@ -119,9 +119,8 @@ def test_answer_names_the_records_to_retry_and_no_other(
     assert queues.visibility == {"receipt-2": 360}
     assert [text for text, _ in queues.letters] == ["broken"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert (lines[-1]["Stored"], lines[-1]["Quarantined"], lines[-1]["Retried"]) == (1, 1, 1)
-    assert [line.get("environment") for line in lines] == ["test", "test", None]
-    assert lines[-1]["Environment"] == "test"
+    assert (lines[-1]["stored"], lines[-1]["quarantined"], lines[-1]["retried"]) == (1, 1, 1)
+    assert [line.get("environment") for line in lines] == ["test"] * 3
     assert {line["request_id"] for line in lines} == {"request-1"}
 
 

@@ -140,15 +140,17 @@ def test_outcomes_come_from_the_metrics_where_there_are_any() -> None:
 def test_outcomes_come_from_the_log_where_there_are_no_metrics() -> None:
     cloudwatch = metrics(stored=[], duplicate=[], conflict=[], quarantined=[], retried=[])
     logs = log(
-        '{"message":"batch settled","Stored":3,"Retried":1,"EventToStored":[1,2,3]}',
+        '{"message":"batch settled","stored":3,"retried":1,"slowest_ms":3}',
         "START RequestId: no JSON",
         '["no object"]',
-        '{"message":"batch settled","Stored":1,"EventToStored":[4]}',
+        '{"message":"batch settled","quarantined":2}',
+        '{"message":"batch settled","stored":1,"slowest_ms":4}',
     )
     found = measured_flow(cloudwatch.typed, logs.typed, "dev", SINCE, NOW)
     assert found.source == "log"
     assert (found.counts[Outcome.STORED], found.counts[Outcome.RETRIED]) == (4, 1)
-    assert found.latency_ms == pytest.approx((2.5, 3.97))
+    assert found.counts[Outcome.QUARANTINED] == 2
+    assert found.latency_ms == pytest.approx((3.5, 3.99))
 
 
 def test_the_age_is_the_last_that_was_measured_and_unknown_is_not_zero() -> None:

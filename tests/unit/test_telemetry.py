@@ -1,13 +1,11 @@
-"""What the function says: one JSON object a line, and metrics that CloudWatch can read."""
+"""What the function says: one JSON object a line, with the numbers that become metrics."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from shipment_events.cost.designs import OURS
 from shipment_events.event import open_envelope, parse_event
@@ -25,54 +23,6 @@ ENVELOPE: Final = {
         "event_timestamp": "2026-03-01T12:59:59+01:00",
         "event_type": "shipment.departed",
         "event_id": "E-1",
-    },
-}
-# The schema of the specification, without the parts that only describe:
-# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-EMF_SCHEMA: Final = {
-    "type": "object",
-    "required": ["_aws"],
-    "properties": {
-        "_aws": {
-            "type": "object",
-            "required": ["Timestamp", "CloudWatchMetrics"],
-            "properties": {
-                "Timestamp": {"type": "integer"},
-                "CloudWatchMetrics": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "required": ["Namespace", "Dimensions", "Metrics"],
-                        "properties": {
-                            "Namespace": {"type": "string", "minLength": 1, "maxLength": 1024},
-                            "Dimensions": {
-                                "type": "array",
-                                "minItems": 1,
-                                "items": {
-                                    "type": "array",
-                                    "minItems": 1,
-                                    "maxItems": 30,
-                                    "items": {"type": "string", "minLength": 1, "maxLength": 250},
-                                },
-                            },
-                            "Metrics": {
-                                "type": "array",
-                                "maxItems": 100,
-                                "items": {
-                                    "type": "object",
-                                    "required": ["Name"],
-                                    "properties": {
-                                        "Name": {"type": "string", "minLength": 1, "maxLength": 1024},
-                                        "Unit": {"enum": ["Count", "Milliseconds"]},
-                                    },
-                                },
-                            },
-                        },
-                    },
-                },
-            },
-        }
     },
 }
 
@@ -98,80 +48,60 @@ def reported(capsys: pytest.CaptureFixture[str], *results: Settled) -> list[dict
     return [json.loads(line) for line in captured.out.splitlines()]
 
 
-def metrics(capsys: pytest.CaptureFixture[str], *results: Settled) -> dict[str, Any]:
-    """Values of the metrics by name, read by the rules of the specification."""
-    (document,) = [line for line in reported(capsys, *results) if "_aws" in line]
-    Draft202012Validator(EMF_SCHEMA).validate(document)
-    now = datetime.now(UTC).timestamp() * 1000
-    assert now - 60_000 < document["_aws"]["Timestamp"] <= now
-    assert (document["Environment"], document["FunctionVersion"]) == ("test", "7")
-    values = {}
-    defined = 0
-    for directive, definition in _definitions(document):
-        assert directive["Namespace"] == "ShipmentEvents"
-        of_version = ["FunctionVersion"] if definition["Name"] == "Failed" else []
-        assert directive["Dimensions"] == [["Environment", *of_version]]
-        defined += 1
-        value = document[definition["Name"]]
-        numbers = value if isinstance(value, list) else [value]
-        assert 1 <= len(numbers) <= 100
-        assert all(type(number) in {int, float} for number in numbers)
-        unit = "Milliseconds" if definition["Name"] == "EventToStored" else "Count"
-        assert definition["Unit"] == unit
-        values[definition["Name"]] = value
-    assert len(values) == defined
-    return values
+def measures(capsys: pytest.CaptureFixture[str], *results: Settled) -> dict[str, Any]:
+    """The numbers in the line of the batch."""
+    *_, batch = reported(capsys, *results)
+    return {name: value for name, value in batch.items() if isinstance(value, int | float)}
 
 
-def _definitions(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
-    for directive in document["_aws"]["CloudWatchMetrics"]:
-        for definition in directive["Metrics"]:
-            yield directive, definition
-
-
-ZEROS: Final = {"Quarantined": 0, "Retried": 0}
+ZEROS: Final = {"quarantined": 0, "retried": 0}
 
 
 def test_every_outcome_that_occurs_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    counted = metrics(capsys, *map(settled, Outcome), settled(Outcome.RETRIED))
-    del counted["Failed"]
-    assert counted == {"Stored": 1, "Duplicate": 1, "Conflict": 1, "Quarantined": 1, "Retried": 2}
+    counted = measures(capsys, *map(settled, Outcome), settled(Outcome.RETRIED))
+    assert counted == {
+        "stored": 1, "duplicate": 1, "conflict": 1, "quarantined": 1, "retried": 2, "failed_share": 0.5,
+    }  # fmt: skip
 
 
 def test_zero_is_a_count_where_an_alarm_waits_for_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert metrics(capsys) == ZEROS
-    assert metrics(capsys, settled(Outcome.DUPLICATE)) == ZEROS | {"Duplicate": 1, "Failed": [0]}
+    assert measures(capsys) == ZEROS
+    assert measures(capsys, settled(Outcome.DUPLICATE)) == ZEROS | {"duplicate": 1, "failed_share": 0}
 
 
-def test_a_batch_names_its_stage_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is the dimension of the metrics; the line of an event has it under its own name."""
-    event, batch = reported(capsys, settled(Outcome.CONFLICT))
-    assert batch["Environment"] == event["environment"] == "test"
-    assert "environment" not in batch
-
-
-def test_average_of_failed_is_the_share_of_events_that_the_version_could_not_store(
+def test_every_line_names_its_stage_and_that_of_the_batch_the_version(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    by_outcome = {outcome: metrics(capsys, settled(outcome))["Failed"] for outcome in Outcome}
-    assert by_outcome == {
-        Outcome.STORED: [0],
-        Outcome.DUPLICATE: [0],
-        Outcome.CONFLICT: [0],
-        Outcome.QUARANTINED: [1],
-        Outcome.RETRIED: [1],
-    }
+    event, batch = reported(capsys, settled(Outcome.CONFLICT))
+    assert batch["environment"] == event["environment"] == "test"
+    assert batch["version"] == "7"
 
 
-def test_latency_is_from_the_bus_to_the_write(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("outcomes", "share"),
+    [
+        ([Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT], 0),
+        ([Outcome.QUARANTINED], 1),
+        ([Outcome.RETRIED], 1),
+        ([Outcome.STORED, Outcome.STORED, Outcome.RETRIED], 0.333),
+    ],
+)
+def test_share_of_events_that_the_version_could_not_store(
+    capsys: pytest.CaptureFixture[str], outcomes: list[Outcome], share: float
+) -> None:
+    assert measures(capsys, *map(settled, outcomes))["failed_share"] == share
+
+
+def test_latency_is_from_the_bus_to_the_write_of_the_slowest(capsys: pytest.CaptureFixture[str]) -> None:
     stored = settled(Outcome.STORED, stored_after_ms=742)
     conflict = settled(Outcome.CONFLICT, stored_after_ms=90_000)
     duplicate = settled(Outcome.DUPLICATE)
-    assert metrics(capsys, stored, duplicate, conflict)["EventToStored"] == [742, 90_000]
+    assert measures(capsys, stored, duplicate)["slowest_ms"] == 742
+    assert measures(capsys, stored, conflict, duplicate, stored)["slowest_ms"] == 90_000
 
 
 def test_clock_that_lags_behind_the_bus_gives_no_negative_latency(capsys: pytest.CaptureFixture[str]) -> None:
-    assert metrics(capsys, settled(Outcome.STORED, stored_after_ms=-30))["EventToStored"] == [0]
+    assert measures(capsys, settled(Outcome.STORED, stored_after_ms=-30))["slowest_ms"] == 0
 
 
 @pytest.mark.parametrize(
@@ -188,17 +118,19 @@ def test_event_whose_wait_says_nothing_has_no_latency(
     capsys: pytest.CaptureFixture[str], envelope: dict[str, Any]
 ) -> None:
     odd = settled(Outcome.STORED, stored_after_ms=5_000_000, **envelope)
-    assert metrics(capsys, odd) == ZEROS | {"Stored": 1, "Failed": [0]}
-    assert metrics(capsys, odd, settled(Outcome.STORED, stored_after_ms=1))["EventToStored"] == [1]
+    assert measures(capsys, odd) == ZEROS | {"stored": 1, "failed_share": 0}
+    assert measures(capsys, odd, settled(Outcome.STORED, stored_after_ms=1))["slowest_ms"] == 1
 
 
 def test_bill_counts_the_bytes_that_are_written(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With ids of full length; ``python -m benchmarks.processor.log_bytes`` measures the whole function."""
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
 
-    def written(*results: Settled) -> int:
+    def written(*results: Settled, sampled: bool = False) -> int:
+        monkeypatch.setenv(
+            "_X_AMZN_TRACE_ID", f"Root=1-5759e988-bd862e3fe1be46a994272793;Sampled={sampled:d}"
+        )
         report_batch(results, "prod", "00000000-0000-4000-8000-000000000000", "12")
         return len(capsys.readouterr().out.encode())
 
@@ -215,6 +147,7 @@ def test_bill_counts_the_bytes_that_are_written(
     assert ten == pytest.approx(OURS.batch_log_bytes + 10 * OURS.event_log_bytes, rel=0.02)
     more = written(*[stored] * 9, duplicate) - ten
     assert more == pytest.approx(OURS.duplicate_log_bytes, rel=0.02)
+    assert written(stored, duplicate, sampled=True) - written(stored, duplicate) == 2 * OURS.trace_log_bytes
 
 
 def test_event_that_needs_attention_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,7 +177,6 @@ def test_event_that_needs_attention_has_a_line_of_its_own(capsys: pytest.Capture
         "detail": "expected JSON",
         "environment": "test",
         "request_id": "request-1",
-        "trace_id": None,
     }
     assert second["level"] == "WARNING"
     assert second["shipment_id"] == "S-1 Zürich"
@@ -269,14 +201,17 @@ def test_level_says_how_bad_it_is(capsys: pytest.CaptureFixture[str], outcome: O
     ("header", "trace_id"),
     [
         ("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1", "1-5759e988-bd862e3fe1be46a994272793"),
-        ("Sampled=0", None),
+        ("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0", None),
+        ("Root=1-5759e988-bd862e3fe1be46a994272793", None),
+        ("Sampled=1", None),
         ("nonsense", None),
         ("", None),
     ],
 )
-def test_lines_carry_the_trace(
+def test_lines_carry_the_trace_where_there_is_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, header: str, trace_id: str | None
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
     lines = reported(capsys, settled(Outcome.CONFLICT))
-    assert [line["trace_id"] for line in lines] == [trace_id] * 2
+    assert [line.get("trace_id") for line in lines] == [trace_id] * 2
+    assert all(("trace_id" in line) == (trace_id is not None) for line in lines)

@@ -1,9 +1,9 @@
 """``shipments cost``."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -15,6 +15,9 @@ from shipment_events.cost.designs import OURS
 from shipment_events.cost.limits import exceeded
 from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
 from shipment_events.operations.stage_settings import load_settings
+
+_WORTH_A_WAIT: Final = 0.05
+"""Part of the bill from which on a saving is named that costs latency."""
 
 
 @click.command()
@@ -79,18 +82,25 @@ def cost(
     if batch_ms is not None:
         design = replace(OURS, fixed_ms=batch_ms, event_ms=0)
         bills = [monthly_bill(workload, settings, design, batch), *bills[1:]]
-    other_class = replace(settings, infrequent_access=not settings.infrequent_access)
-    saving = bills[0].usd - monthly_bill(workload, other_class, bills[0].design, bills[0].batch).usd
+    savings = _savings(bills[0], workload, settings, batch)
     warnings = exceeded(workload, settings, bills[0].design)
     if as_json:
-        click.echo(json.dumps(_as_json(workload, settings, bills, saving, warnings)))
+        click.echo(json.dumps(_as_json(workload, settings, bills, savings, warnings)))
         return
     console = output()
     console.print(_bill_table(bills[0], workload, settings.environment))
     console.print(_designs_table(bills, workload))
-    if saving > 0:
-        infrequent = "infrequent access" if other_class.infrequent_access else "standard"
-        console.print(f"The table class {infrequent} would save {saving:,.2f} USD of it (infrequent_access).")
+    if savings["infrequent_access"] > 0:
+        other_class = "standard" if settings.infrequent_access else "infrequent access"
+        console.print(
+            f"The table class {other_class} would save {savings['infrequent_access']:,.2f} USD of it"
+            " (infrequent_access)."
+        )
+    if (saved := savings["batching_window_seconds"]) > _WORTH_A_WAIT * bills[0].usd:
+        console.print(
+            f"A batching window of 1 s would save {saved:,.2f} USD of it (batching_window_seconds),"
+            " and let events wait up to a second: --batching-window 1."
+        )
     if settings.batching_window_seconds:
         console.print(
             f"Events wait up to {settings.batching_window_seconds} s more (batching_window_seconds),"
@@ -101,6 +111,24 @@ def cost(
     )
     for warning in warnings:
         Console(stderr=True).print(f"[yellow]Warning:[/] {warning}")
+
+
+def _savings(bill: Bill, workload: Workload, settings: Any, batch: float | None) -> dict[str, float]:
+    """USD that another value of a setting would save of the bill; negative if it costs more.
+
+    The other table class, and a batching window of a second where there is none. Where the caller knows the
+    ``batch``, a window changes nothing.
+    """
+    others = {
+        "infrequent_access": replace(settings, infrequent_access=not settings.infrequent_access),
+        "batching_window_seconds": replace(
+            settings, batching_window_seconds=settings.batching_window_seconds or 1
+        ),
+    }
+    return {
+        name: bill.usd - monthly_bill(workload, other, bill.design, batch).usd
+        for name, other in others.items()
+    }
 
 
 def _bill_table(bill: Bill, workload: Workload, stage: str) -> Table:
@@ -146,7 +174,11 @@ def _designs_table(bills: Sequence[Bill], workload: Workload) -> Table:
 
 
 def _as_json(
-    workload: Workload, settings: Any, bills: Sequence[Bill], saving: float, warnings: Sequence[str]
+    workload: Workload,
+    settings: Any,
+    bills: Sequence[Bill],
+    savings: Mapping[str, float],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     ours = bills[0]
     return {
@@ -172,6 +204,7 @@ def _as_json(
             bill.design.name: {"usd": round(bill.usd, 4), "ratio": round(ours.usd / bill.usd, 4)}
             for bill in bills
         },
-        "other_table_class_saves_usd": round(saving, 4),
+        "other_table_class_saves_usd": round(savings["infrequent_access"], 4),
+        "batching_window_of_a_second_saves_usd": round(savings["batching_window_seconds"], 4),
         "warnings": list(warnings),
     }

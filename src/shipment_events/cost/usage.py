@@ -258,15 +258,16 @@ def _table(workload: Workload, settings: BilledSettings, design: Design) -> Iter
 def _watching(
     workload: Workload, settings: BilledSettings, design: Design, invocations: float
 ) -> Iterator[Usage]:
-    logged = (
-        invocations * (design.batch_log_bytes + design.platform_log_bytes)
-        + workload.events * design.event_log_bytes
-        + workload.duplicates * design.duplicate_log_bytes
-    ) / GB
-    kept = logged * _LOG_COMPRESSION * settings.log_retention_days / DAYS_A_MONTH
     a_second = invocations / SECONDS_A_MONTH
     sampled = min(a_second, _TRACES_A_SECOND)
     traces = (sampled + _TRACED_SHARE * (a_second - sampled)) * SECONDS_A_MONTH
+    traced = traces / invocations
+    logged = (
+        invocations * (design.batch_log_bytes + design.platform_log_bytes + traced * design.trace_log_bytes)
+        + workload.events * design.event_log_bytes
+        + workload.duplicates * (design.duplicate_log_bytes + traced * design.trace_log_bytes)
+    ) / GB
+    kept = logged * _LOG_COMPRESSION * settings.log_retention_days / DAYS_A_MONTH
     yield Usage("CloudWatch", "logs, taking in", "logs_ingestion", logged)
     yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
     yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", OWN_METRICS)

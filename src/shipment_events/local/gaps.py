@@ -103,7 +103,7 @@ GAPS: Final = (
     Gap(
         "Metrics of the services and of the processor",
         Remedy.LEFT_OUT,
-        "No queue, bus, table or function metrics, and embedded metric format stays a log line.",
+        "No queue, bus, table or function metrics; the metric filters of a log are kept, not applied.",
     ),
     Gap(
         "Alarms",

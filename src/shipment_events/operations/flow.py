@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from shipment_events.logs import read_log
 from shipment_events.measurements import latency_ms, outcome_counts
-from shipment_events.names import LATENCY_METRIC
+from shipment_events.names import BATCH_MESSAGE, LATENCY_FIELD
 from shipment_events.outcome import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_logs import CloudWatchLogsClient
 
-BATCH_LINE: Final = "batch settled"
 RETRIED_LINE: Final = "event could not be stored now"
 _MOST_LINES: Final = 20_000
 _MOST_RETRIES: Final = 1_000
@@ -27,7 +26,8 @@ class Flow:
     """Outcomes in a time.
 
     Attributes:
-        latency_ms: median and 99th percentile from the bus to the table; None where it is not known.
+        latency_ms: from the bus to the table, median and 99th percentile of the slowest event of each batch;
+            None where it is not known.
         source: ``metrics``, or ``log`` where CloudWatch has no metrics of the processor.
         is_whole: False if there were more log lines than are read.
     """
@@ -70,10 +70,11 @@ def logged_flow(logs: "CloudWatchLogsClient", environment: str, since: datetime,
     counts: Counter[Outcome] = Counter()
     latencies: list[float] = []
     lines = 0
-    for line in read_log(logs, environment, BATCH_LINE, since=since, until=until, most=_MOST_LINES):
+    for line in read_log(logs, environment, BATCH_MESSAGE, since=since, until=until, most=_MOST_LINES):
         lines += 1
-        counts.update({outcome: int(line.fields.get(outcome.metric, 0)) for outcome in Outcome})
-        latencies += line.fields.get(LATENCY_METRIC, [])
+        counts.update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
+        if LATENCY_FIELD in line.fields:
+            latencies.append(line.fields[LATENCY_FIELD])
     latency = None
     if len(latencies) > 1:
         cuts = quantiles(latencies, n=100, method="inclusive")

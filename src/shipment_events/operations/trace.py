@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.item import StoredEvent
 from shipment_events.logs import LogLine, read_log
+from shipment_events.names import BATCH_MESSAGE
 from shipment_events.operations.dead_letters import DeadLetterMessage, read_dead_letters
-from shipment_events.operations.flow import BATCH_LINE
 from shipment_events.operations.journal import JournalRecord
 from shipment_events.outcome import Outcome
 from shipment_events.store import EventTable
@@ -141,8 +141,10 @@ def _logged(lines: Iterable[LogLine], wanted: set[str]) -> Iterator[Step]:
         if text in seen:
             continue
         seen.add(text)
-        request = f"request {fields.get('request_id')}, trace {fields.get('trace_id')}"
-        if fields.get("message") == BATCH_LINE:
+        request = f"request {fields.get('request_id')}"
+        if "trace_id" in fields:
+            request += f", trace {fields['trace_id']}"
+        if fields.get("message") == BATCH_MESSAGE:
             # Every other outcome has a line of its own for each event.
             stored = fields.get("correlation_ids", {}).get(Outcome.STORED.value, [])
             for correlation_id in sorted(wanted.intersection(stored)):

@@ -1,24 +1,22 @@
-"""What the function says: one JSON line an event that needs attention, one with metrics a batch.
+"""What the function says: one JSON line an event that needs attention, one with counts a batch.
 
-Both are plain standard output, which Lambda sends to CloudWatch Logs. The metrics use the embedded metric
-format, so that they cost no request and no permission.
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+Both are plain standard output, which Lambda sends to CloudWatch Logs. ``infrastructure/log_metrics.py`` has
+CloudWatch make metrics of the counts, so that they cost no request and no permission.
 """
 
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from shipment_events.names import (
-    FAILED_METRIC,
-    LATENCY_METRIC,
-    METRIC_DIMENSION,
-    METRIC_NAMESPACE,
-    VERSION_DIMENSION,
+    BATCH_MESSAGE,
+    ENVIRONMENT_FIELD,
+    FAILED_FIELD,
+    LATENCY_FIELD,
+    VERSION_FIELD,
 )
 from shipment_events.outcome import Outcome
 from shipment_events.processor.records import Settled
@@ -41,11 +39,12 @@ _FAILED: Final = (Outcome.QUARANTINED, Outcome.RETRIED)
 
 def report_batch(settled: Sequence[Settled], environment: str, request_id: str, version: str) -> None:
     """Print the lines of one batch, settled by the published ``version`` of the function."""
-    invocation = {"request_id": request_id, "trace_id": _trace_id()}
+    invocation = {"request_id": request_id, **_trace()}
     for result in settled:
         if result.outcome is not Outcome.STORED:
-            _print({**_event_line(result), "environment": environment, **invocation})
-    _print({**_metrics(settled, environment, version), **_batch_line(settled), **invocation})
+            _print({**_event_line(result), ENVIRONMENT_FIELD: environment, **invocation})
+    stage = {"level": "INFO", ENVIRONMENT_FIELD: environment, VERSION_FIELD: version}
+    _print({**stage, **_batch_line(settled), **invocation})
 
 
 def _event_line(result: Settled) -> dict[str, Any]:
@@ -69,37 +68,23 @@ def _batch_line(settled: Sequence[Settled]) -> dict[str, Any]:
     correlation_ids: dict[str, list[str]] = {}
     for result in settled:
         correlation_ids.setdefault(result.outcome.value, []).append(result.correlation_id)
-    return {"level": "INFO", "message": "batch settled", "correlation_ids": correlation_ids}
+    return {"message": BATCH_MESSAGE, **_measures(settled), "correlation_ids": correlation_ids}
 
 
-def _metrics(settled: Sequence[Settled], environment: str, version: str) -> dict[str, Any]:
+def _measures(settled: Sequence[Settled]) -> dict[str, int | float]:
     counts = Counter(result.outcome for result in settled)
-    # What did not occur is left out, as its name would stand in the log twice. Zeros of the outcomes with an
-    # alarm stay: without them CloudWatch goes back to older values, and the alarm ends periods late.
+    # What did not occur is left out. Zeros of the outcomes with an alarm stay: without them CloudWatch goes
+    # back to older values, and the alarm ends periods late.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
-    metrics: dict[str, Any] = {
-        outcome.metric: counts[outcome] for outcome in Outcome if counts[outcome] or outcome in _FAILED
+    measures: dict[str, int | float] = {
+        outcome.value: counts[outcome] for outcome in Outcome if counts[outcome] or outcome in _FAILED
     }
-    definitions = [{"Name": name, "Unit": "Count"} for name in metrics]
     if latencies := [latency for result in settled if (latency := _latency_ms(result)) is not None]:
-        metrics[LATENCY_METRIC] = latencies
-        definitions.append({"Name": LATENCY_METRIC, "Unit": "Milliseconds"})
-    directives = [_directive([METRIC_DIMENSION], definitions)]
-    # Of each version by itself: a rollout judges the new one while the old one still does most of the work.
+        # One value a line is all that a metric filter takes.
+        measures[LATENCY_FIELD] = max(latencies)
     if settled:
-        metrics[FAILED_METRIC] = [int(result.outcome in _FAILED) for result in settled]
-        failed = {"Name": FAILED_METRIC, "Unit": "Count"}
-        directives.append(_directive([METRIC_DIMENSION, VERSION_DIMENSION], [failed]))
-    return {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives},
-        METRIC_DIMENSION: environment,
-        VERSION_DIMENSION: version,
-        **metrics,
-    }
-
-
-def _directive(dimensions: list[str], metrics: list[dict[str, str]]) -> dict[str, Any]:
-    return {"Namespace": METRIC_NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics}
+        measures[FAILED_FIELD] = round(sum(counts[outcome] for outcome in _FAILED) / len(settled), 3)
+    return measures
 
 
 def _latency_ms(result: Settled) -> int | None:
@@ -115,10 +100,11 @@ def _latency_ms(result: Settled) -> int | None:
         return None
 
 
-def _trace_id() -> str | None:
-    """X-Ray's id, from ``Root=1-…;Parent=…;Sampled=1``."""
+def _trace() -> dict[str, str]:
+    """X-Ray's id, from ``Root=1-…;Parent=…;Sampled=1``; an invocation that is not sampled has no trace."""
     header = os.environ.get("_X_AMZN_TRACE_ID", "")
-    return dict(part.split("=", 1) for part in header.split(";") if "=" in part).get("Root")
+    parts = dict(part.split("=", 1) for part in header.split(";") if "=" in part)
+    return {"trace_id": parts["Root"]} if parts.get("Sampled") == "1" and "Root" in parts else {}
 
 
 def _print(line: Mapping[str, Any]) -> None:
