@@ -17,7 +17,7 @@ from benchmarks.scale_model.measures import Latencies, Level, Limiter
 from benchmarks.scale_model.outcome import simulate
 from benchmarks.scale_model.pipeline import Pipeline
 from benchmarks.scale_model.quotas import PUBLISHED, SOURCES, Quotas, raised
-from benchmarks.scale_model.scenario import TIERS, Scenario, Times
+from benchmarks.scale_model.scenario import TIERS, Scenario, Times, windowed
 from infrastructure.settings import ProvisionedPollers, StageSettings, settings_for
 from shipment_events.cost.designs import OURS
 from shipment_events.cost.usage import events_per_batch
@@ -405,6 +405,16 @@ def test_limiter_lets_a_second_through_at_once_and_then_its_rate() -> None:
     assert limiter.book(5, now=100) == pytest.approx(0.5)
     assert limiter.book(5, now=100.5) == pytest.approx(0.5)
     assert limiter.wait(now=102) == 0
+
+
+@pytest.mark.parametrize(("daily", "is_below_a_second"), [(1e6, False), (1e7, True)])
+def test_window_of_a_second_keeps_events_below_a_second_where_they_are_many(
+    daily: float, *, is_below_a_second: bool
+) -> None:
+    """As docs/scale.md says."""
+    outcome = simulate(replace(windowed(daily, 1), measured=120))
+    assert (outcome.p99 < 1) == is_below_a_second
+    assert outcome.p50 < 1
 
 
 @pytest.mark.parametrize(("name", "table"), [("tiers", report.tiers_table), ("quotas", report.quotas_table)])
