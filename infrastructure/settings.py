@@ -199,14 +199,14 @@ class StageSettings:
     table_threshold: int = 1
     """Throttled writes, or failures of the table, in one window (count)."""
     latency_threshold_seconds: int = 60
-    """Time from the bus to the table that 99 of 100 events stay below."""
+    """Time from the bus to the table that the slowest event of 99 of 100 batches stays below."""
     latency_periods: int = 3
     """Consecutive windows above the threshold (count)."""
     canary_errors_threshold: int = 1
     """Failed invocations of a new version in one minute (count). One is enough: to go back costs nothing."""
     canary_failed_threshold_percent: float = 20.0
-    """Share of its batches, in the mean of a minute, that a new version quarantines or hands back. Of few events
-    a single bad one is a large share, so it takes two such minutes of five."""
+    """Share of its batches, in the mean of a minute, that a new version quarantines or hands back. Of few
+    events a single bad one is a large share, so it takes two such minutes of five."""
     expected_event_hours: int | None = None
     """Hours, 1 to 24, within which this stage always gets an event; None where silence is normal."""
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from shipment_events import names
 from shipment_events.names import SOURCE
 from shipment_events.operations.dead_letters import Selection
+from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.redrive import redrive
 from shipment_events.queues import depth, peek, send_bodies
 from shipment_events.store import EventTable
@@ -78,6 +80,13 @@ class Scene:
 
     def stored(self) -> list[str]:
         return [event.event_id for event in self._table.timeline(self.shipment_id)]
+
+    def delete(self, event_id: str) -> None:
+        (found,) = [event for event in self._table.timeline(self.shipment_id) if event.event_id == event_id]
+        key = {names.PARTITION_KEY: {"S": self.shipment_id}, names.SORT_KEY: {"S": found.sort_key}}
+        self._engine.client("dynamodb").delete_item(
+            TableName=self._engine.outputs[names.OUTPUT_TABLE_NAME], Key=key
+        )
 
     def waiting(self) -> int:
         return depth(self.sqs, self._queue_url)
@@ -220,11 +229,13 @@ def test_one_that_fails_again_is_left_and_named(shipments: QuickCommands, scene:
     scene.put(scene.body(1, carrier=7))
     done = shipments("dead-letters", "redrive", "--dry-run")
     assert "1 would be redriven; 1 of them would be quarantined again." in done.stdout
+    assert "  1 times invalid_field: carrier: expected a text, got a number\n" in done.stdout
     mended = shipments("dead-letters", "redrive", "--dry-run", "--set", "carrier=Meridian")
     assert "1 would be redriven; 0 of them would be quarantined again." in mended.stdout
     assert scene.dead() == 1
     done = shipments("dead-letters", "redrive", status=1)
     assert "1 redriven" in done.stdout
+    assert "1 of them break the contract still" in done.stdout
     assert "failed again, or was here twice" in done.stdout
     scene.until(lambda: scene.waiting() == 0)
     assert scene.visible_bodies() == [scene.body(1, carrier=7)]
@@ -249,10 +260,53 @@ def test_what_was_discarded_can_be_sent_from_its_copy(shipments: QuickCommands, 
     again = ("dead-letters", "redrive", "--from-export", "copies.ndjson", "--shipment", scene.shipment_id)
     planned = json.loads(shipments(*again, "--dry-run", "--json").stdout)
     assert (planned["selected"], planned["would_fail_again"]) == (2, 1)
+    (why,) = planned["would_fail_again_by_reason"]
+    assert "carrier: expected a text" in why
     done = json.loads(shipments(*again, "--set", "carrier=Meridian", "--json").stdout)
     assert done["redriven"] == 2
     scene.until(lambda: scene.stored() == ["00001", "00002"])
     assert scene.dead() == 0
+
+
+def test_the_audit_takes_a_repair_for_one_and_a_discard_too(shipments: QuickCommands, scene: Scene) -> None:
+    """What the producer's journal has is broken: only the exports say what became of it."""
+    bodies = [scene.body(1, carrier=7, weight=12.50), scene.body(2, carrier=7), scene.body(3, carrier=7)]
+    with JournalWriter(shipments.folder / "journal.ndjson") as journal:
+        for body in bodies:
+            envelope = json.loads(body)
+            detail = json.dumps(envelope["detail"])
+            now = datetime.now(UTC).isoformat()
+            journal.write(JournalRecord(envelope["id"], now, SOURCE, envelope["detail-type"], detail))
+    scene.put(*bodies)
+
+    def audited(*exports: str, status: int) -> dict[str, Any]:
+        options = [option for export in exports for option in ("--export", export)]
+        shown = shipments("audit", "journal.ndjson", "--json", *options, status=status)
+        found: dict[str, Any] = json.loads(shown.stdout)
+        return found
+
+    assert audited(status=0)["dead_letters"] == 3
+    change = ("dead-letters", "redrive", "--export", "originals.ndjson", "--id")
+    # Under another shipment too, where the audit would not look by itself.
+    shipments(*change, f"{scene.shipment_id}-00001", "--set", "carrier=ACME", "--set", "weight=12.75",
+              "--set", f"shipment_id={scene.shipment_id}-B")  # fmt: skip
+    shipments(*change, f"{scene.shipment_id}-00002", "--set", "carrier=ACME")
+    shipments("dead-letters", "discard", "--export", "discarded.ndjson", "--yes")
+    scene.until(lambda: scene.stored() == ["00002"])
+    scene.until(lambda: scene.waiting() == 0)
+
+    without = audited(status=1)
+    assert (len(without["missing"]), len(without["different"])) == (3, 1)
+    hint = shipments("audit", "journal.ndjson", status=1).stdout
+    assert "If dead letters were discarded, or changed by a redrive" in hint
+    assert [one["event_id"] for one in audited("originals.ndjson", status=1)["missing"]] == ["00003"]
+    whole = audited("originals.ndjson", "discarded.ndjson", status=0)
+    assert (whole["stored"], whole["discarded"], whole["missing"]) == (2, 1, [])
+
+    scene.delete("00002")
+    lost = audited("originals.ndjson", "discarded.ndjson", status=1)
+    assert [one["event_id"] for one in lost["missing"]] == ["00002"]
+    shipments("audit", "journal.ndjson", "--export", "journal.ndjson", status=1)
 
 
 def test_an_id_that_is_none_is_no_success(shipments: QuickCommands, scene: Scene) -> None:

@@ -46,12 +46,13 @@ def summary(found: Reconciliation) -> dict[str, int]:
         "duplicate": found.duplicate,
         "conflict": found.conflict,
         "quarantined": found.quarantined,
+        "discarded": found.discarded,
         "lost": len(found.lost),
         "doubled": len(found.doubled),
         "altered": len(found.altered),
         "unexpected": found.unexpected,
     }
-    assert found.published == sum(list(counts.values())[:5])
+    assert found.published == sum(list(counts.values())[:6])
     return {name: count for name, count in counts.items() if count}
 
 
@@ -71,6 +72,15 @@ def test_a_lost_event_is_named() -> None:
     found = reconcile([sent("a"), sent("b", ARRIVED)], [item("a")], [])
     assert summary(found) == {"stored": 1, "lost": 1}
     assert [record.envelope_id for record in found.lost] == ["b"]
+
+
+def test_a_discarded_event_is_not_lost_and_may_be_back() -> None:
+    records = [sent("a"), sent("b", ARRIVED)]
+    assert summary(reconcile(records, [item("b", ARRIVED)], [], {"a"})) == {"stored": 1, "discarded": 1}
+    assert summary(reconcile(records, [item("b", ARRIVED)], [dead("a")], {"a"})) == {
+        "stored": 1, "quarantined": 1,
+    }  # fmt: skip
+    assert summary(reconcile(records, [item("a"), item("b", ARRIVED)], [], {"a"})) == {"stored": 2}
 
 
 def test_every_repeat_of_a_lost_event_is_lost() -> None:

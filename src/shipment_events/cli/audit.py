@@ -14,7 +14,7 @@ from rich.text import Text
 
 from shipment_events.cli.dead_letter_views import HIDDEN
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.presentation import counts, output, printable
+from shipment_events.cli.presentation import counts, output, print_table, printable
 from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.journal import JournalRecord
 from shipment_events.operations.reconcile import Reconciliation
@@ -27,17 +27,23 @@ _SHOWN = 20
 
 @click.command()
 @click.argument("journal", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--export", "exports", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What 'dead-letters redrive --set' or 'discard' exported, oldest first: events that have to be"
+    " stored as they were changed, or nowhere.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, all of them.")
 @click.pass_obj
-def audit(environment: str, *, journal: Path, as_json: bool) -> None:
+def audit(environment: str, *, journal: Path, exports: tuple[Path, ...], as_json: bool) -> None:
     """Account for every event of a producer's JOURNAL: in the table once, or a dead letter.
 
     'shipments publish --journal' and 'shipments run' write journals. EventBridge cannot list what an archive
     holds; to make sure of a window without a journal, replay it: nothing is stored twice.
 
     \b
-    Example:
+    Examples:
       shipments audit journal.ndjson
+      shipments audit journal.ndjson --export originals.ndjson
 
     Exit status: 0 every event is accounted for, 1 some are missing, doubled or different.
     """
@@ -54,6 +60,7 @@ def audit(environment: str, *, journal: Path, as_json: bool) -> None:
                 table,
                 sqs,
                 resources.dead_letter_queue_url,
+                exports=exports,
                 on_progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
         except ValueError as error:
@@ -65,7 +72,7 @@ def audit(environment: str, *, journal: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_json(found, waiting, hidden)))
     else:
-        _print(output(), found, waiting, hidden)
+        _print(output(), found, waiting, hidden, has_exports=bool(exports))
     if found.lost or found.doubled or found.altered:
         sys.exit(1)
 
@@ -78,6 +85,7 @@ def _as_json(found: Reconciliation, waiting: int, hidden: int) -> dict[str, Any]
         "conflict": found.conflict,
         "dead_letters": found.quarantined,
         "dead_letters_by_reason": dict(sorted(found.quarantined_by_reason.items())),
+        "discarded": found.discarded,
         "waiting": waiting,
         "hidden_dead_letters": hidden,
         "missing": [_named(record) for record in found.lost],
@@ -96,12 +104,13 @@ def _named(record: JournalRecord) -> dict[str, Any]:
     }
 
 
-def _print(console: Console, found: Reconciliation, waiting: int, hidden: int) -> None:
+def _print(console: Console, found: Reconciliation, waiting: int, hidden: int, *, has_exports: bool) -> None:
     reasons = counts(dict(sorted(found.quarantined_by_reason.items())))
     console.print(
         f"{found.published:,} published: {found.stored:,} stored, {found.duplicate:,} duplicate,"
         f" {found.conflict:,} conflict, {found.quarantined:,} dead letters"
-        + (f" ({reasons})" if reasons else ""),
+        + (f" ({reasons})" if reasons else "")
+        + (f", {found.discarded:,} discarded" if found.discarded else ""),
         highlight=False,
     )
     if found.lost:
@@ -113,13 +122,19 @@ def _print(console: Console, found: Reconciliation, waiting: int, hidden: int) -
             named = _named(record)
             values = (named["envelope_id"], named["shipment_id"], named["event_id"], named["sent_at"])
             table.add_row(*(Text(printable(value)) for value in values))
-        console.print(table)
+        print_table(console, table)
         console.print(_about_missing(waiting, hidden), highlight=False)
     for title, findings in (("doubled", found.doubled), ("different from what was sent", found.altered)):
         if findings:
             console.print(f"{len(findings):,} {title}:", style="bold red")
             for finding in findings[:_SHOWN]:
                 console.print(Text(f"  {printable(finding)}"))
+    if (found.lost or found.altered) and not has_exports:
+        console.print(
+            "If dead letters were discarded, or changed by a redrive, name the files that have them:"
+            " --export FILE.",
+            highlight=False,
+        )
     if max(len(found.lost), len(found.doubled), len(found.altered)) > _SHOWN:
         console.print(f"The first {_SHOWN} of each; --json names all.", style="dim")
     if not (found.lost or found.doubled or found.altered):

@@ -11,14 +11,19 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from shipment_events.cli.dead_letter_views import print_letters, print_settlement, settlement_json
+from shipment_events.cli.dead_letter_views import (
+    print_letters,
+    print_reasons,
+    print_settlement,
+    settlement_json,
+)
 from shipment_events.cli.dead_letters import find_queues, json_option, read_selected, selected
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.presentation import output
 from shipment_events.exact_json import loads
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection, Settlement
 from shipment_events.operations.letter_exports import open_export, read_export
-from shipment_events.operations.redrive import Edit, discard, edited, redrive, redrive_export, still_broken
+from shipment_events.operations.redrive import Edit, broken_after, discard, redrive, redrive_export
 from shipment_events.queues import depth
 
 
@@ -33,7 +38,7 @@ from shipment_events.queues import depth
 )  # fmt: skip
 @click.option(
     "--export", "file", type=click.Path(path_type=Path, dir_okay=False),
-    help="Append each dead letter as it was, before it is changed.",
+    help="Append each dead letter as it was, and its changes, before it is sent; 'shipments audit' reads it.",
 )  # fmt: skip
 @click.option(
     "--from-export", "source", type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -64,20 +69,31 @@ def redrive_command(
     Exit status: 0 all that were chosen are redriven, 1 some are not, 130 interrupted.
     """
     edits = [_edit(change) for change in changes]
-    if source and file:
+    if source and file and not edits:
         raise click.UsageError(f"{source} has the originals already: leave out --export.")
     if edits and not (file or source or dry_run):
         raise click.UsageError("--set changes events: name a file for the originals with --export FILE.")
-    exported = [letter for letter in read_export(source) if selection.takes(letter)] if source else None
+    exported = (
+        [found.letter for found in read_export(source) if selection.takes(found.letter)] if source else None
+    )
     sqs, resources = find_queues(environment)
     if dry_run:
         found = read_selected(sqs, resources, selection) if exported is None else exported
         _print_dry_run(found, edits, as_json=as_json)
         return
     if exported is not None:
-        with _progress("redriving", len(exported)) as on_progress:
+        with (
+            open_export(file) if file else nullcontext() as originals,
+            _progress("redriving", len(exported)) as on_progress,
+        ):
             result = redrive_export(
-                sqs, resources.queue_url, exported, edits=edits, rate=rate, on_progress=on_progress
+                sqs,
+                resources.queue_url,
+                exported,
+                edits=edits,
+                originals=originals,
+                rate=rate,
+                on_progress=on_progress,
             )
     else:
         with (
@@ -137,23 +153,21 @@ def _edit(change: str) -> Edit:
         return Edit(field, text)
 
 
-def _would_fail(letter: DeadLetterMessage, edits: list[Edit]) -> bool:
-    try:
-        return bool(still_broken(edited(letter.body, edits)))
-    except ValueError:
-        return True
-
-
 def _print_dry_run(found: list[DeadLetterMessage], edits: list[Edit], *, as_json: bool) -> None:
-    broken = [letter for letter in found if _would_fail(letter, edits)]
+    whys = broken_after(found, edits)
     if as_json:
         reasons = Counter(letter.reason for letter in found)
-        click.echo(
-            json.dumps({"selected": len(found), "would_fail_again": len(broken), "by_reason": reasons})
-        )
+        report = {
+            "selected": len(found),
+            "would_fail_again": whys.total(),
+            "would_fail_again_by_reason": whys,
+            "by_reason": reasons,
+        }
+        click.echo(json.dumps(report))
         return
     print_letters(output(), found)
-    click.echo(f"{len(found):,} would be redriven; {len(broken):,} of them would be quarantined again.")
+    click.echo(f"{len(found):,} would be redriven; {whys.total():,} of them would be quarantined again.")
+    print_reasons(output(), whys)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shipment_events.cli.options import ago
-from shipment_events.cli.presentation import counts, printable
+from shipment_events.cli.presentation import counts, print_table, printable
 from shipment_events.operations.dead_letters import DeadLetterMessage, Settlement
 from shipment_events.operations.explain import Explanation
 
@@ -49,7 +49,7 @@ def print_letters(console: Console, letters: Sequence[DeadLetterMessage]) -> Non
             Text(_shipments(group)),
             Text(group[-1].message_id[:8]),
         )
-    console.print(table)
+    print_table(console, table)
     console.print("Next: shipments dead-letters explain ID", style="dim", highlight=False)
 
 
@@ -81,11 +81,20 @@ def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> Ren
     return table
 
 
+def print_reasons(console: Console, whys: Counter[str]) -> None:
+    """Why events are refused, the most frequent first."""
+    for why, count in whys.most_common(_SHOWN_FAILURES):
+        console.print(Text(f"  {count:,} times {printable(why)}"))
+    if len(whys) > _SHOWN_FAILURES:
+        console.print(f"  … and {len(whys) - _SHOWN_FAILURES:,} other reasons; --json names all")
+
+
 def settlement_json(done: str, result: Settlement) -> dict[str, Any]:
     """The result of a command, for machines; ``done`` is its name for what is settled."""
     return {
         done: len(result.settled),
         f"{done}_by_reason": Counter(letter.reason for letter in result.settled),
+        "still_broken": result.still_broken,
         "passed_over": result.passed_over,
         "unseen": result.unseen,
         "interrupted": result.interrupted,
@@ -98,6 +107,13 @@ def print_settlement(console: Console, done: str, result: Settlement) -> None:
     """The result of a command, and what to do with what is left."""
     by_reason = counts(Counter(letter.reason for letter in result.settled))
     console.print(f"{len(result.settled):,} {done}{f' ({by_reason})' if by_reason else ''}", highlight=False)
+    if result.still_broken:
+        broken = result.still_broken.total()
+        console.print(
+            f"{broken:,} of them break the contract still and will be dead letters again:",
+            style="yellow",
+        )
+        print_reasons(console, result.still_broken)
     if result.interrupted:
         console.print(f"Interrupted: the others are not {done}, and none is lost. Run it again.", style="red")
     if result.passed_over:

@@ -1,15 +1,19 @@
 """Hold a producer's journal against the table and the dead-letter queue."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from shipment_events.exact_json import dumps, loads
 from shipment_events.operations.dead_letters import read_dead_letters
-from shipment_events.operations.journal import read_journal
+from shipment_events.operations.journal import JournalRecord, read_journal
+from shipment_events.operations.letter_exports import Decision, Exported, read_export
 from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
+from shipment_events.operations.redrive import Edit, edited
 from shipment_events.store import EventTable
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ def audit_journal(
     sqs: "SQSClient",
     dead_letter_queue_url: str,
     *,
+    exports: Sequence[Path] = (),
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Reconciliation:
     """Find where each event of a journal is.
@@ -33,6 +38,8 @@ def audit_journal(
     in memory.
 
     Args:
+        exports: files of dead letters that were discarded, or changed on their way back, oldest first. The
+            latter have to be in the table as they were changed, the former nowhere.
         on_progress: called with shipments read and shipments in all.
 
     Of several dead letters with the same envelope and reason one counts: dead letters are at least once, and
@@ -40,17 +47,37 @@ def audit_journal(
 
     Raises:
         ValueError: a line of the journal is no record; the message names it.
-        OSError: the journal cannot be read.
+        LetterExportError: likewise of an export.
+        OSError: the journal or an export cannot be read.
         botocore.exceptions.ClientError: table or queue cannot be read.
     """
+    decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
     with journal_path.open(encoding="utf-8") as lines:
-        shipment_ids = list(dict.fromkeys(_shipment_ids(record.detail for record in read_journal(lines))))
+        shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal(lines), decided))))
     letters = read_dead_letters(sqs, dead_letter_queue_url)
     with journal_path.open(encoding="utf-8") as lines:
         return reconcile(
-            read_journal(lines),
+            _as_decided(read_journal(lines), decided),
             _stored_events(table, shipment_ids, on_progress),
             {QueuedEvent(letter.envelope_id, letter.reason) for letter in letters},
+            {key for key, found in decided.items() if found.decision is Decision.DISCARDED},
+        )
+
+
+def _as_decided(records: Iterable[JournalRecord], decided: Mapping[str, Exported]) -> Iterator[JournalRecord]:
+    """The journal as if the producer had sent what somebody made of its broken events."""
+    for record in records:
+        found = decided.get(record.envelope_id)
+        if found is None or found.decision is not Decision.REDRIVEN or not found.changes:
+            yield record
+            continue
+        edits = [Edit(name, value) for name, value in found.changes.items()]
+        envelope = loads(edited(found.letter.body, edits))
+        yield replace(
+            record,
+            source=envelope["source"],
+            detail_type=envelope["detail-type"],
+            detail=dumps(envelope["detail"]),
         )
 
 
@@ -70,8 +97,8 @@ def _stored_events(
                 on_progress(done, len(shipment_ids))
 
 
-def _shipment_ids(details: Iterable[str]) -> Iterable[str]:
-    for detail in details:
-        shipment_id = json.loads(detail).get("shipment_id")
+def _shipment_ids(records: Iterable[JournalRecord]) -> Iterable[str]:
+    for record in records:
+        shipment_id = json.loads(record.detail).get("shipment_id")
         if isinstance(shipment_id, str) and shipment_id:
             yield shipment_id

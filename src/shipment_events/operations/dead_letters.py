@@ -1,6 +1,7 @@
 """Dead letters: which event each one is, why it is there, and how to go through them without losing one."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -138,6 +139,7 @@ class Settlement:
         passed_over: not selected, left there.
         unseen: hidden by others at the end, so perhaps selected; approximate.
         interrupted: ended by a person before all were gone through; the others are left in the queue.
+        still_broken: why, of those that were sent and break the contract as this package knows it.
     """
 
     settled: list[DeadLetterMessage] = field(default_factory=list)
@@ -146,6 +148,7 @@ class Settlement:
     passed_over: int = 0
     unseen: int = 0
     interrupted: bool = False
+    still_broken: Counter[str] = field(default_factory=Counter)
 
     @property
     def succeeded(self) -> bool:

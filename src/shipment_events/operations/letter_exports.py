@@ -1,16 +1,47 @@
-"""Dead letters in a file: a JSON line each, what :meth:`DeadLetterMessage.as_json` gives."""
+"""Dead letters in a file: on each line one as :meth:`DeadLetterMessage.as_json` gives it, and its decision.
+
+``changes`` are JSON in a text, like ``body``: so their numbers survive any reader.
+"""
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Final, TextIO
 
+from shipment_events.exact_json import dumps, loads
 from shipment_events.operations.dead_letters import DeadLetterMessage
+
+_DECISION: Final = "decision"
+_CHANGES: Final = "changes"
 
 
 class LetterExportError(Exception):
     """A file that is no export of dead letters; the message says in which line and why."""
+
+
+class Decision(StrEnum):
+    """What became of a dead letter after it was written to a file."""
+
+    NONE = ""
+    """Nothing: it was copied."""
+    DISCARDED = "discarded"
+    REDRIVEN = "redriven"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A dead letter of a file.
+
+    Attributes:
+        changes: of its fields on the way back, by name as ``redrive --set`` takes it; numbers as ``Decimal``.
+    """
+
+    letter: DeadLetterMessage
+    decision: Decision = Decision.NONE
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_export(path: Path) -> TextIO:
@@ -34,19 +65,30 @@ def _is_cut(path: Path) -> bool:
         return file.read() != b"\n"
 
 
-def write_export(file: TextIO, letters: Sequence[DeadLetterMessage]) -> None:
+def write_export(
+    file: TextIO,
+    letters: Sequence[DeadLetterMessage],
+    decision: Decision = Decision.NONE,
+    changes: Mapping[str, Any] | None = None,
+) -> None:
     """Add one JSON line a dead letter, and return when they are on disk.
+
+    Args:
+        changes: as in :class:`Exported`.
 
     Raises:
         OSError: they cannot be written.
     """
-    file.writelines(json.dumps(letter.as_json()) + "\n" for letter in letters)
+    decided = {_DECISION: decision.value} if decision else {}
+    if changes:
+        decided[_CHANGES] = dumps(dict(changes))
+    file.writelines(json.dumps(letter.as_json() | decided) + "\n" for letter in letters)
     file.flush()
     if file.seekable():
         os.fsync(file.fileno())
 
 
-def read_export(path: Path) -> Iterator[DeadLetterMessage]:
+def read_export(path: Path) -> Iterator[Exported]:
     """Dead letters of a file, one at a time.
 
     Raises:
@@ -56,8 +98,15 @@ def read_export(path: Path) -> Iterator[DeadLetterMessage]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                yield DeadLetterMessage.from_json(json.loads(line))
+                yield _exported(line)
             except (ValueError, TypeError, KeyError) as error:
                 raise LetterExportError(
                     f"{path}, line {number}: no exported dead letter ({error!r}). Take it out, or mend it."
                 ) from error
+
+
+def _exported(line: str) -> Exported:
+    fields = json.loads(line)
+    decision = Decision(fields.pop(_DECISION, Decision.NONE))
+    changes = loads(fields.pop(_CHANGES, "{}"))
+    return Exported(DeadLetterMessage.from_json(fields), decision, changes)

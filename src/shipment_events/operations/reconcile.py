@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -50,9 +50,10 @@ class _Item:
 
 @dataclass(slots=True)
 class Reconciliation:
-    """Where the accepted events are. ``published`` is the sum of the five counts below it.
+    """Where the accepted events are. ``published`` is the sum of the six counts below it.
 
     Attributes:
+        discarded: journal records that are nowhere, as somebody decided.
         lost: journal records that are nowhere.
         doubled: events that lie in more than one place, each with where.
         altered: correlation ids of items that a delivery of this journal stored as what it was not: with
@@ -69,6 +70,7 @@ class Reconciliation:
     duplicate: int = 0
     conflict: int = 0
     quarantined: int = 0
+    discarded: int = 0
     lost: list[JournalRecord] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     altered: list[str] = field(default_factory=list)
@@ -80,7 +82,10 @@ class Reconciliation:
 
 
 def reconcile(
-    journal: Iterable[JournalRecord], table: Iterable[TableEvent], dead_letters: Iterable[QueuedEvent]
+    journal: Iterable[JournalRecord],
+    table: Iterable[TableEvent],
+    dead_letters: Iterable[QueuedEvent],
+    discarded: Collection[str] = (),
 ) -> Reconciliation:
     """Hold the journal against the table and the dead-letter queue.
 
@@ -89,6 +94,7 @@ def reconcile(
     Args:
         table: every item of the journal's shipments.
         dead_letters: messages of the dead-letter queue; those of other events are passed over.
+        discarded: envelope ids of events that need not be anywhere.
     """
     items: dict[bytes | str, list[_Item]] = defaultdict(list)
     for event in table:
@@ -109,7 +115,7 @@ def reconcile(
     for (content, event_id), records in groups.items():
         found = [item for item in items.get(content, ()) if item.event_id == event_id]
         claimed.update(map(id, found))
-        _account(result, records, found, letters)
+        _account(result, records, found, letters, discarded)
     ours = {record.envelope_id for records in groups.values() for record in records}
     for item in chain.from_iterable(items.values()):
         if id(item) not in claimed:
@@ -125,6 +131,7 @@ def _account(
     records: list[JournalRecord],
     found: list[_Item],
     letters: Mapping[str, list[QueuedEvent]],
+    discarded: Collection[str],
 ) -> None:
     result.published += len(records)
     sent = min(datetime.fromisoformat(record.sent_at) for record in records)
@@ -140,7 +147,9 @@ def _account(
         if len(dead) > 1:
             result.doubled.append(f"{record.envelope_id}: {len(dead)} times in the dead-letter queue")
     if not found:
-        result.lost += alive
+        lost = [record for record in alive if record.envelope_id not in discarded]
+        result.lost += lost
+        result.discarded += len(alive) - len(lost)
         return
     if len(found) > 1:
         result.doubled.append(f"{records[0].envelope_id}: {len(found)} times in the table")

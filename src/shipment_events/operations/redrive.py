@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartM
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,7 +22,7 @@ from shipment_events.operations.dead_letters import (
     interruptible,
     settle_dead_letters,
 )
-from shipment_events.operations.letter_exports import write_export
+from shipment_events.operations.letter_exports import Decision, write_export
 from shipment_events.outcome import InvalidEventError
 from shipment_events.queues import MAX_BATCH_ENTRIES, send_bodies
 
@@ -100,13 +101,13 @@ def redrive(
                     order.append(index)
                     redriven.add(letter.identity)
             if originals:
-                write_export(originals, letters)
+                _write_decided(originals, letters, edits)
         unsent = _send_edited(client, queue_url, [letters[index] for index in order], edits)
         with lock:
             redriven.difference_update(letters[order[position]].identity for position in unsent)
         return failed | {order[position]: why for position, why in unsent.items()}
 
-    return settle_dead_letters(
+    result = settle_dead_letters(
         client,
         dead_letter_queue_url,
         selection,
@@ -115,6 +116,8 @@ def redrive(
         before_receive=_Pace(rate) if rate else lambda: None,
         on_progress=on_progress,
     )
+    result.still_broken = broken_after(result.settled, edits)
+    return result
 
 
 def redrive_export(
@@ -123,6 +126,7 @@ def redrive_export(
     letters: Iterable[DeadLetterMessage],
     *,
     edits: Sequence[Edit] = (),
+    originals: TextIO | None = None,
     rate: float | None = None,
     on_progress: Callable[[Settlement], None] = lambda _: None,
 ) -> Settlement:
@@ -130,8 +134,11 @@ def redrive_export(
 
     Args:
         letters: those of an export that are meant.
-        edits: as in :func:`redrive`; the export keeps the originals.
+        edits: as in :func:`redrive`; likewise ``originals``.
         rate: dead letters a second, or None for as fast as the queue takes them.
+
+    Raises:
+        OSError: the originals cannot be written; what is not in them is not sent.
     """
     result = Settlement()
     pace = _Pace(rate) if rate else None
@@ -140,10 +147,13 @@ def redrive_export(
         while batch := list(islice(remaining, MAX_BATCH_ENTRIES)):
             if pace:
                 pace()
+            if originals:
+                _write_decided(originals, batch, edits)
             failed = _send_edited(client, queue_url, batch, edits)
             result.failed += [(batch[index], why) for index, why in failed.items()]
             result.settled += [letter for index, letter in enumerate(batch) if index not in failed]
             on_progress(result)
+    result.still_broken = broken_after(result.settled, edits)
     return result
 
 
@@ -166,7 +176,7 @@ def discard(
 
     def keep(letters: Sequence[DeadLetterMessage]) -> Mapping[int, str]:
         with lock:
-            write_export(export, letters)
+            write_export(export, letters, Decision.DISCARDED)
         return {}
 
     return settle_dead_letters(client, dead_letter_queue_url, selection, keep, on_progress=on_progress)
@@ -196,6 +206,22 @@ def still_broken(body: str) -> str:
     except InvalidEventError as error:
         return str(error)
     return ""
+
+
+def _write_decided(file: TextIO, letters: Sequence[DeadLetterMessage], edits: Sequence[Edit]) -> None:
+    write_export(file, letters, Decision.REDRIVEN, {edit.field: edit.value for edit in edits})
+
+
+def broken_after(letters: Iterable[DeadLetterMessage], edits: Sequence[Edit]) -> Counter[str]:
+    """Why the events would be quarantined again with these edits, and how many for that."""
+    whys: Counter[str] = Counter()
+    for letter in letters:
+        try:
+            whys[still_broken(edited(letter.body, edits))] += 1
+        except ValueError as error:
+            whys[str(error)] += 1
+    del whys[""]
+    return whys
 
 
 def _send_edited(
