@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from shipment_events import names
 from shipment_events.local import engine as engines
 from shipment_events.local.clients import environment_variables
-from shipment_events.local.deploy import deploy_with_cdk
+from shipment_events.local.deploy import deploy, deploy_with_cdk
 from shipment_events.local.errors import LocalEngineError
 from shipment_events.local.health import free_port
 from shipment_events.local.settings import Settings
@@ -29,9 +30,11 @@ pytestmark = [
 
 
 def test_the_cdk_cli_deploys_a_stack_that_stores_events(tmp_path: Path, real_assembly: Path) -> None:
+    """Over what 'make up' has deployed, too; on an engine without anything the last test here does."""
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
     try:
         running = engines.start(settings)
+        deploy(running.endpoint, real_assembly, ENVIRONMENT)
         outputs = deploy_with_cdk(running.endpoint, real_assembly, settings)
         client = client_factory(running.endpoint)
 
@@ -70,8 +73,18 @@ def test_the_cdk_cli_deploys_a_stack_that_stores_events(tmp_path: Path, real_ass
 
 def test_a_failing_cli_is_reported_by_step(tmp_path: Path, real_assembly: Path) -> None:
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
-    with pytest.raises(LocalEngineError, match="could not bootstrap"):
+    with pytest.raises(LocalEngineError, match="could not be readied for the CDK CLI"):
         deploy_with_cdk(settings.endpoint, real_assembly, settings)
+    failing = tmp_path / "node_modules" / ".bin" / "cdk"
+    failing.parent.mkdir(parents=True)
+    failing.write_text("#!/bin/sh\nexit 1\n")
+    failing.chmod(0o755)
+    try:
+        running = engines.start(settings)
+        with pytest.raises(LocalEngineError, match="could not bootstrap"):
+            deploy_with_cdk(running.endpoint, real_assembly, replace(settings, root=tmp_path))
+    finally:
+        engines.stop(settings)
 
 
 def test_a_destroyed_stage_is_taken_up_again_with_what_it_stored(tmp_path: Path, real_assembly: Path) -> None:

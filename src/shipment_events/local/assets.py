@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,10 +12,14 @@ from shipment_events.local.assembly import Asset
 from shipment_events.local.settings import ACCOUNT, REGION
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.literals import StackStatusType
     from mypy_boto3_s3 import S3Client
 
 # The first date that a zip archive can hold: a fixed one, so that equal contents make equal bytes.
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_TOOLKIT: Final = "CDKToolkit"
+_STANDING: "Final[Sequence[StackStatusType]]" = ["CREATE_COMPLETE", "UPDATE_COMPLETE"]
 _PSEUDO_PARAMETERS: Final = {
     "${AWS::AccountId}": ACCOUNT,
     "${AWS::Region}": REGION,
@@ -41,6 +45,24 @@ def put(s3: "S3Client", bucket: str, key: str, content: bytes) -> None:
     if bucket not in (found["Name"] for found in s3.list_buckets()["Buckets"]):
         s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def make_room_for_bootstrap(
+    s3: "S3Client", cloudformation: "CloudFormationClient", assets: Iterable[Asset]
+) -> None:
+    """Remove the buckets that ``upload`` made, where the CDK CLI has yet to make them in a stack of its own.
+
+    It uploads the assets anew, and a function keeps the code that it was given.
+    """
+    stacks = cloudformation.get_paginator("list_stacks").paginate(StackStatusFilter=_STANDING)
+    if any(stack["StackName"] == _TOOLKIT for page in stacks for stack in page["StackSummaries"]):
+        return
+    made = {found["Name"] for found in s3.list_buckets()["Buckets"]}
+    for bucket in made & {_without_pseudo_parameters(asset.bucket) for asset in assets}:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for found in page.get("Contents", []):
+                s3.delete_object(Bucket=bucket, Key=found["Key"])
+        s3.delete_bucket(Bucket=bucket)
 
 
 def zip_folder(folder: Path) -> bytes:

@@ -87,17 +87,23 @@ def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings)
     """
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(settings.environment))
     prepared = prepare(synthesized.template)
+    session = local_session()
+    cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=LOCAL_CONFIG)
+    try:
+        s3 = session.client("s3", endpoint_url=endpoint, config=LOCAL_CONFIG)
+        assets.make_room_for_bootstrap(s3, cloudformation, synthesized.assets)
+    except (BotoCoreError, ClientError) as error:
+        raise LocalEngineError(
+            f"The local engine at {endpoint} could not be readied for the CDK CLI: {error}",
+            "Put it right and deploy again; the engine's log says more.",
+        ) from error
     with tempfile.TemporaryDirectory(dir=settings.home, prefix="cdk-") as folder:
         adapted = Path(folder) / "cdk.out"
         shutil.copytree(cloud_assembly_dir, adapted)
         assembly.replace_template(adapted, synthesized.name, prepared.template)
         _run_cdk(endpoint, settings, "bootstrap", "--app", str(adapted))
         _run_cdk(endpoint, settings, "deploy", "--app", str(adapted), "--require-approval", "never")
-    session = local_session()
-    stack = Stack(
-        session.client("cloudformation", endpoint_url=endpoint, config=LOCAL_CONFIG),
-        synthesized.name,
-    )
+    stack = Stack(cloudformation, synthesized.name)
     return public_outputs(_finish(session, endpoint, stack, prepared, {}))
 
 
