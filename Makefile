@@ -25,6 +25,13 @@ $(BIN)/uv pip install --quiet --system-certs --python $(1)/bin/python --require-
        $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2); }
 endef
 
+# A package that was interrupted half installed counts as installed, so what did not get ready begins anew.
+define begin
+@if [ -e $(1)/.unfinished ]; then rm -rf $(1); fi
+@mkdir -p $(1) && touch $(1)/.unfinished
+@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+endef
+
 .PHONY: help
 help: ## Show this help
 	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold="$$(printf '\033[1m')"; plain="$$(printf '\033[0m')"; fi; \
@@ -137,29 +144,29 @@ $(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Setting up $(VENV) …"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(call begin,$(VENV))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.lock
 	@$(call install,$(VENV),requirements-dev.lock)
 	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@touch $@
+	@mv $(VENV)/.unfinished $@
 
 $(ENGINE_VENV)/.ready: requirements-engine.lock $(VENV)/.ready
 	@echo "Setting up $(ENGINE_VENV), the local engine's own …"
-	@test -x $(ENGINE_VENV)/bin/python || $(PYTHON) -m venv $(ENGINE_VENV)
+	$(call begin,$(ENGINE_VENV))
 	@$(call install,$(ENGINE_VENV),requirements-engine.lock)
-	@touch $@
+	@mv $(ENGINE_VENV)/.unfinished $@
 
 $(AUDIT_VENV)/.ready: requirements-audit.lock $(VENV)/.ready
 	@echo "Setting up $(AUDIT_VENV), the auditors' own …"
-	@test -x $(AUDIT_VENV)/bin/python || $(PYTHON) -m venv $(AUDIT_VENV)
+	$(call begin,$(AUDIT_VENV))
 	@$(call install,$(AUDIT_VENV),requirements-audit.lock)
-	@touch $@
+	@mv $(AUDIT_VENV)/.unfinished $@
 
 $(BENCH_VENV)/.ready: requirements-bench.lock pyproject.toml $(VENV)/.ready
 	@echo "Setting up $(BENCH_VENV), for measuring and drawing …"
-	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	$(call begin,$(BENCH_VENV))
 	@$(call install,$(BENCH_VENV),requirements-bench.lock)
-	@touch $@
+	@mv $(BENCH_VENV)/.unfinished $@
 
 node_modules/.ready: package-lock.json $(VENV)/.ready
 	@npm ci --silent

@@ -81,7 +81,7 @@ class PipelineDashboard(Construct):
                 title="How far behind?",
                 metrics=[
                     self._metrics.queue("ApproximateAgeOfOldestMessage", "Maximum", "Oldest event (s)"),
-                    self._metrics.latency("p99", "Event to stored, p99 (ms)"),
+                    self._metrics.latency("p99", "Event to stored, p99 of the slowest of a batch (ms)"),
                 ],
                 width=GRID_WIDTH // 4,
                 height=SUMMARY_HEIGHT,
@@ -158,7 +158,7 @@ class PipelineDashboard(Construct):
                 "Outcomes", *(self._metrics.outcome_or_zero(outcome) for outcome in Outcome), stacked=True
             ),
             _graph(
-                "Event to stored (ms)",
+                "Event to stored, slowest of a batch (ms)",
                 self._metrics.latency("p50", "p50"),
                 self._metrics.latency("p99", "p99"),
             ),

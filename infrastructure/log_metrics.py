@@ -1,6 +1,6 @@
 """Metrics that CloudWatch takes out of the processor's log, from the one line that each batch writes.
 
-Filters rather than the embedded metric format: that spells every metric in every line, two thirds of its
+Filters rather than the embedded metric format: that spells every metric in every line, about half of its
 bytes, and bytes are what a log costs. Filters cost nothing.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/MonitoringLogData.html
 """
@@ -30,7 +30,8 @@ class LogMetrics(Construct):
             self._add(outcome.metric, outcome.value, _OF_STAGE, cloudwatch.Unit.COUNT)
         self._add(names.LATENCY_METRIC, names.LATENCY_FIELD, _OF_STAGE, cloudwatch.Unit.MILLISECONDS)
         # Of each version by itself: a rollout judges the new one while the old one does most of the work.
-        self._add(names.FAILED_METRIC, names.FAILED_FIELD, _OF_VERSION, cloudwatch.Unit.NONE)
+        self._add(names.SETTLED_METRIC, names.SETTLED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
+        self._add(names.FAILED_METRIC, names.FAILED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
 
     def _add(self, metric: str, field: str, dimensions: Mapping[str, str], unit: cloudwatch.Unit) -> None:
         logs.MetricFilter(
@@ -44,6 +45,7 @@ class LogMetrics(Construct):
             metric_namespace=names.METRIC_NAMESPACE,
             metric_name=metric,
             metric_value=f"$.{field}",
+            # With dimensions there is no default value, and only logs of the class Standard have filters.
             dimensions={name: f"$.{source}" for name, source in dimensions.items()},
             unit=unit,
         )

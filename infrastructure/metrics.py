@@ -68,10 +68,20 @@ class PipelineMetrics:
         }
         return self._metric("AWS/Lambda", metric, statistic, dimensions, None)
 
-    def version_failed(self, version: str) -> cloudwatch.Metric:
-        """Return the mean share (0 to 1) of a batch that a ``version`` quarantined or handed back."""
+    def version_failed(self, version: str) -> cloudwatch.MathExpression:
+        """Return the share of a ``version``'s events that it quarantined or handed back, in percent."""
         dimensions = {names.METRIC_DIMENSION: self._environment, names.VERSION_DIMENSION: version}
-        return self._metric(names.METRIC_NAMESPACE, names.FAILED_METRIC, "Average", dimensions, None)
+        return cloudwatch.MathExpression(
+            expression="failed / settled * 100",
+            using_metrics={
+                "failed": self._metric(names.METRIC_NAMESPACE, names.FAILED_METRIC, "Sum", dimensions, None),
+                "settled": self._metric(
+                    names.METRIC_NAMESPACE, names.SETTLED_METRIC, "Sum", dimensions, None
+                ),
+            },
+            label="Failed (%)",
+            period=self._period,
+        )
 
     def processor_error_rate(self) -> cloudwatch.MathExpression:
         """Return the share of invocations that failed, in percent; no value where nothing was invoked."""

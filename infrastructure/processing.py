@@ -84,6 +84,7 @@ class EventProcessing(Construct):
             "Logs",
             log_group_name=names.log_group_name(self._settings.environment),
             retention=LOG_RETENTION[self._settings.log_retention_days],
+            log_group_class=logs.LogGroupClass.STANDARD,
             encryption_key=self._log_key,
             # Logs are no record of events, and a group left behind would block creating the stage anew.
             removal_policy=RemovalPolicy.DESTROY,

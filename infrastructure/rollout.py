@@ -146,7 +146,7 @@ def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
             of_version=version,
             urgency=Urgency.WARNING,
             metric=metrics.version_failed(version),
-            threshold=settings.canary_failed_threshold_percent / 100,
+            threshold=settings.canary_failed_threshold_percent,
             above=True,
             periods=2,
             within_periods=5,

@@ -205,8 +205,8 @@ class StageSettings:
     canary_errors_threshold: int = 1
     """Failed invocations of a new version in one minute (count). One is enough: to go back costs nothing."""
     canary_failed_threshold_percent: float = 20.0
-    """Share of its batches, in the mean of a minute, that a new version quarantines or hands back. Of few
-    events a single bad one is a large share, so it takes two such minutes of five."""
+    """Share of a new version's events that it quarantines or hands back in one minute. Of few events a single
+    bad one is a large share, so it takes two such minutes of five."""
     expected_event_hours: int | None = None
     """Hours, 1 to 24, within which this stage always gets an event; None where silence is normal."""
 

@@ -55,6 +55,8 @@ def _holds(fields: dict[str, Any], field: str, condition: str) -> bool:
 def _value(fields: dict[str, Any], transformation: dict[str, Any]) -> Measured:
     assert transformation["MetricNamespace"] == "ShipmentEvents"
     value = fields[transformation["MetricValue"].removeprefix("$.")]
+    # AWS takes either of them.
+    assert "DefaultValue" not in transformation
     dimensions = tuple(sorted(_dimensions(fields, transformation)))
     assert 1 <= len(dimensions) <= _MOST_DIMENSIONS
     return Measured(transformation["MetricName"], dimensions, value, transformation["Unit"])

@@ -9,7 +9,7 @@ from shipment_events.cost import usage
 from shipment_events.cost.designs import OURS
 from shipment_events.cost.usage import BilledSettings, monthly_usage
 from shipment_events.cost.workload import Workload
-from shipment_events.names import FAILED_METRIC, LATENCY_METRIC
+from shipment_events.names import FAILED_METRIC, LATENCY_METRIC, SETTLED_METRIC
 from shipment_events.outcome import Outcome
 from tests.infrastructure.template import Template
 
@@ -28,7 +28,7 @@ def test_alarms_are_counted(every_template: Template) -> None:
 def test_dashboards_keys_and_metrics_are_counted(template: Template) -> None:
     assert len([*template.of_type("AWS::CloudWatch::Dashboard")]) == usage.DASHBOARDS
     assert len([*template.of_type("AWS::KMS::Key")]) == 1
-    own = {*(outcome.metric for outcome in Outcome), LATENCY_METRIC, FAILED_METRIC}
+    own = {*(outcome.metric for outcome in Outcome), LATENCY_METRIC, FAILED_METRIC, SETTLED_METRIC}
     assert len(own) == usage.OWN_METRICS
 
 

@@ -106,13 +106,15 @@ def test_log_becomes_metrics(every_template: Template, capsys: pytest.CaptureFix
     *of_events, of_batch = _lines(capsys, *Outcome, Outcome.RETRIED)
     assert not [found for line in of_events for found in measured(every_template, line)]
     stage = (("Environment", "dev"),)
+    version = (*stage, ("FunctionVersion", "7"))
     assert measured(every_template, of_batch) == [
         Measured("Conflict", stage, 1, "Count"),
         Measured("Duplicate", stage, 1, "Count"),
         Measured("EventToStored", stage, 500, "Milliseconds"),
-        Measured("Failed", (*stage, ("FunctionVersion", "7")), 0.5, "None"),
+        Measured("Failed", version, 3, "Count"),
         Measured("Quarantined", stage, 1, "Count"),
         Measured("Retried", stage, 2, "Count"),
+        Measured("Settled", version, 6, "Count"),
         Measured("Stored", stage, 1, "Count"),
     ]
 
@@ -124,10 +126,13 @@ def test_filters_read_the_log_of_the_processor_and_are_there_before_its_first_li
     name = f"/aws/lambda/shipment-event-processor-{every_template.environment}"
     filters = dict(every_template.of_type("AWS::Logs::MetricFilter"))
     log = every_template.ref("AWS::Logs::LogGroup", LogGroupName=name)
-    assert [each["LogGroupName"] for each in filters.values()] == [log] * 7
+    assert [each["LogGroupName"] for each in filters.values()] == [log] * 8
     function = every_template.logical_id(
         "AWS::Lambda::Function", FunctionName=name.removeprefix("/aws/lambda/")
     )
+    # "Metric filters are supported only for log groups in the Standard log class":
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/MonitoringLogData.html
+    assert every_template.properties("AWS::Logs::LogGroup", LogGroupName=name)["LogGroupClass"] == "STANDARD"
     assert filters.keys() <= set(every_template.resources[function]["DependsOn"])
 
 

@@ -17,7 +17,7 @@ GROUP = "AWS::CodeDeploy::DeploymentGroup"
 GUARDS = {"new-version-errors", "new-version-failed", "new-version-slow"}
 
 REPORTING_SECONDS = 120
-"""Lambda and the embedded metric format report every minute; another one for the alarm to look at it."""
+"""Lambda and metric filters report every minute; another one for the alarm to look at it."""
 
 
 @pytest.fixture(params=["staging", "prod"])
@@ -102,12 +102,6 @@ def test_guards_see_the_new_version_only(guarded: Template) -> None:
     expected = {
         "new-version-errors": ("AWS/Lambda", "Errors", "Sum", of_lambda),
         "new-version-slow": ("AWS/Lambda", "Duration", "Maximum", of_lambda),
-        "new-version-failed": (
-            "ShipmentEvents",
-            "Failed",
-            "Average",
-            {"Environment": guarded.environment, "FunctionVersion": version},
-        ),
     }
     for name, watched in expected.items():
         alarm = _guard(guarded, name)
@@ -115,12 +109,31 @@ def test_guards_see_the_new_version_only(guarded: Template) -> None:
         assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], dimensions) == watched
 
 
+def test_share_of_failed_events_is_that_of_the_new_version_alone(guarded: Template) -> None:
+    """Of events and not of batches: a batch of one is not as much as one of ten."""
+    version = {"Fn::GetAtt": [next(guarded.of_type(VERSION))[0], "Version"]}
+    by_id = {each["Id"]: each for each in _guard(guarded, "new-version-failed")["Metrics"]}
+    (share,) = (each for each in by_id.values() if "Expression" in each)
+    assert share["Expression"] == "failed / settled * 100"
+    for name in ("failed", "settled"):
+        stat = by_id[name]["MetricStat"]
+        dimensions = {each["Name"]: each["Value"] for each in stat["Metric"]["Dimensions"]}
+        assert (stat["Metric"]["Namespace"], stat["Metric"]["MetricName"], stat["Stat"], stat["Period"]) == (
+            "ShipmentEvents", name.capitalize(), "Sum", 60,
+        )  # fmt: skip
+        assert dimensions == {"Environment": guarded.environment, "FunctionVersion": version}
+        assert not by_id[name]["ReturnData"]
+    assert _guard(guarded, "new-version-failed")["Threshold"] == 20
+
+
 @pytest.mark.parametrize("minutes", CANARY_MINUTES)
 def test_each_guard_goes_off_within_the_shortest_canary_and_silence_is_no_sign(minutes: int) -> None:
     """The worst case: every invocation runs into its timeout, and only then says anything."""
     settings = STAGES["prod"]
     for spec in guard_specs(settings, "7"):
-        period = spec.metric.to_metric_config().metric_stat.period.to_seconds()  # type: ignore[union-attr]
+        measured = spec.metric.to_metric_config()
+        stat, formula = measured.metric_stat, measured.math_expression
+        period = stat.period.to_seconds() if stat else formula.period  # type: ignore[union-attr]
         seconds = settings.processor_timeout_seconds + spec.periods * period + REPORTING_SECONDS
         assert seconds <= minutes * 60, spec.name
         # Values that come late are still inside the window.
@@ -138,10 +151,10 @@ def test_each_guard_goes_off_within_the_shortest_canary_and_silence_is_no_sign(m
         ("new-version-slow", [900, 48_000, 900], True),
         ("new-version-slow", [900, 10_500, 900], False),
         # One that can store nothing; one bad event of two in one minute; a producer's usual few.
-        ("new-version-failed", [1.0, 1.0, 1.0, 1.0, 1.0], True),
-        ("new-version-failed", [0.0, 0.3, 0.0, 0.3, 0.0], True),
-        ("new-version-failed", [0.0, 0.5, 0.0, 0.0, 0.0], False),
-        ("new-version-failed", [0.01, 0.02, 0.01, 0.02, 0.01], False),
+        ("new-version-failed", [100, 100, 100, 100, 100], True),
+        ("new-version-failed", [0, 30, 0, 30, 0], True),
+        ("new-version-failed", [0, 50, 0, 0, 0], False),
+        ("new-version-failed", [1, 2, 1, 2, 1], False),
     ],
 )
 def test_a_bad_version_trips_its_guard_and_a_good_one_does_not(

@@ -415,6 +415,8 @@ def test_window_of_a_second_keeps_events_below_a_second_where_they_are_many(
     outcome = simulate(replace(windowed(daily, 1), measured=120))
     assert (outcome.p99 < 1) == is_below_a_second
     assert outcome.p50 < 1
+    assert windowed(daily, 0).settings.batching_window_seconds == 0
+    assert windowed(1e8, 1).settings.status_index_shards == 4
 
 
 @pytest.mark.parametrize(("name", "table"), [("tiers", report.tiers_table), ("quotas", report.quotas_table)])

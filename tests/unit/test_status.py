@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from shipment_events.measurements import FiringAlarm, firing_alarms, oldest_message_seconds
-from shipment_events.operations.flow import RETRIED_LINE, Flow, logged_retry_errors, measured_flow
+from shipment_events.names import RETRIED_MESSAGE
+from shipment_events.operations.flow import Flow, logged_retry_errors, measured_flow
 from shipment_events.operations.status import Health, PipelineStatus
 from shipment_events.outcome import Outcome
 from shipment_events.processor.records import Record, Settled
@@ -122,7 +123,7 @@ def test_why_events_were_given_back_comes_from_the_processors_own_lines() -> Non
     with redirect_stdout(written):
         report_batch(settled, "dev", "request", "7")
     *lines, _ = written.getvalue().splitlines()
-    assert all(RETRIED_LINE in line for line in lines)
+    assert all(RETRIED_MESSAGE in line for line in lines)
     found = logged_retry_errors(log(*lines).typed, "dev", SINCE, NOW)
     assert found == {"ThrottlingException": 2, "ResourceNotFound": 1}
 

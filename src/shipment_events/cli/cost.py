@@ -16,8 +16,8 @@ from shipment_events.cost.limits import exceeded
 from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
 from shipment_events.operations.stage_settings import load_settings
 
-_WORTH_A_WAIT: Final = 0.05
-"""Part of the bill from which on a saving is named that costs latency."""
+_MANY_A_SECOND: Final = 10
+"""Events from which on a batching window of a second does not make them wait for much longer than that."""
 
 
 @click.command()
@@ -96,10 +96,11 @@ def cost(
             f"The table class {other_class} would save {savings['infrequent_access']:,.2f} USD of it"
             " (infrequent_access)."
         )
-    if (saved := savings["batching_window_seconds"]) > _WORTH_A_WAIT * bills[0].usd:
+    saved = savings.get("batching_window_seconds", 0)
+    if saved > 0 and workload.events_per_second >= _MANY_A_SECOND:
         console.print(
             f"A batching window of 1 s would save {saved:,.2f} USD of it (batching_window_seconds),"
-            " and let events wait up to a second: --batching-window 1."
+            " and let events wait up to a second (docs/scale.md): --batching-window 1."
         )
     if settings.batching_window_seconds:
         console.print(
@@ -116,15 +117,12 @@ def cost(
 def _savings(bill: Bill, workload: Workload, settings: Any, batch: float | None) -> dict[str, float]:
     """USD that another value of a setting would save of the bill; negative if it costs more.
 
-    The other table class, and a batching window of a second where there is none. Where the caller knows the
-    ``batch``, a window changes nothing.
+    The other table class, and a batching window of a second where there is none; a window says nothing where
+    the caller knows the ``batch``.
     """
-    others = {
-        "infrequent_access": replace(settings, infrequent_access=not settings.infrequent_access),
-        "batching_window_seconds": replace(
-            settings, batching_window_seconds=settings.batching_window_seconds or 1
-        ),
-    }
+    others = {"infrequent_access": replace(settings, infrequent_access=not settings.infrequent_access)}
+    if not settings.batching_window_seconds and batch is None:
+        others["batching_window_seconds"] = replace(settings, batching_window_seconds=1)
     return {
         name: bill.usd - monthly_bill(workload, other, bill.design, batch).usd
         for name, other in others.items()
@@ -205,6 +203,8 @@ def _as_json(
             for bill in bills
         },
         "other_table_class_saves_usd": round(savings["infrequent_access"], 4),
-        "batching_window_of_a_second_saves_usd": round(savings["batching_window_seconds"], 4),
+        "batching_window_of_a_second_saves_usd": (
+            round(savings["batching_window_seconds"], 4) if "batching_window_seconds" in savings else None
+        ),
         "warnings": list(warnings),
     }

@@ -54,7 +54,10 @@ def what_to_do(error: Exception) -> str:
                 " for AWS sign in, for example with 'aws sso login', or set AWS_PROFILE."
             )
         case NoRegionError():
-            return "no AWS region. Set AWS_REGION, for example to eu-central-1."
+            return (
+                "no AWS region. Set AWS_REGION, for example to eu-central-1;"
+                " for the local engine run 'eval \"$(shipments local env)\"'."
+            )
         case ClientError():
             message = error.response.get("Error", {}).get("Message", "")
             return f"{error.operation_name}: {error_code(error)}: {message}"

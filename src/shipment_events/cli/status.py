@@ -92,7 +92,8 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     table.add_row(f"last {minutes:.0f} min", f"{flow.total / minutes:,.1f} events/min: {settled}{more}")
     latency = flow.latency_ms
     table.add_row(
-        "bus to table", f"p50 {latency[0]:,.0f} ms, p99 {latency[1]:,.0f} ms" if latency else "unknown"
+        "bus to table",
+        f"p50 {latency[0]:,.0f} ms, p99 {latency[1]:,.0f} ms (slowest of a batch)" if latency else "unknown",
     )
     table.add_row("waiting", f"{found.queue.visible:,} visible, {found.queue.in_flight:,} in flight")
     oldest = "unknown" if found.oldest_seconds is None else f"{found.oldest_seconds:,.0f} s"

@@ -21,12 +21,8 @@ def complete(
 
     ``outputs`` are those of the deployed stack, ``physical_ids`` its resources by logical id. Safe to repeat.
     """
-    for resource in prepared.later:
-        properties = fill_in(resource.properties, outputs)
-        if resource.type == "AWS::Events::Archive":
-            _put_archive(session, endpoint, properties)
-        else:
-            _put_composite_alarm(session, endpoint, properties)
+    for archive in prepared.archives:
+        _put_archive(session, endpoint, fill_in(archive, outputs))
     for logical_id, resource in prepared.template["Resources"].items():
         if resource["Type"] == "AWS::DynamoDB::Table":
             _set_table(session, endpoint, physical_ids[logical_id], resource["Properties"])
@@ -45,11 +41,6 @@ def _put_archive(session: boto3.Session, endpoint: str, properties: Mapping[str,
         events.update_archive(ArchiveName=name, **wanted)
     else:
         events.create_archive(ArchiveName=name, EventSourceArn=properties["SourceArn"], **wanted)
-
-
-def _put_composite_alarm(session: boto3.Session, endpoint: str, properties: Mapping[str, Any]) -> None:
-    # The template's property names are the request's parameter names.
-    session.client("cloudwatch", endpoint_url=endpoint, config=LOCAL_CONFIG).put_composite_alarm(**properties)
 
 
 def _set_table(session: boto3.Session, endpoint: str, table: str, properties: Mapping[str, Any]) -> None:

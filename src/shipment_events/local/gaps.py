@@ -31,11 +31,6 @@ ARCHIVE: Final = Gap(
     Remedy.MADE_UP,
     "CloudFormation does not know the type; it is created with CreateArchive after the deploy.",
 )
-COMPOSITE_ALARM: Final = Gap(
-    "Composite alarms in the stack",
-    Remedy.MADE_UP,
-    "CloudFormation does not know the type; they are created with PutCompositeAlarm after the deploy.",
-)
 METRIC_MATH_ALARM: Final = Gap(
     "Alarms on a formula of several metrics",
     Remedy.LEFT_OUT,
@@ -77,7 +72,6 @@ BOOTSTRAP: Final = Gap(
 
 GAPS: Final = (
     ARCHIVE,
-    COMPOSITE_ALARM,
     METRIC_MATH_ALARM,
     TIME_TO_LIVE,
     POINT_IN_TIME_RECOVERY,

@@ -6,14 +6,13 @@ the deploy the module ``completion`` creates through the services' own APIs what
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from shipment_events.local.gaps import (
     ARCHIVE,
     BATCH_PERMISSIONS,
     BOOTSTRAP,
-    COMPOSITE_ALARM,
     METRIC_MATH_ALARM,
     POINT_IN_TIME_RECOVERY,
     ROLLOUT,
@@ -48,21 +47,13 @@ class Substitution:
 class Prepared:
     """A template that the engine takes, and what to do after its deploy.
 
-    ``later`` holds the resources to create by hand, with every value that only the deployed stack knows
-    replaced by a reference to an output of the prepared template.
+    ``archives`` holds the properties of those to create by hand, with every value that only the deployed
+    stack knows replaced by a reference to an output of the prepared template.
     """
 
     template: dict[str, Any]
     substitutions: tuple[Substitution, ...]
-    later: tuple["LaterResource", ...] = field(default=())
-
-
-@dataclass(frozen=True)
-class LaterResource:
-    """A resource that CloudFormation did not create."""
-
-    type: str
-    properties: Mapping[str, Any]
+    archives: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,15 +61,12 @@ class _LeftOutType:
     gap: Gap
     name_property: str
     arn: str
-    created_later: bool
+    is_created_later: bool
 
 
 _LEFT_OUT_TYPES: Final = {
     "AWS::Events::Archive": _LeftOutType(
         ARCHIVE, "ArchiveName", f"arn:aws:events:{REGION}:{ACCOUNT}:archive/{{}}", True
-    ),
-    "AWS::CloudWatch::CompositeAlarm": _LeftOutType(
-        COMPOSITE_ALARM, "AlarmName", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{{}}", True
     ),
     "AWS::CloudWatch::Alarm": _LeftOutType(
         METRIC_MATH_ALARM, "AlarmName", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{{}}", False
@@ -98,7 +86,7 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
         *_allow_batch_calls(changed),
         *_allow_plain_http(changed),
     ]
-    later: list[LaterResource] = []
+    archives: list[dict[str, Any]] = []
     values = _DeployedValues()
     for logical_id, resource, kind in list(_left_out(changed)):
         del changed["Resources"][logical_id]
@@ -106,14 +94,14 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
         name = properties.get(kind.name_property, logical_id)
         changed = _replace_references(changed, logical_id, name, kind.arn.format(name))
         substitutions.append(Substitution(kind.gap, name))
-        if kind.created_later:
-            later.append(LaterResource(resource["Type"], {**properties, kind.name_property: name}))
+        if kind.is_created_later:
+            archives.append({**properties, kind.name_property: name})
     for logical_id, resource in changed["Resources"].items():
         substitutions.extend(_ignored_table_settings(logical_id, resource))
-    prepared_later = tuple(LaterResource(item.type, values.extract(item.properties)) for item in later)
+    extracted = tuple(map(values.extract, archives))
     if values.outputs:
         changed.setdefault("Outputs", {}).update(values.outputs)
-    return Prepared(changed, tuple(substitutions), prepared_later)
+    return Prepared(changed, tuple(substitutions), extracted)
 
 
 def fill_in(node: Any, outputs: Mapping[str, str]) -> Any:

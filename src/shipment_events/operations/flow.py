@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from shipment_events.logs import read_log
 from shipment_events.measurements import latency_ms, outcome_counts
-from shipment_events.names import BATCH_MESSAGE, LATENCY_FIELD
+from shipment_events.names import BATCH_MESSAGE, LATENCY_FIELD, RETRIED_MESSAGE
 from shipment_events.outcome import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_logs import CloudWatchLogsClient
 
-RETRIED_LINE: Final = "event could not be stored now"
 _MOST_LINES: Final = 20_000
 _MOST_RETRIES: Final = 1_000
 
@@ -90,5 +89,5 @@ def logged_retry_errors(
     Raises:
         botocore.exceptions.ClientError: the log cannot be read.
     """
-    lines = read_log(logs, environment, RETRIED_LINE, since=since, until=until, most=_MOST_RETRIES)
+    lines = read_log(logs, environment, RETRIED_MESSAGE, since=since, until=until, most=_MOST_RETRIES)
     return Counter(str(line.fields["detail"]) for line in lines if "detail" in line.fields)

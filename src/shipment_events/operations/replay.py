@@ -106,8 +106,8 @@ def plan_replay(
         oldest = max(oldest, now - timedelta(days=archive.retention_days))
     if until <= oldest:
         raise ReplayError(
-            f"the archive has nothing before {_shown(oldest)}: it keeps events for"
-            f" {archive.retention_days} days. Publish them again from the producer's own records."
+            f"the archive begins at {_shown(oldest)}, when it was made or {archive.retention_days} days ago,"
+            f" and the window ends before, at {_shown(until)}. What is older the producer publishes again."
         )
     share = (until - max(since, oldest)) / (now - oldest)
     return ReplayPlan(

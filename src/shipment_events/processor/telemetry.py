@@ -16,6 +16,8 @@ from shipment_events.names import (
     ENVIRONMENT_FIELD,
     FAILED_FIELD,
     LATENCY_FIELD,
+    RETRIED_MESSAGE,
+    SETTLED_FIELD,
     VERSION_FIELD,
 )
 from shipment_events.outcome import Outcome
@@ -31,7 +33,7 @@ _MESSAGES: Final[Mapping[Outcome, str]] = {
     Outcome.DUPLICATE: "event was stored before",
     Outcome.CONFLICT: "another event with this identity has other content; stored beside it",
     Outcome.QUARANTINED: "event can never be stored; sent to the dead-letter queue",
-    Outcome.RETRIED: "event could not be stored now; returned to the queue",
+    Outcome.RETRIED: RETRIED_MESSAGE,
 }
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _FAILED: Final = (Outcome.QUARANTINED, Outcome.RETRIED)
@@ -71,19 +73,19 @@ def _batch_line(settled: Sequence[Settled]) -> dict[str, Any]:
     return {"message": BATCH_MESSAGE, **_measures(settled), "correlation_ids": correlation_ids}
 
 
-def _measures(settled: Sequence[Settled]) -> dict[str, int | float]:
+def _measures(settled: Sequence[Settled]) -> dict[str, int]:
     counts = Counter(result.outcome for result in settled)
     # What did not occur is left out. Zeros of the outcomes with an alarm stay: without them CloudWatch goes
     # back to older values, and the alarm ends periods late.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
-    measures: dict[str, int | float] = {
+    measures = {
         outcome.value: counts[outcome] for outcome in Outcome if counts[outcome] or outcome in _FAILED
     }
     if latencies := [latency for result in settled if (latency := _latency_ms(result)) is not None]:
         # One value a line is all that a metric filter takes.
         measures[LATENCY_FIELD] = max(latencies)
-    if settled:
-        measures[FAILED_FIELD] = round(sum(counts[outcome] for outcome in _FAILED) / len(settled), 3)
+    measures[SETTLED_FIELD] = len(settled)
+    measures[FAILED_FIELD] = sum(counts[outcome] for outcome in _FAILED)
     return measures
 
 

@@ -58,8 +58,8 @@ def test_an_archive_is_created_later_with_what_the_stack_knows_by_then() -> None
     [(helper, output)] = prepared.template["Outputs"].items()
     assert output == {"Value": BUS_ARN}
 
-    [later] = prepared.later
-    assert fill_in(later.properties, {helper: "arn:bus"}) == {
+    [later] = prepared.archives
+    assert fill_in(later, {helper: "arn:bus"}) == {
         "ArchiveName": "history",
         "SourceArn": "arn:bus",
         "RetentionDays": 7,
@@ -93,18 +93,7 @@ def test_alarms_on_a_formula_are_left_out_and_named_while_plain_ones_stay() -> N
     assert "Formula" not in prepared.template["Resources"]
     assert prepared.template["Resources"]["Plain"] == plain
     assert [(item.gap, item.name) for item in prepared.substitutions] == [(gaps.METRIC_MATH_ALARM, "rate")]
-    assert prepared.later == ()
-
-
-def test_a_composite_alarm_is_created_later() -> None:
-    alarm = {
-        "Type": "AWS::CloudWatch::CompositeAlarm",
-        "Properties": {"AlarmName": "any", "AlarmRule": {"Fn::Join": ["", ["ALARM(", {"Ref": "A"}, ")"]]}},
-    }
-    prepared = prepare(template(Any=alarm))
-    [later] = prepared.later
-    [(helper, _)] = prepared.template["Outputs"].items()
-    assert fill_in(later.properties, {helper: "ALARM(a)"}) == {"AlarmName": "any", "AlarmRule": "ALARM(a)"}
+    assert prepared.archives == ()
 
 
 def test_roles_get_what_the_engine_asks_for_and_nothing_without_the_real_permission() -> None:
