@@ -64,6 +64,27 @@ def all_commands(group: click.Group = main, path: str = "") -> dict[str, click.C
     return found
 
 
+def all_parameters() -> Iterator[tuple[str, click.Command, click.Parameter]]:
+    """Everything that takes a value: the name, the command, the option or argument."""
+    for name, command in {"": main, **all_commands()}.items():
+        for parameter in command.params:
+            # Of dead-letters another test tells.
+            if not getattr(parameter, "is_flag", False) and not name.startswith("dead-letters"):
+                yield f"{name} {max(parameter.opts, key=len)}".strip(), command, parameter
+
+
+@pytest.mark.parametrize(
+    ("command", "parameter"),
+    [pytest.param(command, parameter, id=name) for name, command, parameter in all_parameters()],
+)
+def test_no_value_may_be_empty(command: click.Command, parameter: click.Parameter) -> None:
+    """A shell variable that is unset must neither widen a selection nor name this folder."""
+    is_list = parameter.multiple or parameter.nargs == -1
+    with pytest.raises(click.UsageError) as refused:
+        parameter.process_value(click.Context(command), ("",) if is_list else "")
+    assert refused.value.exit_code == 2
+
+
 # What these print is data already: NDJSON, and a JSON Schema.
 DATA = {"feed", "schema"}
 
@@ -111,6 +132,13 @@ def test_tells_its_version() -> None:
         ["trace", ""],
         ["trace", "S-1", "--shipment", ""],
         ["events", "--from", "1d", "--to", "2d"],
+        ["publish", ""],
+        ["publish", "--unsent", "", "-"],
+        ["run", "--report", ""],
+        ["replay", "--cancel", ""],
+        ["audit", ""],
+        ["recover", ""],
+        ["--env", "", "status"],
     ],
     ids=" ".join,
 )

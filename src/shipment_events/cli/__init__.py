@@ -15,6 +15,7 @@ from shipment_events.cli.drill import drill
 from shipment_events.cli.errors import INTERRUPTED, what_to_do
 from shipment_events.cli.events import events
 from shipment_events.cli.feed import feed, run
+from shipment_events.cli.options import NonEmptyText
 from shipment_events.cli.publish import publish
 from shipment_events.cli.recover import recover
 from shipment_events.cli.replay import replay
@@ -48,8 +49,8 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--env", "environment", envvar="ENV", default="dev", show_default=True, show_envvar=True,
-    help="Stage to work on.",
+    "--env", "environment", type=NonEmptyText(), envvar="ENV", default="dev", show_default=True,
+    show_envvar=True, help="Stage to work on.",
 )  # fmt: skip
 @click.version_option(package_name="shipment-events")
 @click.pass_context

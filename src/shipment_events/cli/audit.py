@@ -14,6 +14,7 @@ from rich.text import Text
 
 from shipment_events.cli.dead_letter_views import HIDDEN
 from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.options import FilePath
 from shipment_events.cli.presentation import counts, output, print_table, printable
 from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.journal import JournalRecord
@@ -26,9 +27,9 @@ _SHOWN = 20
 
 
 @click.command()
-@click.argument("journal", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("journal", type=FilePath(exists=True))
 @click.option(
-    "--export", "exports", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    "--export", "exports", multiple=True, type=FilePath(exists=True),
     help="What 'dead-letters redrive --set' or 'discard' exported, oldest first: events that have to be"
     " stored as they were changed, or nowhere.",
 )  # fmt: skip

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from shipment_events.cli.options import NonEmptyText
 from shipment_events.cli.presentation import output
 from shipment_events.cost.bill import Bill, compared, monthly_bill, prices_checked
 from shipment_events.cost.designs import OURS
@@ -26,7 +27,7 @@ _MANY_A_SECOND: Final = 10
     "--event-bytes", type=click.IntRange(1, 400 * 1024), default=TYPICAL_EVENT_BYTES, show_default=True,
     help="Size of an event (the detail, as JSON).",
 )  # fmt: skip
-@click.option("--stage", help="Stage whose settings count; without it that of --env.")
+@click.option("--stage", type=NonEmptyText(), help="Stage whose settings count; without it that of --env.")
 @click.option(
     "--duplicate-share", type=click.FloatRange(0, 1), default=0.02, show_default=True,
     help="Part of the events that repeat a stored one.",

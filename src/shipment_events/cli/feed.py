@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
+from shipment_events.cli.options import FilePath
 from shipment_events.cli.presentation import output, print_feed_report, print_table, timeline_table
 from shipment_events.feed import generate
 from shipment_events.operations.event_files import EventText, read_events
@@ -59,7 +60,7 @@ def feed(*, count: int, seed: int, broken_share: float) -> None:
     help="Events a second; without it as fast as the pipeline stores them.",
 )
 @click.option(
-    "--report", type=click.Path(path_type=Path, dir_okay=False), default=Path(".local/report.json"),
+    "--report", type=FilePath(), default=Path(".local/report.json"),
     show_default=True, help="Where the report goes as JSON; the journal goes beside it.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

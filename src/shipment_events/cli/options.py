@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -20,6 +21,17 @@ class NonEmptyText(click.ParamType[str]):
         if not value:
             self.fail("it is empty (is a variable unset?)", param, ctx)
         return str(value)
+
+
+class FilePath(click.Path):
+    """The path of a file; an empty one would mean the folder in which the command runs."""
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(exists=exists, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path as a ``Path``."""
+        return super().convert(NonEmptyText().convert(value, param, ctx), param, ctx)
 
 
 class Moment(click.ParamType[datetime]):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from shipment_events.cli.errors import INTERRUPTED
+from shipment_events.cli.options import FilePath, NonEmptyText
 from shipment_events.operations.event_files import EventFileError, EventText, read_events
 from shipment_events.operations.journal import JournalWriter
 from shipment_events.operations.publish_file import KeptEvents, Publication, publish_events
@@ -20,18 +21,18 @@ from shipment_events.publisher import Publisher
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=NonEmptyText(), nargs=-1, required=True, metavar="FILE...")
 @click.option("--dry-run", is_flag=True, help="Validate only: send nothing, need no AWS.")
 @click.option(
-    "--unsent", type=click.Path(path_type=Path, dir_okay=False), default=Path("unsent.ndjson"),
+    "--unsent", type=FilePath(), default=Path("unsent.ndjson"),
     show_default=True, help="Where events go that the bus did not take, to be published again.",
 )  # fmt: skip
 @click.option(
-    "--refused", type=click.Path(path_type=Path, dir_okay=False),
+    "--refused", type=FilePath(),
     help="Where broken events go as they came, to be mended; for what is read from standard input.",
 )  # fmt: skip
 @click.option(
-    "--journal", type=click.Path(path_type=Path, dir_okay=False),
+    "--journal", type=FilePath(),
     help="Append a line for each event that the bus accepted, as evidence for an audit.",
 )  # fmt: skip
 @click.option(

@@ -12,13 +12,14 @@ from rich.console import Console
 
 from shipment_events.aws_errors import error_code
 from shipment_events.cli.errors import CLIENT_CONFIG
+from shipment_events.cli.options import NonEmptyText
 from shipment_events.cli.presentation import counts
 from shipment_events.operations.resources import find_resources
 from shipment_events.table_copy import Copied, copy_missing
 
 
 @click.command()
-@click.argument("restored", metavar="TABLE")
+@click.argument("restored", type=NonEmptyText(), metavar="TABLE")
 @click.option("--dry-run", is_flag=True, help="Count what is missing, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj

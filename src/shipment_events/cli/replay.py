@@ -11,7 +11,7 @@ from rich.console import Console
 
 from shipment_events.archive import ReplayState, cancel_replay
 from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
-from shipment_events.cli.options import Moment
+from shipment_events.cli.options import Moment, NonEmptyText
 from shipment_events.operations.replay import ReplayPlan, ReplayResult, plan_replay, run_replay
 from shipment_events.operations.resources import find_resources
 from shipment_events.outcome import Outcome
@@ -27,7 +27,7 @@ from shipment_events.outcome import Outcome
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would mean, and start nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--cancel", metavar="NAME", help="Stop a replay that runs.")
+@click.option("--cancel", type=NonEmptyText(), metavar="NAME", help="Stop a replay that runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def replay(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.options import Moment, NonEmptyText
+from shipment_events.cli.options import FilePath, Moment, NonEmptyText
 from shipment_events.cli.presentation import output, print_table, printable
 from shipment_events.operations.journal import read_journal
 from shipment_events.operations.resources import find_resources
@@ -28,9 +28,7 @@ from shipment_events.store import EventTable
 @click.option(
     "--shipment", type=NonEmptyText(), metavar="TEXT", help="Shipment of the event, where it is known."
 )
-@click.option(
-    "--journal", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The producer's journal."
-)
+@click.option("--journal", type=FilePath(exists=True), help="The producer's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a step.")
 @click.pass_obj
 def trace(
