@@ -60,7 +60,7 @@ def trace(
                 records = list(read_journal(lines))
             except ValueError as error:
                 raise click.ClickException(f"{journal}: {error}") from error
-    steps = trace_steps(
+    found = trace_steps(
         identifier,
         table=EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name),
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
@@ -71,11 +71,18 @@ def trace(
         journal=records,
         shipment_id=shipment,
     )
+    steps = found.steps
     if as_json:
         for step in steps:
             click.echo(json.dumps(_as_json(step)))
     elif steps:
         print_table(output(), steps_table(identifier, steps))
+    if not found.is_whole:
+        click.echo(
+            "The log has more lines with this text than are read: narrow it with --since, or name a"
+            " correlation id.",
+            err=True,
+        )
     if not steps:
         nowhere = (
             f"{resources.table_name} has no such shipment; no dead letter has this id, no line of the log"

@@ -1,7 +1,7 @@
 """Everything that is known of one event or shipment, in the order in which it happened."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _MOST_LINES: Final = 200
+# Lines that the service finds for a text and that name something else count here alone.
+_MOST_READ: Final = 10_000
 _MOST_SEARCHES: Final = 20
 
 
@@ -41,6 +43,18 @@ class Step:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All steps that were found, oldest first.
+
+    Attributes:
+        is_whole: False if the log has more lines than are read.
+    """
+
+    steps: list[Step]
+    is_whole: bool
+
+
 def trace(
     identifier: str,
     *,
@@ -52,7 +66,7 @@ def trace(
     since: datetime,
     journal: Iterable[JournalRecord] = (),
     shipment_id: str | None = None,
-) -> list[Step]:
+) -> Trace:
     """Search table, dead-letter queue, log and journal.
 
     The table is read by shipment. So an event that went well is found by its event id or correlation id only
@@ -73,7 +87,8 @@ def trace(
         if identifier in (letter.message_id, letter.envelope_id, letter.shipment_id, letter.event_id)
     ]
     until = datetime.now(UTC)
-    lines = list(read_log(logs, environment, identifier, since=since, until=until, most=_MOST_LINES))
+    log = _LogSearch(logs, environment, since, until)
+    lines = log.naming(identifier)
     shipments = dict.fromkeys(
         [
             *([shipment_id] if shipment_id else [identifier]),
@@ -83,6 +98,7 @@ def trace(
         ]
     )
     known = {record.envelope_id for record in published} | {letter.envelope_id for letter in letters}
+    known.discard("")
     items = [
         (shipment, item)
         for shipment in shipments
@@ -95,14 +111,47 @@ def trace(
     others = dict.fromkeys([*known, *(item.correlation_id for _, item in items)])
     for correlation_id in list(others)[:_MOST_SEARCHES]:
         if correlation_id and correlation_id != identifier:
-            lines += read_log(logs, environment, correlation_id, since=since, until=until, most=_MOST_LINES)
+            lines += log.naming(correlation_id)
     steps = [
         *map(_published, published),
         *(_stored(shipment, item) for shipment, item in items),
         *map(_dead, letters),
         *_logged(lines, {identifier, *others}),
     ]
-    return sorted(steps, key=lambda step: step.at)
+    return Trace(sorted(steps, key=lambda step: step.at), log.is_whole)
+
+
+class _LogSearch:
+    """Finds lines of the log by an id; ``is_whole`` says whether all of them were read."""
+
+    def __init__(
+        self, logs: "CloudWatchLogsClient", environment: str, since: datetime, until: datetime
+    ) -> None:
+        self._logs = logs
+        self._environment = environment
+        self._window = since, until
+        self.is_whole = True
+
+    def naming(self, identifier: str) -> list[LogLine]:
+        """Lines with exactly this id: the service finds MAC-10, too, for MAC-1."""
+        found: list[LogLine] = []
+        since, until = self._window
+        lines = read_log(self._logs, self._environment, identifier, since=since, until=until, most=_MOST_READ)
+        for read, line in enumerate(lines, start=1):
+            if identifier in _names_of_line(line.fields):
+                found.append(line)
+            if read == _MOST_READ or len(found) == _MOST_LINES:
+                self.is_whole = False
+                break
+        return found
+
+
+def _names_of_line(fields: Mapping[str, Any]) -> set[Any]:
+    """Every id in a line of the processor: ``report_batch`` writes them."""
+    names = {fields.get(name) for name in ("shipment_id", "correlation_id", "message_id")}
+    _, _, event_id = fields.get("event_timestamp", "").partition("#")
+    settled = fields.get("correlation_ids", {}).values()
+    return names.union([event_id], *settled)
 
 
 def _names_of_record(record: JournalRecord) -> tuple[str, str, str]:
