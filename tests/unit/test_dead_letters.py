@@ -6,14 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from shipment_events.exact_json import dumps, loads
+from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection
 from shipment_events.operations.explain import explain
-from shipment_events.operations.letter_exports import open_export
-from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, redrive
+from shipment_events.operations.journal import JournalRecord, JournalWriter
+from shipment_events.operations.letter_exports import open_export, read_letters
+from shipment_events.operations.reconcile import Reconciliation
+from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, redrive, redrive_export
 
 QUEUE = "queue"
 LETTERS = "letters"
@@ -137,6 +142,64 @@ def test_half_a_line_of_a_killed_command_does_not_spoil_the_next(tmp_path: Path)
             discard(Queues(body(name)).client, LETTERS, Selection(), file)
     _, *whole = path.read_text().splitlines()
     assert [json.loads(line)["body"] for line in whole] == [body("a"), body("b")]
+
+
+def audited(journal: JournalRecord, folder: Path) -> Reconciliation:
+    """The account of one event that is nowhere, with what the exports say of it."""
+    with JournalWriter(folder / "journal") as writer:
+        writer.write(journal)
+    table = SimpleNamespace(timeline=lambda _: iter([]))
+    return audit_journal(
+        folder / "journal", cast("Any", table), Queues().client, LETTERS, exports=[folder / "discarded"]
+    )
+
+
+@pytest.mark.parametrize("edits", [[], [Edit("carrier", "Meridian")]], ids=["as it was", "changed"])
+def test_a_discarded_event_that_is_sent_again_and_lost_is_missing(tmp_path: Path, edits: list[Edit]) -> None:
+    sent = loads(body("a"))
+    record = JournalRecord(
+        "a", NOW.isoformat(), "shipment.service", "shipment.scanned", dumps(sent["detail"])
+    )
+    path = tmp_path / "discarded"
+    with open_export(path) as file:
+        discard(Queues(body("a")).client, LETTERS, Selection(), file)
+    found = audited(record, tmp_path)
+    assert (found.discarded, found.lost) == (1, [])
+
+    queues = Queues()
+    for _ in range(2):
+        with open_export(path) as notes:
+            redrive_export(queues.client, QUEUE, read_letters(path), notes=notes, edits=edits)
+    assert queues.sent == [edited(body("a"), edits)] * 2, "each time once, though the file has it more often"
+    found = audited(record, tmp_path)
+    assert found.discarded == 0
+    assert [lost.envelope_id for lost in found.lost] == ["a"]
+
+
+def test_nothing_is_sent_from_an_export_that_cannot_note_it() -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    queues = Queues()
+    with pytest.raises(OSError, match="No space"):
+        redrive_export(queues.client, QUEUE, [letter("unmatched", body("a"))], notes=Full())
+    assert queues.sent == []
+
+
+def test_the_audit_does_not_stumble_over_a_change_that_could_not_be_made(tmp_path: Path) -> None:
+    text = body("a", location=7)
+    record = JournalRecord("a", NOW.isoformat(), "s", "t", dumps(loads(text)["detail"]))
+    with (tmp_path / "discarded").open("w") as originals:
+        redrive(
+            Queues(text).client,
+            LETTERS,
+            QUEUE,
+            Selection(),
+            edits=[Edit("location.code", "ZRH")],
+            originals=originals,
+        )
+    assert [lost.envelope_id for lost in audited(record, tmp_path).lost] == ["a"]
 
 
 def test_what_was_sent_and_not_deleted_is_named() -> None:

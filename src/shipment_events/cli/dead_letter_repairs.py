@@ -22,7 +22,7 @@ from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.presentation import output
 from shipment_events.exact_json import loads
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection, Settlement
-from shipment_events.operations.letter_exports import open_export, read_export
+from shipment_events.operations.letter_exports import open_export, read_letters
 from shipment_events.operations.redrive import Edit, broken_after, discard, redrive, redrive_export
 from shipment_events.queues import depth
 
@@ -42,7 +42,8 @@ from shipment_events.queues import depth
 )  # fmt: skip
 @click.option(
     "--from-export", "source", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Send those of an exported file, such as discarded ones; the dead-letter queue stays as it is.",
+    help="Send those of an exported file, such as discarded ones, and note it there; the dead-letter queue"
+    " stays as it is.",
 )  # fmt: skip
 @json_option
 @click.pass_obj
@@ -73,16 +74,15 @@ def redrive_command(
         raise click.UsageError(f"{source} has the originals already: leave out --export.")
     if edits and not (file or source or dry_run):
         raise click.UsageError("--set changes events: name a file for the originals with --export FILE.")
-    exported = (
-        [found.letter for found in read_export(source) if selection.takes(found.letter)] if source else None
-    )
+    exported = [letter for letter in read_letters(source) if selection.takes(letter)] if source else None
     sqs, resources = find_queues(environment)
     if dry_run:
         found = read_selected(sqs, resources, selection) if exported is None else exported
         _print_dry_run(found, edits, as_json=as_json)
         return
-    if exported is not None:
+    if source and exported is not None:
         with (
+            open_export(source) as notes,
             open_export(file) if file else nullcontext() as originals,
             _progress("redriving", len(exported)) as on_progress,
         ):
@@ -90,6 +90,7 @@ def redrive_command(
                 sqs,
                 resources.queue_url,
                 exported,
+                notes=notes,
                 edits=edits,
                 originals=originals,
                 rate=rate,

@@ -72,7 +72,12 @@ def _as_decided(records: Iterable[JournalRecord], decided: Mapping[str, Exported
             yield record
             continue
         edits = [Edit(name, value) for name, value in found.changes.items()]
-        envelope = loads(edited(found.letter.body, edits))
+        try:
+            envelope = loads(edited(found.letter.body, edits))
+        except ValueError:
+            # The change could not be made, so nothing was sent.
+            yield record
+            continue
         yield replace(
             record,
             source=envelope["source"],

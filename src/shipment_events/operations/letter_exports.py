@@ -105,6 +105,15 @@ def read_export(path: Path) -> Iterator[Exported]:
                 ) from error
 
 
+def read_letters(path: Path) -> list[DeadLetterMessage]:
+    """Each dead letter of a file once, however often it says what became of it.
+
+    Raises:
+        as :func:`read_export`.
+    """
+    return list({found.letter.message_id: found.letter for found in read_export(path)}.values())
+
+
 def _exported(line: str) -> Exported:
     fields = json.loads(line)
     decision = Decision(fields.pop(_DECISION, Decision.NONE))

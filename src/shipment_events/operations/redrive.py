@@ -125,6 +125,7 @@ def redrive_export(
     queue_url: str,
     letters: Iterable[DeadLetterMessage],
     *,
+    notes: TextIO,
     edits: Sequence[Edit] = (),
     originals: TextIO | None = None,
     rate: float | None = None,
@@ -134,11 +135,13 @@ def redrive_export(
 
     Args:
         letters: those of an export that are meant.
+        notes: the export itself; it gets a line of each dead letter before it is sent. Without it an audit
+            would go on to take what was discarded before for discarded.
         edits: as in :func:`redrive`; likewise ``originals``.
         rate: dead letters a second, or None for as fast as the queue takes them.
 
     Raises:
-        OSError: the originals cannot be written; what is not in them is not sent.
+        OSError: notes or originals cannot be written; what is not in them is not sent.
     """
     result = Settlement()
     pace = _Pace(rate) if rate else None
@@ -147,8 +150,8 @@ def redrive_export(
         while batch := list(islice(remaining, MAX_BATCH_ENTRIES)):
             if pace:
                 pace()
-            if originals:
-                _write_decided(originals, batch, edits)
+            for file in filter(None, (notes, originals)):
+                _write_decided(file, batch, edits)
             failed = _send_edited(client, queue_url, batch, edits)
             result.failed += [(batch[index], why) for index, why in failed.items()]
             result.settled += [letter for index, letter in enumerate(batch) if index not in failed]
