@@ -1,10 +1,16 @@
 import json
+import os
+import signal
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from shipment_events.operations.journal import JournalRecord, JournalWriter, read_journal
+from shipment_events.operations.publish_file import KeptEvents
 from shipment_events.publisher import Accepted, Entry
 
 RECEIPT = Accepted(
@@ -68,6 +74,60 @@ def test_an_interrupted_run_leaves_the_journal_of_what_was_accepted(tmp_path: Pa
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert read(path) == [record]
+
+
+def dying(write: Callable[[], None]) -> None:
+    """Do it in a process that is killed right after."""
+    if (child := os.fork()) == 0:
+        try:
+            write()
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def test_a_killed_process_loses_no_line_that_it_wrote(tmp_path: Path) -> None:
+    record = JournalRecord.of(RECEIPT)
+
+    def publish() -> None:
+        journal = JournalWriter(tmp_path / "journal")
+        for _ in range(3):
+            journal.write(record)
+
+    dying(publish)
+    assert read(tmp_path / "journal") == [record] * 3
+
+
+def test_a_killed_process_loses_no_event_that_was_not_sent(tmp_path: Path) -> None:
+    dying(lambda: KeptEvents(tmp_path / "unsent").add("{}"))
+    assert (tmp_path / "unsent").read_text(encoding="utf-8") == "{}\n"
+
+
+def test_waits_for_the_disk_at_once_then_once_a_second_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, synced = SimpleNamespace(now=0.0), list[float]()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(clock.now))
+    with JournalWriter(tmp_path / "journal") as journal:
+        for clock.now in (100.0, 100.5, 100.9, 101.0, 101.1, 150.0, 150.1):
+            journal.write(JournalRecord.of(RECEIPT))
+    assert synced == [100.0, 101.0, 150.0, 150.1]
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_a_journal_may_go_to_what_is_no_file(*, append: bool) -> None:
+    write(Path(os.devnull), JournalRecord.of(RECEIPT), append=append)
+
+
+def test_half_a_line_does_not_spoil_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_text('{"envelope_id":"1","se', encoding="utf-8")
+    record = JournalRecord.of(RECEIPT)
+    write(path, record, append=True)
+    _, whole = path.read_text(encoding="utf-8").splitlines()
+    assert list(read_journal([whole])) == [record]
 
 
 def line(**changed: object) -> str:

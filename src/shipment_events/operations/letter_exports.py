@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +12,7 @@ from typing import Any, Final, TextIO
 
 from shipment_events.exact_json import dumps, loads
 from shipment_events.operations.dead_letters import DeadLetterMessage
+from shipment_events.operations.line_files import sync
 
 _DECISION: Final = "decision"
 _CHANGES: Final = "changes"
@@ -44,27 +44,6 @@ class Exported:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def open_export(path: Path) -> TextIO:
-    """A file of dead letters to be added to; what a killed command wrote half gets a line of its own.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    is_cut = path.exists() and _is_cut(path)
-    file = path.open("a", encoding="utf-8")
-    if is_cut:
-        file.write("\n")
-    return file
-
-
-def _is_cut(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
-
-
 def write_export(
     file: TextIO,
     letters: Sequence[DeadLetterMessage],
@@ -83,9 +62,7 @@ def write_export(
     if changes:
         decided[_CHANGES] = dumps(dict(changes))
     file.writelines(json.dumps(letter.as_json() | decided) + "\n" for letter in letters)
-    file.flush()
-    if file.seekable():
-        os.fsync(file.fileno())
+    sync(file)
 
 
 def read_export(path: Path) -> Iterator[Exported]:

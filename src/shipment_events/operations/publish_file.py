@@ -10,6 +10,7 @@ from typing import TextIO
 
 from shipment_events.operations.event_files import MAX_EVENT_BYTES, EventText
 from shipment_events.operations.journal import JournalRecord, JournalWriter
+from shipment_events.operations.line_files import open_lines
 from shipment_events.outcome import InvalidEventError, Reason
 from shipment_events.publisher import Accepted, Entry, Publisher, Unsent, prepare_text
 
@@ -69,12 +70,14 @@ class KeptEvents:
         """Keep an event; bytes that are no UTF-8 come out as they came in."""
         if self._file is None:
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._target.open(
-                "a" if self._target == self._path else "w",
-                encoding="utf-8", errors="surrogateescape", newline="\n",
-            )  # fmt: skip
+            if self._target != self._path:
+                # Left by a command that was killed.
+                self._target.unlink(missing_ok=True)
+            self._file = open_lines(self._target)
         # Within JSON a line's end can only be white space between the tokens.
         self._file.write(text.replace("\r\n", " ").replace("\n", " ") + "\n")
+        # Of what came from standard input it is the only copy.
+        self._file.flush()
 
     def __enter__(self) -> "KeptEvents":
         return self
