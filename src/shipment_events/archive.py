@@ -8,6 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import ReplayDestinationTypeDef
@@ -93,24 +97,38 @@ def start_replay(
     *,
     rule_name: str | None,
 ) -> None:
-    """Start a replay of a window to the archive's own bus.
+    """Start a replay of a window to the archive's own bus, though an answer may be lost.
 
     Args:
+        name: of this start and no other: one that exists is ours, made by a request whose answer was lost.
         rule_name: of the only rule that gets the events, or None for all rules.
 
     Raises:
         botocore.exceptions.ClientError: it cannot be started.
+        botocore.exceptions.BotoCoreError: no answer came, and there is no such replay.
     """
     destination: ReplayDestinationTypeDef = {"Arn": archive.bus_arn}
     if rule_name:
         destination["FilterArns"] = [f"{archive.bus_arn.replace(':event-bus/', ':rule/')}/{rule_name}"]
-    client.start_replay(
-        ReplayName=name,
-        EventSourceArn=archive.arn,
-        EventStartTime=since,
-        EventEndTime=until,
-        Destination=destination,
-    )
+    try:
+        client.start_replay(
+            ReplayName=name,
+            EventSourceArn=archive.arn,
+            EventStartTime=since,
+            EventEndTime=until,
+            Destination=destination,
+        )
+    except (ClientError, BotoCoreError) as error:
+        if error_code(error) != "ResourceAlreadyExistsException" and not _is_there(client, name):
+            raise
+
+
+def _is_there(client: "EventBridgeClient", name: str) -> bool:
+    try:
+        describe_replay(client, name)
+    except (ClientError, BotoCoreError):
+        return False
+    return True
 
 
 def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
@@ -129,9 +147,17 @@ def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
 
 
 def cancel_replay(client: "EventBridgeClient", name: str) -> None:
-    """Stop a replay; what it has replayed stays.
+    """Stop a replay; what it has replayed stays. Safe to repeat.
 
     Raises:
         botocore.exceptions.ClientError: it is over, or there is none of this name.
     """
-    client.cancel_replay(ReplayName=name)
+    try:
+        client.cancel_replay(ReplayName=name)
+    except ClientError as error:
+        # So the service answers a repeated request, too: only a replay that starts or runs can be cancelled.
+        # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CancelReplay.html
+        if error_code(error) != "IllegalStatusException":
+            raise
+        if describe_replay(client, name).state not in (ReplayState.CANCELLING, ReplayState.CANCELLED):
+            raise

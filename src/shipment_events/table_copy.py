@@ -84,11 +84,15 @@ def _read(client: "DynamoDBClient", table: str, items: Sequence[Item]) -> dict[t
 def _put(client: "DynamoDBClient", table: str, item: Item) -> bool:
     try:
         client.put_item(
-            TableName=table, Item=item, ConditionExpression=f"attribute_not_exists({PARTITION_KEY})"
+            TableName=table,
+            Item=item,
+            ConditionExpression=f"attribute_not_exists({PARTITION_KEY})",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except ClientError as error:
         if error_code(error) == "ConditionalCheckFailedException":
-            return False
+            # The very same item is ours: the answer to the request that wrote it was lost.
+            return error.response.get("Item") == item
         raise
     return True
 

@@ -50,7 +50,7 @@ class Tables:
         left = {"live": {**RequestItems["live"], "Keys": later}} if later else {}
         return {"Responses": {"live": found}, "UnprocessedKeys": left}
 
-    def put_item(self, *, TableName: str, Item: dict[str, Any], ConditionExpression: str) -> None:  # noqa: N803 - AWS's names
+    def put_item(self, *, TableName: str, Item: dict[str, Any], ConditionExpression: str, **_: Any) -> None:  # noqa: N803 - AWS's names
         assert (TableName, ConditionExpression) == ("live", "attribute_not_exists(shipment_id)")
         if Item["shipment_id"]["S"] in self.live or self.refusal == "AccessDeniedException":
             raise ClientError({"Error": {"Code": self.refusal}}, "PutItem")

@@ -5,6 +5,7 @@ import io
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +44,9 @@ def upload(s3: "S3Client", assets: Iterable[Asset]) -> dict[str, str]:
 def put(s3: "S3Client", bucket: str, key: str, content: bytes) -> None:
     """Write one object, making its bucket if need be."""
     if bucket not in (found["Name"] for found in s3.list_buckets()["Buckets"]):
-        s3.create_bucket(Bucket=bucket)
+        # It is ours already if the answer to a request was lost.
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key=key, Body=content)
 
 
@@ -62,7 +65,9 @@ def make_room_for_bootstrap(
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             for found in page.get("Contents", []):
                 s3.delete_object(Bucket=bucket, Key=found["Key"])
-        s3.delete_bucket(Bucket=bucket)
+        # It is gone already if the answer to a request was lost.
+        with suppress(s3.exceptions.NoSuchBucket):
+            s3.delete_bucket(Bucket=bucket)
 
 
 def zip_folder(folder: Path) -> bytes:

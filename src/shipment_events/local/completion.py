@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
+from shipment_events.aws_errors import error_code
 from shipment_events.local.clients import LOCAL_CONFIG
 from shipment_events.local.template import Prepared, fill_in
 
@@ -36,11 +38,13 @@ def _put_archive(session: boto3.Session, endpoint: str, properties: Mapping[str,
     }
     if "EventPattern" in properties:
         wanted["EventPattern"] = json.dumps(properties["EventPattern"])
-    existing = events.list_archives(NamePrefix=name)["Archives"]
-    if any(archive["ArchiveName"] == name for archive in existing):
-        events.update_archive(ArchiveName=name, **wanted)
-    else:
+    try:
         events.create_archive(ArchiveName=name, EventSourceArn=properties["SourceArn"], **wanted)
+    except ClientError as error:
+        # From an earlier deploy, or from a request whose answer was lost.
+        if error_code(error) != "ResourceAlreadyExistsException":
+            raise
+        events.update_archive(ArchiveName=name, **wanted)
 
 
 def _set_table(session: boto3.Session, endpoint: str, table: str, properties: Mapping[str, Any]) -> None:

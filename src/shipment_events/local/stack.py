@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
+from shipment_events.aws_errors import error_code
 from shipment_events.local.errors import LocalEngineError
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class Stack:
             frozenset(event["EventId"] for event in self._events()) if existing is not None else frozenset()
         )
         if existing is None:
-            self._cloudformation.create_stack(
-                StackName=self.name, TemplateURL=template_url, Capabilities=["CAPABILITY_NAMED_IAM"]
-            )
+            self._create(template_url)
         elif not self._update(template_url):
             return "unchanged"
         self._wait_until_idle()
@@ -63,6 +62,16 @@ class Stack:
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for resource in resources["StackResources"]
         }
+
+    def _create(self, template_url: str) -> None:
+        try:
+            self._cloudformation.create_stack(
+                StackName=self.name, TemplateURL=template_url, Capabilities=["CAPABILITY_NAMED_IAM"]
+            )
+        except ClientError as error:
+            # It was not there a moment ago, so it is ours: the answer to an earlier request was lost.
+            if error_code(error) != "AlreadyExistsException":
+                raise
 
     def _update(self, template_url: str) -> bool:
         try:

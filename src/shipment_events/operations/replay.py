@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from shipment_events import names
 from shipment_events.archive import (
@@ -43,6 +44,7 @@ class ReplayPlan:
     """A replay that is not started.
 
     Attributes:
+        name: of one start: a plan that is carried out twice starts one replay.
         rule_name: of the only rule that gets the events, or None for all.
         most_events: what the archive holds in all; there is no way to ask for a window.
         likely_events: the window's share of that, if events came evenly.
@@ -112,7 +114,7 @@ def plan_replay(
     share = (until - max(since, oldest)) / (now - oldest)
     return ReplayPlan(
         environment=environment,
-        name=f"{names.stack_name(environment)}-{now:%Y%m%dT%H%M%S}",
+        name=f"{names.stack_name(environment)}-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}",
         archive=archive,
         since=since,
         until=until,
