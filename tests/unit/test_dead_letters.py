@@ -16,8 +16,7 @@ from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection
 from shipment_events.operations.explain import explain
 from shipment_events.operations.journal import JournalRecord, JournalWriter
-from shipment_events.operations.letter_exports import read_letters
-from shipment_events.operations.line_files import open_lines
+from shipment_events.operations.letter_exports import open_export, read_letters
 from shipment_events.operations.reconcile import Reconciliation
 from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, redrive, redrive_export
 
@@ -139,7 +138,7 @@ def test_half_a_line_of_a_killed_command_does_not_spoil_the_next(tmp_path: Path)
     path = tmp_path / "copies"
     path.write_text('{"message_id": "m1", "bo')
     for name in ("a", "b"):
-        with open_lines(path) as file:
+        with open_export(path) as file:
             discard(Queues(body(name)).client, LETTERS, Selection(), file)
     _, *whole = path.read_text().splitlines()
     assert [json.loads(line)["body"] for line in whole] == [body("a"), body("b")]
@@ -162,14 +161,14 @@ def test_a_discarded_event_that_is_sent_again_and_lost_is_missing(tmp_path: Path
         "a", NOW.isoformat(), "shipment.service", "shipment.scanned", dumps(sent["detail"])
     )
     path = tmp_path / "discarded"
-    with open_lines(path) as file:
+    with open_export(path) as file:
         discard(Queues(body("a")).client, LETTERS, Selection(), file)
     found = audited(record, tmp_path)
     assert (found.discarded, found.lost) == (1, [])
 
     queues = Queues()
     for _ in range(2):
-        with open_lines(path) as notes:
+        with open_export(path) as notes:
             redrive_export(queues.client, QUEUE, read_letters(path), notes=notes, edits=edits)
     assert queues.sent == [edited(body("a"), edits)] * 2, "each time once, though the file has it more often"
     found = audited(record, tmp_path)

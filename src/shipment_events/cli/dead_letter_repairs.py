@@ -22,8 +22,7 @@ from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.presentation import output
 from shipment_events.exact_json import loads
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection, Settlement
-from shipment_events.operations.letter_exports import read_letters
-from shipment_events.operations.line_files import open_lines
+from shipment_events.operations.letter_exports import open_export, read_letters
 from shipment_events.operations.redrive import Edit, broken_after, discard, redrive, redrive_export
 from shipment_events.queues import depth
 
@@ -83,8 +82,8 @@ def redrive_command(
         return
     if source and exported is not None:
         with (
-            open_lines(source) as notes,
-            open_lines(file) if file else nullcontext() as originals,
+            open_export(source) as notes,
+            open_export(file) if file else nullcontext() as originals,
             _progress("redriving", len(exported)) as on_progress,
         ):
             result = redrive_export(
@@ -99,7 +98,7 @@ def redrive_command(
             )
     else:
         with (
-            open_lines(file) if file else nullcontext() as originals,
+            open_export(file) if file else nullcontext() as originals,
             _progress("redriving", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
         ):
             result = redrive(
@@ -138,7 +137,7 @@ def discard_command(environment: str, *, selection: Selection, file: Path, yes: 
         count = len(read_selected(sqs, resources, selection))
         click.confirm(f"Delete {count:,} dead letter(s), after writing them to {file}?", abort=True, err=True)
     with (
-        open_lines(file) as copies,
+        open_export(file) as copies,
         _progress("discarding", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
     ):
         result = discard(sqs, resources.dead_letter_queue_url, selection, copies, on_progress=on_progress)

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 
 from shipment_events.exact_json import dumps, loads
 from shipment_events.operations.dead_letters import DeadLetterMessage
-from shipment_events.operations.line_files import sync
+from shipment_events.operations.line_files import open_lines, sync
 
 _DECISION: Final = "decision"
 _CHANGES: Final = "changes"
@@ -42,6 +42,11 @@ class Exported:
     letter: DeadLetterMessage
     decision: Decision = Decision.NONE
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_export(path: Path) -> TextIO:
+    """A file of dead letters to be added to; see :func:`open_lines`."""
+    return open_lines(path)
 
 
 def write_export(
