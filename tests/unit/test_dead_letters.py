@@ -320,3 +320,21 @@ def test_an_explanation_ends_with_a_command_that_helps(reason: str, text: str, c
     assert explanation.what_happened
     assert explanation.likely_cause
     assert any(command in step for step, _ in explanation.next_steps)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "", "null", "7", '"text"', "[]", '{"a":1,"a":2}', '{"detail":[]}', '{"detail":NaN}', "[" * 100_000],
+    ids=lambda text: text[:14] or "empty",
+)
+@pytest.mark.parametrize("reason", ["invalid_json", "invalid_envelope", "unmatched", "retries_exhausted"])
+def test_no_change_is_proposed_that_cannot_be_made(reason: str, text: str) -> None:
+    steps = [step for step, _ in explain(letter(reason, text)).next_steps]
+    assert not any("--set" in step for step in steps)
+    assert any("publish" in step for step in steps)
+    assert any("discard --id 01234567" in step for step in steps)
+
+
+def test_no_foreign_text_gets_into_a_proposed_command() -> None:
+    explanation = explain(letter("x; rm -rf ~", body("a")))
+    assert [step for step, _ in explanation.next_steps] == ["shipments dead-letters redrive --id 01234567"]

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,6 +16,7 @@ from shipment_events.cli.errors import INTERRUPTED, what_to_do
 from shipment_events.cli.events import events
 from shipment_events.cli.feed import feed, run
 from shipment_events.cli.options import NonEmptyText
+from shipment_events.cli.presentation import printable
 from shipment_events.cli.publish import publish
 from shipment_events.cli.recover import recover
 from shipment_events.cli.replay import replay
@@ -26,6 +27,9 @@ from shipment_events.cli.trace import trace
 from shipment_events.local.commands import local
 
 __all__ = ["main"]
+
+
+_LONGEST_ERROR: Final = 2000
 
 
 class _Commands(click.Group):
@@ -39,9 +43,14 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("\nInterrupted.", err=True)
             sys.exit(INTERRUPTED)
+        except click.ClickException as error:
+            # Messages quote services, files and events.
+            error.message = printable(error.message, "\n", most=_LONGEST_ERROR)  # type: ignore[misc]
+            raise
         except Exception as error:
             if sentence := what_to_do(error):
-                raise click.ClickException(sentence) from error
+                message = printable(sentence, "\n", most=_LONGEST_ERROR)
+                raise click.ClickException(message) from error
             raise
         finally:
             signal.signal(signal.SIGTERM, before)

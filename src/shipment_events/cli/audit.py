@@ -15,7 +15,7 @@ from rich.text import Text
 from shipment_events.cli.dead_letter_views import HIDDEN
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import FilePath
-from shipment_events.cli.presentation import counts, output, print_table, printable
+from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, output, print_table, printable, short
 from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.journal import JournalRecord
 from shipment_events.operations.reconcile import Reconciliation
@@ -107,13 +107,13 @@ def _named(record: JournalRecord) -> dict[str, Any]:
 
 def _print(console: Console, found: Reconciliation, waiting: int, hidden: int, *, has_exports: bool) -> None:
     reasons = counts(dict(sorted(found.quarantined_by_reason.items())))
-    console.print(
+    text = (
         f"{found.published:,} published: {found.stored:,} stored, {found.duplicate:,} duplicate,"
         f" {found.conflict:,} conflict, {found.quarantined:,} dead letters"
         + (f" ({reasons})" if reasons else "")
-        + (f", {found.discarded:,} discarded" if found.discarded else ""),
-        highlight=False,
+        + (f", {found.discarded:,} discarded" if found.discarded else "")
     )
+    console.print(Text(text))
     if found.lost:
         title = f"{len(found.lost):,} missing: neither stored nor a dead letter"
         table = Table(title=title, title_justify="left", header_style="bold")
@@ -122,14 +122,14 @@ def _print(console: Console, found: Reconciliation, waiting: int, hidden: int, *
         for record in found.lost[:_SHOWN]:
             named = _named(record)
             values = (named["envelope_id"], named["shipment_id"], named["event_id"], named["sent_at"])
-            table.add_row(*(Text(printable(value)) for value in values))
+            table.add_row(*(Text(short(value)) for value in values))
         print_table(console, table)
         console.print(_about_missing(waiting, hidden), highlight=False)
     for title, findings in (("doubled", found.doubled), ("different from what was sent", found.altered)):
         if findings:
             console.print(f"{len(findings):,} {title}:", style="bold red")
             for finding in findings[:_SHOWN]:
-                console.print(Text(f"  {printable(finding)}"))
+                console.print(Text(f"  {printable(finding, most=LONGEST_SENTENCE)}"))
     if (found.lost or found.altered) and not has_exports:
         console.print(
             "If dead letters were discarded, or changed by a redrive, name the files that have them:"

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shipment_events.cli.options import ago
-from shipment_events.cli.presentation import counts, print_table, printable
+from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, print_table, printable, short
 from shipment_events.operations.dead_letters import DeadLetterMessage, Settlement
 from shipment_events.operations.explain import Explanation
 
@@ -41,7 +41,7 @@ def print_letters(console: Console, letters: Sequence[DeadLetterMessage]) -> Non
         group.sort(key=lambda letter: letter.sent_at)
         most = max(letter.receives for letter in group)
         table.add_row(
-            Text(printable(reason)),
+            Text(short(reason)),
             f"{len(group):,}",
             ago(group[0].sent_at),
             ago(group[-1].sent_at),
@@ -70,12 +70,13 @@ def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> Ren
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("dead letter", Text(f"{letter.message_id}, queued {ago(letter.sent_at)}"))
-    table.add_row("shipment", Text(printable(letter.shipment_id) or "not readable"))
-    table.add_row("reason", Text(printable(letter.reason), "bold"))
+    table.add_row("shipment", Text(short(letter.shipment_id) or "not readable"))
+    table.add_row("reason", Text(short(letter.reason), "bold"))
     table.add_row("what happened", explanation.what_happened)
-    table.add_row("in detail", Text(printable(explanation.detail)))
+    table.add_row("in detail", Text(printable(explanation.detail, most=LONGEST_SENTENCE)))
     table.add_row("likely cause", explanation.likely_cause)
-    table.add_row("if redriven", Text(printable(explanation.now) or "would be stored now"))
+    now = printable(explanation.now, most=LONGEST_SENTENCE)
+    table.add_row("if redriven", Text(now or "would be stored now"))
     for number, (command, purpose) in enumerate(explanation.next_steps):
         table.add_row("" if number else "what to do", Text.assemble(f"{purpose}:\n  ", (command, "bold")))
     return table
@@ -84,7 +85,7 @@ def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> Ren
 def print_reasons(console: Console, whys: Counter[str]) -> None:
     """Why events are refused, the most frequent first."""
     for why, count in whys.most_common(_SHOWN_FAILURES):
-        console.print(Text(f"  {count:,} times {printable(why)}"))
+        console.print(Text(f"  {count:,} times {printable(why, most=LONGEST_SENTENCE)}"))
     if len(whys) > _SHOWN_FAILURES:
         console.print(f"  … and {len(whys) - _SHOWN_FAILURES:,} other reasons; --json names all")
 
@@ -106,7 +107,7 @@ def settlement_json(done: str, result: Settlement) -> dict[str, Any]:
 def print_settlement(console: Console, done: str, result: Settlement) -> None:
     """The result of a command, and what to do with what is left."""
     by_reason = counts(Counter(letter.reason for letter in result.settled))
-    console.print(f"{len(result.settled):,} {done}{f' ({by_reason})' if by_reason else ''}", highlight=False)
+    console.print(Text(f"{len(result.settled):,} {done}{f' ({by_reason})' if by_reason else ''}"))
     if result.still_broken:
         broken = result.still_broken.total()
         console.print(
@@ -132,7 +133,7 @@ def print_settlement(console: Console, done: str, result: Settlement) -> None:
 
 
 def _shipments(letters: Sequence[DeadLetterMessage]) -> str:
-    named = list(dict.fromkeys(printable(letter.shipment_id) for letter in letters if letter.shipment_id))
+    named = list(dict.fromkeys(short(letter.shipment_id) for letter in letters if letter.shipment_id))
     more = len(named) - _SHOWN_SHIPMENTS
     return ", ".join(named[:_SHOWN_SHIPMENTS]) + (f" and {more:,} more" if more > 0 else "")
 

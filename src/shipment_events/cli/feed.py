@@ -9,10 +9,17 @@ import boto3
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
 from shipment_events.cli.options import FilePath
-from shipment_events.cli.presentation import output, print_feed_report, print_table, timeline_table
+from shipment_events.cli.presentation import (
+    output,
+    print_feed_report,
+    print_table,
+    printable,
+    timeline_table,
+)
 from shipment_events.feed import generate
 from shipment_events.operations.event_files import EventText, read_events
 from shipment_events.operations.resources import find_resources
@@ -129,7 +136,7 @@ def run(
     else:
         _print(result, table, report)
     if result.input_error:
-        click.echo(f"Error: {result.input_error}", err=True)
+        click.echo(f"Error: {printable(result.input_error)}", err=True)
     if not result.succeeded:
         sys.exit(1)
 
@@ -144,7 +151,7 @@ def _events(file: str | None, count: int, seed: int) -> Iterable[EventText]:
 def _print(result: FeedRun, table: EventTable, report: Path) -> None:
     console = output()
     print_feed_report(console, result)
-    console.print(f"Report: {report}", style="dim", highlight=False)
+    console.print(Text(f"Report: {report}", "dim"))
     if result.shipment_ids:
         (shipment_id, _), *_ = result.shipment_ids.most_common(1)
         console.print()

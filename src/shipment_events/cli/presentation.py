@@ -1,7 +1,8 @@
 """How results look in a terminal; ``--json`` output is made by the commands themselves."""
 
+import json
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -19,6 +20,10 @@ _WIDEST_PIPE: Final = 200
 # A column of words is as wide as the longest of them, so that none is broken, within these bounds.
 _NARROWEST_WORDS: Final = 8
 _WIDEST_WORD: Final = 20
+# Of an id, a reason or another name in a list; of a sentence there.
+_LONGEST_NAME: Final = 80
+LONGEST_SENTENCE: Final = 300
+_MOST_COUNTS: Final = 20
 
 
 def output() -> Console:
@@ -83,12 +88,15 @@ def event_line(shipment_id: str, event: StoredEvent) -> str:
         "correlation_id": event.correlation_id,
     }
     # By itself, as an event may be nested as deeply as dumps allows.
-    return f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}'
+    text = f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}'
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
     """A shipment's events as people read them: local times as the producer wrote them."""
-    return events_table(f"Shipment {printable(shipment_id)}", events)
+    return events_table(f"Shipment {short(shipment_id)}", events)
 
 
 def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = False) -> Table:
@@ -104,14 +112,14 @@ def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = F
     for event in events:
         detail = event.detail
         foreign = (
-            printable(detail.get("event_timestamp")),
-            printable(detail.get("event_type")).removeprefix("shipment."),
-            printable(detail.get("status") or detail.get("description")),
-            printable(detail.get("carrier") or detail.get("carrier_code")),
+            short(detail.get("event_timestamp")),
+            short(detail.get("event_type")).removeprefix("shipment."),
+            printable(detail.get("status") or detail.get("description"), most=LONGEST_SENTENCE),
+            short(detail.get("carrier") or detail.get("carrier_code")),
             _place(detail.get("location")),
-            printable(event.event_id),
+            short(event.event_id),
         )
-        named = (printable(detail.get(PARTITION_KEY)),) if of_many else ()
+        named = (short(detail.get(PARTITION_KEY)),) if of_many else ()
         # Text, because rich would read a plain string as markup.
         table.add_row(
             *map(Text, (*named, *foreign)), Text(CONFLICT, "yellow") if event.status == CONFLICT else ""
@@ -154,19 +162,39 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
 
 
 def counts(numbers: Mapping[str, int]) -> str:
-    """Counts by name, in a line."""
-    return ", ".join(f"{name} {count:,}" for name, count in numbers.items())
+    """Counts by name, in a line; the names may be foreign. Print it as ``Text``."""
+    shown = [f"{short(one)} {count:,}" for one, count in islice(numbers.items(), _MOST_COUNTS)]
+    more = len(numbers) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _place(location: Any) -> str:
     if not isinstance(location, Mapping):
         return ""
-    return " ".join(printable(value) for value in location.values() if isinstance(value, str))
+    return short(" ".join(value for value in location.values() if isinstance(value, str)))
 
 
-def printable(value: Any, allowed: str = "") -> str:
-    """Foreign text without terminal control characters but for those allowed."""
+def short(value: Any) -> str:
+    """A foreign id or other name in a list; ``--json`` and ``dead-letters show`` have it whole."""
+    return printable(value, most=_LONGEST_NAME)
+
+
+def printable(value: Any, allowed: str = "", *, most: int | None = None) -> str:
+    """Foreign text made safe for a terminal, to be printed as ``Text``: rich would read markup in a string.
+
+    A character that Unicode counts among the "other" or the separators is shown as a dot, but for the space
+    and those allowed. Control characters drive a terminal; format characters change the order of what is
+    shown, or hide in it; surrogates cannot be written; private and unassigned characters look different
+    everywhere; line and paragraph separators forge lines. An emoji that is joined from several falls apart.
+    https://docs.python.org/3/library/stdtypes.html#str.isprintable
+
+    Args:
+        most: characters; what is longer loses its middle, as ids often differ in their ends.
+    """
     shown = "" if value is None else str(value)
+    if most is not None and len(shown) > most:
+        end = most // 3
+        shown = f"{shown[: most - end - 1]}…{shown[-end:]}"
     return "".join(
         character if character.isprintable() or character in allowed else "·" for character in shown
     )

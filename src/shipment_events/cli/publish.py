@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import FilePath, NonEmptyText
+from shipment_events.cli.presentation import printable, short
 from shipment_events.operations.event_files import EventFileError, EventText, read_events
 from shipment_events.operations.journal import JournalWriter
 from shipment_events.operations.publish_file import KeptEvents, Publication, publish_events
@@ -73,7 +74,7 @@ def publish(
     console = Console(stderr=True)
     counts = Publication()
     unreadable: list[str] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     try:
         with (
             Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
@@ -82,7 +83,7 @@ def publish(
             KeptEvents(refused, files) if refused else nullcontext() as kept_refused,
         ):
             for file in files:
-                task = progress.add_task(f"publishing {file}", total=None)
+                task = progress.add_task(f"publishing {short(file)}", total=None)
                 try:
                     publish_events(
                         read_events(file, partial(_watch, progress, task)),
@@ -99,7 +100,7 @@ def publish(
                     kept_unsent.leave(file)
                     if kept_refused:
                         kept_refused.leave(file)
-                    click.echo(f"Error: {error}", err=True)
+                    click.echo(f"Error: {printable(error)}", err=True)
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted; the bus has accepted at least {counts.accepted:,} events."
@@ -118,7 +119,7 @@ def _watch(progress: Progress, task: TaskID, raw: BinaryIO, size: int) -> Binary
 
 def _name(file: str, kept: KeptEvents | None, event: EventText, error: InvalidEventError) -> None:
     where = f"{event.position}" if event.unit == "line" else f" element {event.position}"
-    click.echo(f"{file}:{where}: {error}", err=True)
+    click.echo(printable(f"{file}:{where}: {error}"), err=True)
     if kept:
         kept.add(event.text)
         if event.is_cut:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import ago
-from shipment_events.cli.presentation import counts, output, printable
+from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, output, printable, short
 from shipment_events.operations.resources import find_resources
 from shipment_events.operations.status import Health, PipelineStatus, StatusReader
 from shipment_events.outcome import Outcome
@@ -79,7 +79,10 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     )
     parts: list[RenderableType] = [head]
     parts += [
-        Text(f"  {trouble.what}. Next: {trouble.next_step}", _STYLES[trouble.health])
+        Text(
+            f"  {printable(trouble.what, most=LONGEST_SENTENCE)}. Next: {short(trouble.next_step)}",
+            _STYLES[trouble.health],
+        )
         for trouble in found.troubles
     ]
     minutes = (found.at - found.since).total_seconds() / 60
@@ -99,9 +102,9 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     oldest = "unknown" if found.oldest_seconds is None else f"{found.oldest_seconds:,.0f} s"
     table.add_row("oldest message", oldest)
     letters = counts(dict(sorted(found.dead_letters_by_reason.items())))
-    table.add_row("dead letters", Text(f"{found.dead_letters.total:,}  {printable(letters)}"))
-    alarms = ", ".join(f"{alarm.name} ({ago(alarm.since)})" for alarm in found.alarms)
-    table.add_row("alarms", alarms or "none fires")
+    table.add_row("dead letters", Text(f"{found.dead_letters.total:,}  {letters}"))
+    alarms = ", ".join(f"{short(alarm.name)} ({ago(alarm.since)})" for alarm in found.alarms)
+    table.add_row("alarms", Text(alarms or "none fires"))
     table.add_row("last deploy", f"{found.deployed_at:%Y-%m-%d %H:%M:%SZ} ({ago(found.deployed_at)})")
     table.add_row("numbers from", "CloudWatch metrics" if flow.source == "metrics" else "the processor's log")
     return Group(*parts, "", table)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import FilePath, Moment, NonEmptyText
-from shipment_events.cli.presentation import output, print_table, printable
+from shipment_events.cli.presentation import LONGEST_SENTENCE, output, print_table, printable, short
 from shipment_events.operations.journal import read_journal
 from shipment_events.operations.resources import find_resources
 from shipment_events.operations.trace import Step
@@ -109,11 +109,11 @@ def _as_json(step: Step) -> dict[str, object]:
 def steps_table(identifier: str, steps: list[Step]) -> Table:
     """The steps of a trace, in the order in which they are given."""
     correlation_ids = {step.correlation_id for step in steps}
-    title = f"Trace of {printable(identifier)}"
+    title = f"Trace of {short(identifier)}"
     columns = ["shipment", "correlation id", "detail"]
     if len(correlation_ids) == 1:
         columns.remove("correlation id")
-        title += f", correlation id {printable(*correlation_ids)}"
+        title += f", correlation id {short(*correlation_ids)}"
     table = Table(title=Text(title), title_justify="left", header_style="bold")
     table.add_column("at", no_wrap=True)
     table.add_column("what", no_wrap=True)
@@ -123,13 +123,13 @@ def steps_table(identifier: str, steps: list[Step]) -> Table:
         table.add_column(name, no_wrap=not is_detail, min_width=35 if is_detail else None, overflow="fold")
     for step in steps:
         values = {
-            "shipment": step.shipment_id,
-            "correlation id": step.correlation_id,
-            "detail": step.detail,
+            "shipment": short(step.shipment_id),
+            "correlation id": short(step.correlation_id),
+            "detail": printable(step.detail, most=2 * LONGEST_SENTENCE),
         }
         table.add_row(
             f"{step.at:%m-%d %H:%M:%S.%f}"[:-3],
-            step.what,
-            *(Text(printable(values[name])) for name in columns),
+            Text(short(step.what)),
+            *(Text(values[name]) for name in columns),
         )
     return table

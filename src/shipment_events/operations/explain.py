@@ -6,11 +6,12 @@ from typing import Final
 from shipment_events.names import SOURCE
 from shipment_events.operations.dead_letters import (
     DELIVERY_FAILED,
+    REASONS,
     RETRIES_EXHAUSTED,
     UNMATCHED,
     DeadLetterMessage,
 )
-from shipment_events.operations.redrive import still_broken
+from shipment_events.operations.redrive import is_editable, still_broken
 from shipment_events.outcome import Reason
 
 _BROKEN: Final = (
@@ -70,6 +71,12 @@ def _next_steps(letter: DeadLetterMessage, now: str) -> list[tuple[str, str]]:
     command = "shipments dead-letters"
     mine = f"--id {letter.message_id[:8]}"
     discard = (f"{command} discard {mine} --export discarded.ndjson", "give it up; a copy stays in the file")
+    if not is_editable(letter.body):
+        return [
+            (f"{command} show {letter.message_id[:8]}", "see what the producer sent; --set cannot change it"),
+            ("shipments publish events.ndjson", "publish the event anew, once the producer has mended it"),
+            discard,
+        ]
     if letter.reason == UNMATCHED:
         edit = f"--set source={SOURCE}"
         if now:
@@ -89,6 +96,9 @@ def _next_steps(letter: DeadLetterMessage, now: str) -> list[tuple[str, str]]:
             ),
             discard,
         ]
+    if letter.reason not in REASONS:
+        # Foreign text has no place in a command that somebody copies.
+        return [(f"{command} redrive {mine}", "store it")]
     return [
         (f"{command} redrive --reason {letter.reason} --dry-run", "how many more are like it"),
         (f"{command} redrive --reason {letter.reason}", "once the cause is gone: all of them are stored"),

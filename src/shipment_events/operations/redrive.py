@@ -201,6 +201,15 @@ def edited(body: str, edits: Sequence[Edit]) -> str:
     return dumps(envelope)
 
 
+def is_editable(body: str) -> bool:
+    """Whether an edit can change the event: body and ``detail``, if there is one, are JSON objects."""
+    try:
+        edited(body, [Edit("event_id", "")])
+    except ValueError:
+        return False
+    return True
+
+
 def still_broken(body: str) -> str:
     """Why this version of the contract would quarantine the event again, or empty."""
     try:
