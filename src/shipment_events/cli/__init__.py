@@ -29,7 +29,7 @@ from shipment_events.local.commands import local
 __all__ = ["main"]
 
 
-_LONGEST_ERROR: Final = 2000
+_LONGEST_ERROR: Final = 1_000
 
 
 class _Commands(click.Group):
@@ -44,13 +44,12 @@ class _Commands(click.Group):
             click.echo("\nInterrupted.", err=True)
             sys.exit(INTERRUPTED)
         except click.ClickException as error:
-            # Messages quote services, files and events.
+            # Messages quote files and events; those of more than one line are our own.
             error.message = printable(error.message, "\n", most=_LONGEST_ERROR)  # type: ignore[misc]
             raise
         except Exception as error:
             if sentence := what_to_do(error):
-                message = printable(sentence, "\n", most=_LONGEST_ERROR)
-                raise click.ClickException(message) from error
+                raise click.ClickException(printable(sentence, most=_LONGEST_ERROR)) from error
             raise
         finally:
             signal.signal(signal.SIGTERM, before)

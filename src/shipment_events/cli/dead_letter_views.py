@@ -120,11 +120,9 @@ def print_settlement(console: Console, done: str, result: Settlement) -> None:
     if result.passed_over:
         console.print(f"{result.passed_over:,} not chosen, left in the dead-letter queue")
     for letter, why in result.failed[:_SHOWN_FAILURES]:
-        console.print(Text(f"{letter.message_id} not {done}: {printable(why)}", "red"))
+        console.print(Text(f"{letter.message_id} not {done}: {short(why)}", "red"))
     for letter, why in result.undeleted[:_SHOWN_FAILURES]:
-        console.print(
-            Text(f"{letter.message_id} {done}, but not deleted: {printable(why)}; run it again", "red")
-        )
+        console.print(Text(f"{letter.message_id} {done}, but not deleted: {short(why)}; run it again", "red"))
     if result.unseen:
         console.print(f"About {result.unseen:,} were not seen: {HIDDEN}", style="red")
     unseen = len(result.failed) + len(result.undeleted) - 2 * _SHOWN_FAILURES
@@ -143,4 +141,5 @@ def _pretty(body: str) -> str:
     try:
         return printable(json.dumps(json.loads(body), indent=2, ensure_ascii=False), "\n")
     except (ValueError, RecursionError):
-        return printable(body, "\n")
+        # With a mark before each line, so that none passes for a line of ours.
+        return "\n".join(f"| {printable(line)}" for line in body.split("\n"))
