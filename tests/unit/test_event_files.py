@@ -98,6 +98,14 @@ def test_reads_arrays(read: Read, pack: Any, content: str, expected: list[str] |
     assert all(event.unit == "element" for event in events)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("content", ['{"a":"Łódź"}\n{"a":1}', '[{"a":1}]', "\ufeff{}"])
+def test_says_which_other_encoding_a_file_has(read: Read, pack: Any, content: str, encoding: str) -> None:
+    said = f"it is in {encoding[:6].upper()}.*expected UTF-8.*iconv -f UTF-"
+    with pytest.raises(EventFileError, match=said):
+        read(pack(content.encode(encoding)))
+
+
 VALUES = st.recursive(
     st.none()
     | st.booleans()

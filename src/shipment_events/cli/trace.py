@@ -14,6 +14,7 @@ from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import FilePath, Moment, NonEmptyText
 from shipment_events.cli.presentation import LONGEST_SENTENCE, output, print_table, printable, short
 from shipment_events.operations.journal import read_journal
+from shipment_events.operations.line_files import read_lines
 from shipment_events.operations.resources import find_resources
 from shipment_events.operations.trace import Step
 from shipment_events.operations.trace import trace as trace_steps
@@ -55,11 +56,11 @@ def trace(
     resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
     records = []
     if journal:
-        with journal.open(encoding="utf-8") as lines:
-            try:
+        try:
+            with read_lines(journal) as lines:
                 records = list(read_journal(lines))
-            except ValueError as error:
-                raise click.ClickException(f"{journal}: {error}") from error
+        except ValueError as error:
+            raise click.ClickException(f"{journal}: {error}") from error
     found = trace_steps(
         identifier,
         table=EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name),

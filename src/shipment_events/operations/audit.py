@@ -12,6 +12,7 @@ from shipment_events.exact_json import dumps, loads
 from shipment_events.operations.dead_letters import read_dead_letters
 from shipment_events.operations.journal import JournalRecord, read_journal
 from shipment_events.operations.letter_exports import Decision, Exported, read_export
+from shipment_events.operations.line_files import read_lines
 from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.operations.redrive import Edit, edited
 from shipment_events.store import EventTable
@@ -46,16 +47,16 @@ def audit_journal(
     a replay quarantines a broken event anew.
 
     Raises:
-        ValueError: a line of the journal is no record; the message names it.
+        ValueError: a line of the journal is no record; the message names it. Or the journal is no UTF-8.
         LetterExportError: likewise of an export.
         OSError: the journal or an export cannot be read.
         botocore.exceptions.ClientError: table or queue cannot be read.
     """
     decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
-    with journal_path.open(encoding="utf-8") as lines:
+    with read_lines(journal_path) as lines:
         shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal(lines), decided))))
     letters = read_dead_letters(sqs, dead_letter_queue_url)
-    with journal_path.open(encoding="utf-8") as lines:
+    with read_lines(journal_path) as lines:
         return reconcile(
             _as_decided(read_journal(lines), decided),
             _stored_events(table, shipment_ids, on_progress),

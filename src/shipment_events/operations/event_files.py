@@ -13,6 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeAlias, cast
 
+from shipment_events.operations.line_files import ensure_utf8
+
 # More than any event can have; it bounds the memory that a file of another kind could take.
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
@@ -79,10 +81,13 @@ def _open(path: str, watch: Watch | None) -> "Iterator[_Stream]":
         stream = io.BufferedReader(cast("io.RawIOBase", raw))
         # Closing the reader would close standard input with it.
         stack.callback(stream.detach)
-        if stream.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC):
-            yield stack.enter_context(gzip.GzipFile(fileobj=stream))
-        else:
-            yield stream
+        is_packed = stream.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+        unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream)) if is_packed else stream
+        try:
+            ensure_utf8(unpacked.peek(4))
+        except ValueError as error:
+            raise EventFileError(str(error)) from error
+        yield unpacked
 
 
 def _events(stream: _Stream) -> Iterator[EventText]:

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 
 from shipment_events.exact_json import dumps, loads
 from shipment_events.operations.dead_letters import DeadLetterMessage
-from shipment_events.operations.line_files import open_lines, sync
+from shipment_events.operations.line_files import open_lines, read_lines, sync
 
 _DECISION: Final = "decision"
 _CHANGES: Final = "changes"
@@ -74,17 +74,15 @@ def read_export(path: Path) -> Iterator[Exported]:
     """Dead letters of a file, one at a time.
 
     Raises:
-        LetterExportError: a line is no exported dead letter.
+        LetterExportError: a line is no exported dead letter, or the file is no UTF-8.
         OSError: the file cannot be read.
     """
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield _exported(line)
-            except (ValueError, TypeError, KeyError) as error:
-                raise LetterExportError(
-                    f"{path}, line {number}: no exported dead letter ({error!r}). Take it out, or mend it."
-                ) from error
+    try:
+        with read_lines(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                yield _exported(path, number, line)
+    except ValueError as error:
+        raise LetterExportError(f"{path}: {error}") from error
 
 
 def read_letters(path: Path) -> list[DeadLetterMessage]:
@@ -96,8 +94,13 @@ def read_letters(path: Path) -> list[DeadLetterMessage]:
     return list({found.letter.message_id: found.letter for found in read_export(path)}.values())
 
 
-def _exported(line: str) -> Exported:
-    fields = json.loads(line)
-    decision = Decision(fields.pop(_DECISION, Decision.NONE))
-    changes = loads(fields.pop(_CHANGES, "{}"))
-    return Exported(DeadLetterMessage.from_json(fields), decision, changes)
+def _exported(path: Path, number: int, line: str) -> Exported:
+    try:
+        fields = json.loads(line)
+        decision = Decision(fields.pop(_DECISION, Decision.NONE))
+        changes = loads(fields.pop(_CHANGES, "{}"))
+        return Exported(DeadLetterMessage.from_json(fields), decision, changes)
+    except (ValueError, TypeError, KeyError) as error:
+        raise LetterExportError(
+            f"{path}, line {number}: no exported dead letter ({error!r}). Take it out, or mend it."
+        ) from error
