@@ -1,7 +1,6 @@
-"""Every command of the runbook runs, on dead letters of the kinds that it speaks of."""
+"""Every command of the documents runs, on dead letters of the kinds that the runbook speaks of."""
 
 import json
-import re
 import shlex
 from pathlib import Path
 
@@ -9,17 +8,13 @@ import pytest
 
 from shipment_events import names
 from shipment_events.names import SOURCE
+from tests.documents import commands_to_run
 from tests.integration.commands import QuickCommands, exported
-from tests.integration.conftest import ROOT, LocalEngine
+from tests.integration.conftest import LocalEngine
 from tests.integration.test_publish_and_run import wait_until_processed
 
 pytestmark = pytest.mark.engine
 
-COMMANDS = list(
-    dict.fromkeys(
-        re.findall(r"^\$ (shipments .*)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.M)
-    )
-)
 # 2 is a usage error; 1 is an answer: there are dead letters, or the pipeline is not healthy.
 ANSWERS = (0, 1)
 
@@ -36,7 +31,8 @@ def shipments(engine: LocalEngine, folder: Path) -> QuickCommands:
     )
     event = {"event_timestamp": "2026-05-04T10:00:00Z", "event_type": "shipment.scanned"}
     line = json.dumps({"shipment_id": "RUNBOOK", "event_id": "1", **event})
-    commands("publish", "-", "--journal", "journal.ndjson", stdin=f"{line}\n")
+    (folder / "events.ndjson").write_text(f"{line}\n", encoding="utf-8")
+    commands("publish", "events.ndjson", "--journal", "journal.ndjson")
     wait_until_processed(engine)
     return commands
 
@@ -57,7 +53,7 @@ def letter(engine: LocalEngine) -> str:
     return message_id
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", commands_to_run())
 def test_command(shipments: QuickCommands, letter: str, folder: Path, command: str) -> None:
     journal = json.loads((folder / "journal.ndjson").read_text(encoding="utf-8").splitlines()[0])
     real = {"ID": letter[:8], "SHIPMENT": "RUNBOOK", "ENVELOPE": journal["envelope_id"]}
@@ -66,7 +62,3 @@ def test_command(shipments: QuickCommands, letter: str, folder: Path, command: s
     assert done.exit_code in ANSWERS, done.output
     assert "Error" not in done.stderr
     assert done.stdout or done.stderr
-
-
-def test_the_runbook_has_commands() -> None:
-    assert len(COMMANDS) > 20
