@@ -34,7 +34,8 @@ from shipment_events.publisher import Publisher
 )  # fmt: skip
 @click.option(
     "--journal", type=FilePath(),
-    help="Append a line for each event that the bus accepted, as evidence for an audit.",
+    help="Append a line for each event that the bus accepted, as evidence for an audit; a kill loses answers"
+    " on their way alone.",
 )  # fmt: skip
 @click.option(
     "--concurrency",
