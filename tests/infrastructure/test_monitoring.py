@@ -13,7 +13,7 @@ import pytest
 from aws_cdk import App
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infrastructure.monitoring import alarm_specs
+from infrastructure.alarms import alarm_specs
 from infrastructure.rollout import guard_specs
 from infrastructure.settings import STAGES, StageSettings
 from infrastructure.stack import ShipmentEventsStack
