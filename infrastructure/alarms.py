@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
@@ -9,6 +10,9 @@ from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
 from infrastructure.settings import StageSettings
 from shipment_events import names
 from shipment_events.outcome import Outcome
+
+SECONDS_PER_HOUR: Final = 3_600
+HOURS_PER_DAY: Final = 24
 
 
 class Urgency(StrEnum):
@@ -38,6 +42,8 @@ class AlarmSpec:
     """Of how many periods they may be any (count); consecutive ones if absent."""
     silence_is_bad: bool = False
     """Whether to fall below the threshold is bad, and no value at all is too."""
+    tells_end: bool = True
+    """Whether the end is told too; not where it is no all-clear."""
     meaning: str
     """What has happened."""
     look_at: str
@@ -217,7 +223,64 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             meaning="Events reach the table late. Nothing is lost.",
             look_at="age of the oldest message, retried events, duration of the processor.",
         ),
+        *_retention_alarms(settings),
         *_expected_events(settings),
+    ]
+
+
+def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
+    """Return the alarms that come before SQS deletes what waits too long."""
+    minutes = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
+    windows = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
+    hours = PipelineMetrics(settings.environment, period_seconds=SECONDS_PER_HOUR)
+    days = settings.dead_letter_age_threshold_days
+    left = settings.dead_letter_retention_days - settings.queue_retention_days - days
+    return [
+        AlarmSpec(
+            name="oldest-message-hours",
+            urgency=Urgency.PAGE,
+            metric=minutes.queue("ApproximateAgeOfOldestMessage", "Maximum"),
+            threshold=settings.queue_age_page_seconds,
+            periods=settings.queue_age_periods,
+            meaning=(
+                "The pipeline stands still or is far behind. SQS deletes events "
+                f"{settings.queue_retention_days} days after they were queued."
+            ),
+            look_at="whether the event source is enabled, retried events, processor errors and throttles.",
+        ),
+        AlarmSpec(
+            name="dead-letters-new",
+            urgency=Urgency.PAGE,
+            metric=windows.dead_letters_added(),
+            threshold=1,
+            # On for an hour, so that a trickle of dead letters pages once.
+            within_periods=SECONDS_PER_HOUR // settings.alarm_rate_period_seconds,
+            tells_end=False,
+            meaning="More dead letters came, while older ones were waiting already.",
+            look_at="the reasons of the newest: it may be another fault than that of the old ones.",
+        ),
+        AlarmSpec(
+            name="dead-letters-daily",
+            urgency=Urgency.WARNING,
+            metric=hours.dead_letters_there(hour=settings.dead_letter_reminder_hour),
+            threshold=1,
+            tells_end=False,
+            meaning="Dead letters still wait for a decision. This comes each day until there are none.",
+            look_at="when the oldest was first queued, and its reason.",
+        ),
+        AlarmSpec(
+            name="dead-letters-old",
+            urgency=Urgency.PAGE,
+            metric=hours.dead_letters_there(),
+            threshold=1,
+            periods=days * HOURS_PER_DAY,
+            tells_end=False,
+            meaning=(
+                f"For {days} days the dead-letter queue was never empty. Its oldest letter may be that old, "
+                f"and SQS may delete it in {left} days."
+            ),
+            look_at="the dead letters that were first queued; repair and redrive them, or export them.",
+        ),
     ]
 
 

@@ -75,7 +75,8 @@ class Monitoring(Construct):
             ),
         )
         alarm.add_alarm_action(actions.SnsAction(self.topics[spec.urgency]))
-        alarm.add_ok_action(actions.SnsAction(self.topics[spec.urgency]))
+        if spec.tells_end:
+            alarm.add_ok_action(actions.SnsAction(self.topics[spec.urgency]))
         self.alarms.append(alarm)
         return alarm
 
