@@ -241,7 +241,9 @@ def test_alarm_whose_end_is_no_news_tells_its_begin_only(
 
 def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template: Template) -> None:
     alarms = list(every_template.of_type("AWS::CloudWatch::Alarm"))
-    assert len(alarms) == (22 if every_template.environment == "dev" else 25)
+    stage = STAGES[every_template.environment]
+    guards = [] if stage.canary_minutes is None else guard_specs(stage, "7")
+    assert len(alarms) == len(alarm_specs(stage)) + len(guards)
     for logical_id, alarm in alarms:
         assert alarm["AlarmActions"], logical_id
         assert alarm["TreatMissingData"] == "notBreaching", logical_id
