@@ -7,12 +7,11 @@ from typing import Final
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
-from infrastructure.settings import StageSettings
+from infrastructure.settings import SECONDS_PER_DAY, StageSettings
 from shipment_events import names
 from shipment_events.outcome import Outcome
 
 SECONDS_PER_HOUR: Final = 3_600
-HOURS_PER_DAY: Final = 24
 
 
 class Urgency(StrEnum):
@@ -253,7 +252,7 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
             urgency=Urgency.PAGE,
             metric=windows.dead_letters_added(),
             threshold=1,
-            # On for an hour, so that a trickle of dead letters pages once.
+            # On for an hour, so that a trickle pages once.
             within_periods=SECONDS_PER_HOUR // settings.alarm_rate_period_seconds,
             tells_end=False,
             meaning="More dead letters came, while older ones were waiting already.",
@@ -273,7 +272,7 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
             urgency=Urgency.PAGE,
             metric=hours.dead_letters_there(),
             threshold=1,
-            periods=days * HOURS_PER_DAY,
+            periods=days * SECONDS_PER_DAY // SECONDS_PER_HOUR,
             tells_end=False,
             meaning=(
                 f"For {days} days the dead-letter queue was never empty. Its oldest letter may be that old, "
