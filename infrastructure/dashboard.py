@@ -198,7 +198,7 @@ class PipelineDashboard(Construct):
                 ),
             ),
             _graph(
-                "Dead letters: age of the oldest message (s)",
+                "Dead letters: age of the oldest that was received less than three times (s)",
                 self._metrics.dead_letter_queue("ApproximateAgeOfOldestMessage", "Maximum", "Oldest"),
             ),
         )

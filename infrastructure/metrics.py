@@ -41,6 +41,40 @@ class PipelineMetrics:
             label,
         )
 
+    def dead_letters_there(self, *, hour: int | None = None) -> cloudwatch.MathExpression:
+        """Return a value above 0 if there are dead letters; with an ``hour`` (UTC) in that of each day only.
+
+        Those that somebody is reading are in work; in one period they may count as both. The age would not
+        do: SQS leaves messages out of it that were received three times, so three looks would hide a letter.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+        """
+        there = "waiting + in_work"
+        return self._of_dead_letters(
+            there if hour is None else f"IF(HOUR(waiting) == {hour}, {there}, 0)", "Dead letters"
+        )
+
+    def dead_letters_added(self) -> cloudwatch.MathExpression:
+        """Return how many more dead letters wait than there were in the period before; 0 if none waited then.
+
+        No metric counts what SQS itself moves. Those that were in work before are no new ones when they come
+        back; ``x - DIFF(x)`` is the value before.
+        """
+        before_in_work = "(FILL(in_work, 0) - DIFF(FILL(in_work, 0)))"
+        return self._of_dead_letters(
+            f"IF(waiting > DIFF(waiting), DIFF(waiting) - {before_in_work}, 0)", "New dead letters"
+        )
+
+    def _of_dead_letters(self, expression: str, label: str) -> cloudwatch.MathExpression:
+        return cloudwatch.MathExpression(
+            expression=expression,
+            using_metrics={
+                "waiting": self.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+                "in_work": self.dead_letter_queue("ApproximateNumberOfMessagesNotVisible", "Maximum"),
+            },
+            label=label,
+            period=self._period,
+        )
+
     def shipment_rule(self, metric: str, label: str | None = None) -> cloudwatch.Metric:
         """Return a count of the rule that delivers shipment events."""
         return self._rule(names.rule_name(self._environment), metric, label)

@@ -7,8 +7,9 @@ from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infrastructure.alarms import AlarmSpec, Urgency
 from infrastructure.metrics import PipelineMetrics
-from infrastructure.monitoring import AlarmSpec, Monitoring, Urgency
+from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
 from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge

@@ -12,6 +12,10 @@ DEFAULT_STAGE: Final = "dev"
 
 SECONDS_PER_DAY: Final = 86_400
 SQS_MAX_RETENTION_DAYS: Final = 14
+CLOUDWATCH_MAX_ALARM_DAYS: Final = 7
+"""How far an alarm looks back: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+DEAD_LETTER_MARGIN_DAYS: Final = 2
+"""What the alarm on old dead letters leaves of the life of any of them, at least."""
 SQS_MAX_VISIBILITY_SECONDS: Final = 43_200
 SQS_MAX_LONG_POLL_SECONDS: Final = 20
 SQS_MAX_CONCURRENCY: Final = 1_000
@@ -177,10 +181,17 @@ class StageSettings:
     """Age of the oldest waiting message above which the processor counts as behind."""
     queue_age_periods: int = 3
     """Consecutive periods above the threshold (count)."""
+    queue_age_page_seconds: int = 3_600
+    """Age of the oldest waiting message that pages: at most half of the queue's retention."""
     error_rate_threshold_percent: float = 5.0
     """Share of invocations that end in an error."""
     dead_letter_threshold: int = 1
     """Dead letters that need a person (count)."""
+    dead_letter_age_threshold_days: int = 5
+    """Days without an empty dead-letter queue that page: no letter has been there for longer. At most 7, and
+    ``DEAD_LETTER_MARGIN_DAYS`` less than the shortest life of a dead letter."""
+    dead_letter_reminder_hour: int = 8
+    """Hour of the day, UTC, that reminds of dead letters as long as there are any."""
     quarantined_threshold: int = 1
     """Quarantined events in one window (count)."""
     retried_threshold: int = 100
@@ -230,8 +241,23 @@ class StageSettings:
             "visibility_timeout_seconds": (1, SQS_MAX_VISIBILITY_SECONDS),
             "queue_long_poll_seconds": (0, SQS_MAX_LONG_POLL_SECONDS),
             "queue_retention_days": (1, SQS_MAX_RETENTION_DAYS),
-            # A dead letter keeps its first send time, so an equal retention could drop it on arrival.
-            "dead_letter_retention_days": (self.queue_retention_days + 1, SQS_MAX_RETENTION_DAYS),
+            # A dead letter keeps its first send time: what it waited in the queue is missing from its life.
+            "dead_letter_retention_days": (
+                self.queue_retention_days + DEAD_LETTER_MARGIN_DAYS + 1,
+                SQS_MAX_RETENTION_DAYS,
+            ),
+            "dead_letter_age_threshold_days": (
+                1,
+                min(
+                    CLOUDWATCH_MAX_ALARM_DAYS,
+                    self.dead_letter_retention_days - self.queue_retention_days - DEAD_LETTER_MARGIN_DAYS,
+                ),
+            ),
+            "dead_letter_reminder_hour": (0, 23),
+            "queue_age_page_seconds": (
+                self.queue_age_threshold_seconds,
+                self.queue_retention_days * SECONDS_PER_DAY // 2,
+            ),
             "dead_letter_visibility_seconds": (0, SQS_MAX_VISIBILITY_SECONDS),
             "delivery_retry_attempts": (0, EVENTBRIDGE_MAX_RETRY_ATTEMPTS),
             "delivery_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),

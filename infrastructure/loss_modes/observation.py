@@ -1,11 +1,21 @@
 """Ways to lose an event unseen, or to let somebody take it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from infrastructure.loss_modes.model import Breaches, Rule, Template, as_list
+from infrastructure.loss_modes.model import (
+    SQS_DEFAULT_RETENTION_SECONDS,
+    Breaches,
+    Rule,
+    Template,
+    as_list,
+)
 
 _DEPTH: Final = "ApproximateNumberOfMessagesVisible"
+_IN_WORK: Final = "ApproximateNumberOfMessagesNotVisible"
+_AGE: Final = "ApproximateAgeOfOldestMessage"
+_SUM: Final = re.compile(r"\w+ \+ \w+")
 _POLICIES: Final = {
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
@@ -23,13 +33,54 @@ def _alarm_tells_nobody(template: Template) -> Breaches:
 def _dead_letters_unseen(template: Template) -> Breaches:
     queues = dict(template.queues())
     for logical_id in sorted(template.dead_letter_queues()):
-        name = queues[logical_id].get("QueueName", {"Fn::GetAtt": [logical_id, "QueueName"]})
-        seen = any(
-            alarm["Threshold"] <= 1
-            for alarm in _alarms(template, _DEPTH, {"Name": "QueueName", "Value": name})
-        )
-        if not seen:
+        dimension = _queue_dimension(logical_id, queues[logical_id])
+        if not any(alarm["Threshold"] <= 1 for alarm in _alarms(template, _DEPTH, dimension)):
             yield logical_id, f"no alarm on the first message ({_DEPTH})"
+
+
+def _expiry_unseen(template: Template) -> Breaches:
+    dead_letter_queues = template.dead_letter_queues()
+    for logical_id, queue in template.queues():
+        dimension = _queue_dimension(logical_id, queue)
+        if logical_id in dead_letter_queues:
+            life = _shortest_life(template, logical_id, queue)
+            # One of no length is another rule's: every letter may be dropped on arrival.
+            if life > 0 and not any(each < life for each in _never_empty(template, dimension)):
+                yield logical_id, f"no alarm on messages that wait, read or not, for less than {life} s"
+        elif not any(alarm["Threshold"] < _retention(queue) for alarm in _alarms(template, _AGE, dimension)):
+            yield logical_id, f"no alarm on {_AGE} before its retention ends"
+
+
+def _shortest_life(template: Template, logical_id: str, queue: Mapping[str, Any]) -> int:
+    """Seconds that a dead letter has if it came when it nearly expired in the queue before."""
+    waited = [
+        _retention(source)
+        for _, source in template.queues()
+        if template.referred(source.get("RedrivePolicy", {}).get("deadLetterTargetArn")) == logical_id
+    ]
+    return _retention(queue) - max(waited, default=0)
+
+
+def _never_empty(template: Template, dimension: Mapping[str, Any]) -> Iterator[int]:
+    """Seconds after which an alarm says that the queue was never empty: one on the sum of all its messages."""
+    for _, alarm in template.of_type("AWS::CloudWatch::Alarm"):
+        stats = [each["MetricStat"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+        watched = {
+            stat["Metric"]["MetricName"] for stat in stats if dimension in stat["Metric"]["Dimensions"]
+        }
+        sums = [each for each in alarm.get("Metrics", []) if _SUM.fullmatch(each.get("Expression", ""))]
+        if sums and watched == {_DEPTH, _IN_WORK}:
+            yield alarm["EvaluationPeriods"] * stats[0]["Period"]
+
+
+def _retention(queue: Mapping[str, Any]) -> int:
+    seconds: int = queue.get("MessageRetentionPeriod", SQS_DEFAULT_RETENTION_SECONDS)
+    return seconds
+
+
+def _queue_dimension(logical_id: str, queue: Mapping[str, Any]) -> Mapping[str, Any]:
+    name = queue.get("QueueName", {"Fn::GetAtt": [logical_id, "QueueName"]})
+    return {"Name": "QueueName", "Value": name}
 
 
 def _failed_delivery_unseen(template: Template) -> Breaches:
@@ -75,6 +126,11 @@ RULES: Final = (
         "DeadLetterAlarm",
         "Dead letters wait unseen until their retention ends, then they are gone.",
         _dead_letters_unseen,
+    ),
+    Rule(
+        "ExpiryAlarm",
+        "Somebody was told of the first message, and nobody that the rest are about to be deleted.",
+        _expiry_unseen,
     ),
     Rule(
         "DeliveryAlarm",

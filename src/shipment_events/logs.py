@@ -37,7 +37,9 @@ def read_log(
     until: datetime,
     most: int,
 ) -> Iterator[LogLine]:
-    """JSON lines that contain a text, oldest first, at most so many.
+    """JSON lines of a time that contain a text, oldest first, at most so many.
+
+    The text may be anywhere in a line, and a service that ignores the pattern gives others, too.
 
     Raises:
         botocore.exceptions.ClientError: the log cannot be read.
@@ -49,11 +51,13 @@ def read_log(
         filterPattern=json.dumps(text),
         PaginationConfig={"MaxItems": most},
     )
+    floor = since.replace(microsecond=since.microsecond // 1000 * 1000)
     for page in pages:
         for event in page["events"]:
             try:
                 fields = json.loads(event["message"])
             except ValueError:
                 continue
-            if isinstance(fields, dict):
-                yield LogLine(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), fields)
+            written_at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+            if isinstance(fields, dict) and floor <= written_at <= until:
+                yield LogLine(written_at, fields)

@@ -1,10 +1,11 @@
-"""What CloudWatch measured, and which of its alarms fire.
+"""What CloudWatch measured, and the alarms of a stage.
 
 No other module talks to CloudWatch.
 """
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -19,24 +20,40 @@ if TYPE_CHECKING:
 _PERIOD_SECONDS: Final = 60
 
 
+# Of those that CloudWatch has, what the stack uses.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
+_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "GreaterThanThreshold": operator.gt,
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "LessThanThreshold": operator.lt,
+}
+
+
 @dataclass(frozen=True, slots=True)
-class FiringAlarm:
-    """An alarm in the state ALARM.
+class StageAlarm:
+    """An alarm of a stage, as it is deployed.
 
     Attributes:
         name: without the stage's prefix.
-        description: what it means and where to look.
-        since: when it began to fire.
+        since: when its state last changed.
+        threshold: in the unit of its metric.
+        comparison: how a bad value compares with the threshold, in CloudWatch's words.
     """
 
     name: str
-    description: str
+    is_firing: bool
     since: datetime
+    threshold: float
+    comparison: str
 
     @property
     def runbook_entry(self) -> str:
         """The name without the number of the version that the alarm is about, if it is about one."""
         return re.sub(r"-\d+$", "", self.name)
+
+    def is_bad(self, value: float) -> bool:
+        """Whether the alarm would count a value of its metric as bad."""
+        return _COMPARISONS[self.comparison](value, self.threshold)
 
 
 def outcome_counts(
@@ -91,22 +108,25 @@ def oldest_message_seconds(
     return found[-1] if found else None
 
 
-def firing_alarms(client: "CloudWatchClient", environment: str) -> list[FiringAlarm]:
-    """The stack's alarms that fire now.
+def stage_alarms(client: "CloudWatchClient", environment: str) -> list[StageAlarm]:
+    """The stage's alarms, whatever their state. One without a threshold of its own is none of the stack's.
 
     Raises:
         botocore.exceptions.ClientError: the alarms cannot be read.
     """
     prefix = f"{names.stack_name(environment)}-"
-    pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix, StateValue="ALARM")
+    pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
     return [
-        FiringAlarm(
+        StageAlarm(
             alarm["AlarmName"].removeprefix(prefix),
-            alarm.get("AlarmDescription", ""),
-            alarm["StateUpdatedTimestamp"],
+            is_firing=alarm["StateValue"] == "ALARM",
+            since=alarm.get("StateTransitionedTimestamp", alarm["StateUpdatedTimestamp"]),
+            threshold=alarm["Threshold"],
+            comparison=alarm["ComparisonOperator"],
         )
         for page in pages
         for alarm in page["MetricAlarms"]
+        if alarm["AlarmName"].startswith(prefix) and "Threshold" in alarm
     ]
 
 

@@ -93,6 +93,10 @@ def dead_letter_alarm(broken: Broken) -> dict[str, Any]:
     return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-dead-letters")
 
 
+def old_letters_alarm(broken: Broken) -> dict[str, Any]:
+    return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-dead-letters-old")
+
+
 def first_statement(broken: Broken) -> dict[str, Any]:
     policies = broken.properties("AWS::IAM::Role")["Policies"]
     statement: dict[str, Any] = policies[0]["PolicyDocument"]["Statement"][0]
@@ -142,6 +146,9 @@ MISTAKES: Final[tuple[tuple[str, Change], ...]] = (
     ("AlarmAction", given(dead_letter_alarm, ActionsEnabled=False)),
     ("DeadLetterAlarm", given(dead_letter_alarm, Threshold=10)),
     ("DeadLetterAlarm", given(dead_letter_alarm, MetricName="NumberOfMessagesSent")),
+    ("ExpiryAlarm", lambda broken: broken.remove(alarm_on("ApproximateAgeOfOldestMessage"))),
+    ("ExpiryAlarm", given(old_letters_alarm, EvaluationPeriods=10 * 24)),
+    ("ExpiryAlarm", lambda broken: old_letters_alarm(broken)["Metrics"][0].update(Expression="waiting")),
     ("DeliveryAlarm", lambda broken: broken.remove(alarm_on("InvocationsFailedToBeSentToDlq"))),
     ("DeliveryAlarm", lambda broken: broken.remove(alarm_on("FailedInvocations"))),
     ("WildcardAction", given(first_statement, Action=["dynamodb:*"])),

@@ -13,13 +13,14 @@ import pytest
 from aws_cdk import App
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infrastructure.monitoring import alarm_specs
+from infrastructure.alarms import alarm_specs
 from infrastructure.rollout import guard_specs
 from infrastructure.settings import STAGES, StageSettings
 from infrastructure.stack import ShipmentEventsStack
 from shipment_events.outcome import Outcome
 from shipment_events.processor.telemetry import report_batch
 from tests.infrastructure.log_filters import Measured, measured
+from tests.infrastructure.metric_math import Series, evaluate
 from tests.infrastructure.template import Template, text
 
 # What the services report, by namespace, with the dimensions that they report it under; from the metric pages
@@ -200,6 +201,7 @@ def test_contract_alarms(every_template: Template) -> None:
         ("error-rate", "page"),
         ("dead-letters", "page"),
         ("oldest-message", "warning"),
+        ("oldest-message-hours", "page"),
         ("quarantined", "warning"),
         ("retried", "warning"),
         ("throttles", "warning"),
@@ -217,17 +219,31 @@ def test_contract_alarms(every_template: Template) -> None:
     ],
 )
 def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
-    environment = every_template.environment
     properties = _alarm(every_template, alarm)
-    told = [every_template.ref("AWS::SNS::Topic", TopicName=f"shipmentevents-{environment}-{topic}")]
+    told = [_topic(every_template, topic)]
     assert properties["AlarmActions"] == told
     assert properties["OKActions"] == told
     assert properties.get("ActionsEnabled", True)
 
 
+@pytest.mark.parametrize(
+    ("alarm", "topic"),
+    [("dead-letters-old", "page"), ("dead-letters-new", "page"), ("dead-letters-daily", "warning")],
+)
+def test_alarm_whose_end_is_no_news_tells_its_begin_only(
+    every_template: Template, alarm: str, topic: str
+) -> None:
+    """Dead letters that expire end it, too: an "OK" would be taken for an all-clear."""
+    properties = _alarm(every_template, alarm)
+    assert properties["AlarmActions"] == [_topic(every_template, topic)]
+    assert "OKActions" not in properties
+
+
 def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template: Template) -> None:
     alarms = list(every_template.of_type("AWS::CloudWatch::Alarm"))
-    assert len(alarms) == (18 if every_template.environment == "dev" else 21)
+    stage = STAGES[every_template.environment]
+    guards = [] if stage.canary_minutes is None else guard_specs(stage, "7")
+    assert len(alarms) == len(alarm_specs(stage)) + len(guards)
     for logical_id, alarm in alarms:
         assert alarm["AlarmActions"], logical_id
         assert alarm["TreatMissingData"] == "notBreaching", logical_id
@@ -267,16 +283,100 @@ def test_thresholds_come_before_the_limits_they_warn_of() -> None:
         assert specs["oldest-message"].threshold < settings.queue_retention_days * 86_400
 
 
+def test_main_queue_pages_long_before_its_events_expire(every_template: Template) -> None:
+    alarm = _alarm(every_template, "oldest-message-hours")
+    queue = every_template.properties(
+        "AWS::SQS::Queue", QueueName=f"shipmentevents-queue-{every_template.environment}"
+    )
+    assert _watches(alarm) == ("ApproximateAgeOfOldestMessage", {"QueueName": queue["QueueName"]})
+    assert alarm["Threshold"] == 3600
+    assert alarm["Threshold"] <= queue["MessageRetentionPeriod"] / 2
+
+
+def test_oldest_dead_letter_pages_days_before_it_expires(every_template: Template) -> None:
+    """A letter expires by its first send time, which may be the whole retention of the queue ago.
+
+    It is no older, in the dead-letter queue, than that queue has been in use: so the alarm is on before.
+    """
+    alarm = _alarm(every_template, "dead-letters-old")
+    kept = [
+        every_template.properties("AWS::SQS::Queue", QueueName=f"{name}-{every_template.environment}")[
+            "MessageRetentionPeriod"
+        ]
+        for name in ("shipmentevents-dlq", "shipmentevents-queue")
+    ]
+    (period,) = {each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each}
+    looked_back = period * alarm["EvaluationPeriods"]
+    assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"]
+    assert looked_back <= kept[0] - kept[1] - 2 * 86_400
+    # CloudWatch refuses more: 7 days, and a day where a period is shorter than an hour.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    assert period >= 3600
+    assert looked_back <= 7 * 86_400
+
+
+def test_reading_dead_letters_blinds_no_alarm_on_old_ones(every_template: Template) -> None:
+    """SQS leaves what was received three times out of the age, and what is being read out of the visible.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    """
+    for name in ("dead-letters-old", "dead-letters-daily"):
+        alarm = _alarm(every_template, name)
+        watched = {metric: dimensions for _, metric, dimensions in _alarm_metrics(alarm)}
+        dead_letters = {"QueueName": f"shipmentevents-dlq-{every_template.environment}"}
+        assert watched == {
+            "ApproximateNumberOfMessagesVisible": dead_letters,
+            "ApproximateNumberOfMessagesNotVisible": dead_letters,
+        }
+        (expression,) = (each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
+        assert "waiting + in_work" in expression
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    assert _values(every_template, "dead-letters-old", waiting=[0, 3, 0, 0], in_work=[None, None, 3, 0]) == [
+        0, 3, 3, 0,
+    ]  # fmt: skip
+
+
+def test_dead_letters_that_wait_are_told_once_a_day(every_template: Template) -> None:
+    """An alarm notifies when it changes: one that stays on says nothing of letters that came later."""
+    hours = _values(every_template, "dead-letters-daily", waiting=[2] * 48, in_work=[None] * 48)
+    assert [hour for hour, value in enumerate(hours) if value] == [8, 32]
+    assert not any(_values(every_template, "dead-letters-daily", waiting=[0] * 48, in_work=[0] * 48))
+
+
+def test_new_dead_letters_are_told_while_old_ones_wait(every_template: Template) -> None:
+    alarm = _alarm(every_template, "dead-letters-new")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    assert alarm["DatapointsToAlarm"] == 1
+    # Of the first letter the alarm dead-letters tells; the queue has no metrics while it is asleep.
+    waiting: Series = [None, 0, 5, 5, 7, 3, 3, 4]
+    asleep: Series = [None] * 8
+    found = _values(every_template, "dead-letters-new", waiting=waiting, in_work=asleep)
+    assert [index for index, value in enumerate(found) if value and value >= 1] == [4, 7]
+
+
+def test_dead_letters_that_come_back_from_a_reader_are_not_new(every_template: Template) -> None:
+    waiting: Series = [5, 5, 0, 5, 5]
+    in_work: Series = [None, 5, 5, 5, None]
+    found = _values(every_template, "dead-letters-new", waiting=waiting, in_work=in_work)
+    assert not [value for value in found if value and value >= 1]
+
+
+def _topic(template: Template, urgency: str) -> Any:
+    return template.ref("AWS::SNS::Topic", TopicName=f"shipmentevents-{template.environment}-{urgency}")
+
+
 def _spec_names(settings: StageSettings) -> list[str]:
     return [spec.name for spec in alarm_specs(settings)]
 
 
-def test_only_the_error_rate_needs_metric_math(template: Template) -> None:
+def test_only_what_needs_metric_math_has_it(template: Template) -> None:
     """CDK turns a label into metric math, which costs more and which the local engine cannot evaluate."""
     with_math = [
-        alarm["AlarmName"] for _, alarm in template.of_type("AWS::CloudWatch::Alarm") if "Metrics" in alarm
+        alarm["AlarmName"].removeprefix("shipmentevents-dev-")
+        for _, alarm in template.of_type("AWS::CloudWatch::Alarm")
+        if "Metrics" in alarm
     ]
-    assert with_math == ["shipmentevents-dev-error-rate"]
+    assert sorted(with_math) == ["dead-letters-daily", "dead-letters-new", "dead-letters-old", "error-rate"]
 
 
 def test_every_alarm_watches_what_something_reports(every_template: Template, emitted: set[Emitted]) -> None:
@@ -352,6 +452,14 @@ def _alarm(template: Template, name: str) -> dict[str, Any]:
     return template.properties(
         "AWS::CloudWatch::Alarm", AlarmName=f"shipmentevents-{template.environment}-{name}"
     )
+
+
+def _values(template: Template, alarm: str, **metrics: Series) -> Series:
+    """Values of the alarm's expression for values of its metrics."""
+    (expression,) = (
+        each["Expression"] for each in _alarm(template, alarm)["Metrics"] if "Expression" in each
+    )
+    return evaluate(expression, metrics)
 
 
 def _watches(alarm: dict[str, Any]) -> tuple[str, dict[str, str]]:

@@ -41,7 +41,12 @@ def test_settings_do_not_change() -> None:
         ("visibility_timeout_multiple", 5),
         ("processor_timeout_seconds", 901),
         ("queue_retention_days", 15),
-        ("dead_letter_retention_days", 4),
+        ("dead_letter_retention_days", 6),
+        ("dead_letter_age_threshold_days", 0),
+        ("dead_letter_age_threshold_days", 8),
+        ("dead_letter_reminder_hour", 24),
+        ("queue_age_page_seconds", 299),
+        ("queue_age_page_seconds", 2 * 86_400 + 1),
         ("dead_letter_retention_days", 15),
         ("queue_long_poll_seconds", 21),
         ("delivery_retry_attempts", 186),
@@ -61,6 +66,12 @@ def test_settings_do_not_change() -> None:
 def test_what_a_service_would_refuse_is_refused_here(field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field} is {value}, allowed is"):
         replace(settings_for("dev"), **{field: value})  # type: ignore[arg-type]
+
+
+def test_alarm_on_old_dead_letters_leaves_days_to_act() -> None:
+    """Of a letter that waited in the queue until it nearly expired there, two days are left at least."""
+    with pytest.raises(ValueError, match="dead_letter_age_threshold_days is 5, allowed is 1 to 4"):
+        replace(settings_for("dev"), dead_letter_retention_days=10)
 
 
 def test_batching_window_is_of_whole_seconds() -> None:

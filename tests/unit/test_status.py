@@ -2,12 +2,13 @@
 
 import io
 from contextlib import redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from shipment_events.measurements import FiringAlarm, firing_alarms, oldest_message_seconds
+from shipment_events.measurements import StageAlarm, oldest_message_seconds, stage_alarms
 from shipment_events.names import RETRIED_MESSAGE
 from shipment_events.operations.flow import Flow, logged_retry_errors, measured_flow
 from shipment_events.operations.status import Health, PipelineStatus
@@ -18,8 +19,21 @@ from shipment_events.queues import Depth
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=15)
-ALARM = FiringAlarm("retried", "", NOW)
-VERSION_ALARM = FiringAlarm("new-version-errors-12", "", NOW)
+
+
+def alarm(name: str, threshold: float = 1, *, above: bool = False, firing: bool = False) -> StageAlarm:
+    comparison = "GreaterThanThreshold" if above else "GreaterThanOrEqualToThreshold"
+    return StageAlarm(name, is_firing=firing, since=NOW, threshold=threshold, comparison=comparison)
+
+
+ALARM = alarm("retried", firing=True)
+VERSION_ALARM = alarm("new-version-errors-12", firing=True)
+# Those that the status judges by, as a stage has them by default.
+JUDGES = (
+    alarm("queue-depth", 1_000, above=True),
+    alarm("oldest-message", 300),
+    alarm("dead-letters", 1),
+)
 
 
 class Paginator:
@@ -77,7 +91,8 @@ def status(**changes: Any) -> PipelineStatus:
         "alarms": [],
         "deployed_at": NOW,
     }
-    return PipelineStatus(**{**values, **changes})
+    values |= changes
+    return PipelineStatus(**{**values, "alarms": [*JUDGES, *values["alarms"]]})
 
 
 def flow(**counts: int) -> Flow:
@@ -88,10 +103,10 @@ def flow(**counts: int) -> Flow:
     ("found", "health", "next_step"),
     [
         (status(), Health.HEALTHY, None),
-        (status(queue=Depth(1_000, 100, 0), oldest_seconds=300), Health.HEALTHY, None),
+        (status(queue=Depth(1_000, 100, 0), oldest_seconds=299), Health.HEALTHY, None),
         (status(flow=flow(stored=10, retried=5)), Health.HEALTHY, None),
         (status(queue=Depth(1_001, 0, 0)), Health.BEHIND, "status --watch"),
-        (status(oldest_seconds=301), Health.BEHIND, "status --watch"),
+        (status(oldest_seconds=300), Health.BEHIND, "status --watch"),
         (status(dead_letters=Depth(1, 0, 0)), Health.FAILING, "dead-letters list"),
         (status(dead_letters=Depth(0, 1, 0)), Health.FAILING, "dead-letters list"),
         (status(flow=flow(retried=5)), Health.FAILING, "runbook.md#retried"),
@@ -159,9 +174,80 @@ def test_the_age_is_the_last_that_was_measured_and_unknown_is_not_zero() -> None
     assert oldest_message_seconds(metrics(age=[]).typed, "dev", SINCE, NOW) is None
 
 
-def test_only_the_alarms_of_the_stage_that_fire_are_asked_for() -> None:
+def described(name: str, state: str = "OK", **more: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "StateValue": state,
+        "StateUpdatedTimestamp": NOW,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        **more,
+    }
+
+
+def test_an_alarm_fires_by_its_state_whatever_a_service_filters() -> None:
     paginator = Paginator(
-        {"MetricAlarms": [{"AlarmName": "shipmentevents-dev-retried", "StateUpdatedTimestamp": NOW}]}
+        {"MetricAlarms": [described("shipmentevents-dev-retried", "ALARM")]},
+        {
+            "MetricAlarms": [
+                described("shipmentevents-dev-throttles", "INSUFFICIENT_DATA"),
+                described("shipmentevents-development-throttles", "ALARM"),
+                described("another", "ALARM"),
+            ]
+        },
     )
-    assert firing_alarms(Client(describe_alarms=paginator).typed, "dev") == [ALARM]
-    assert paginator.requests == [{"AlarmNamePrefix": "shipmentevents-dev-", "StateValue": "ALARM"}]
+    found = stage_alarms(Client(describe_alarms=paginator).typed, "dev")
+    assert found == [ALARM, alarm("throttles")]
+
+
+def test_an_alarm_fires_since_its_state_changed() -> None:
+    """``StateUpdatedTimestamp`` moves with the state of the evaluation, too."""
+    changed = NOW - timedelta(days=3)
+    one = described("shipmentevents-dev-retried", "ALARM", StateTransitionedTimestamp=changed)
+    (found,) = stage_alarms(Client(describe_alarms=Paginator({"MetricAlarms": [one]})).typed, "dev")
+    assert found.since == changed
+
+
+@pytest.mark.parametrize(
+    ("stage", "found", "health"),
+    [
+        (alarm("queue-depth", 20_000, above=True), {"queue": Depth(20_000, 0, 0)}, Health.HEALTHY),
+        (alarm("queue-depth", 20_000, above=True), {"queue": Depth(20_001, 0, 0)}, Health.BEHIND),
+        (alarm("oldest-message", 60), {"oldest_seconds": 60.0}, Health.BEHIND),
+        (alarm("oldest-message", 900), {"oldest_seconds": 899.0}, Health.HEALTHY),
+        (alarm("dead-letters", 10), {"dead_letters": Depth(4, 5, 0)}, Health.HEALTHY),
+        (alarm("dead-letters", 10), {"dead_letters": Depth(4, 6, 0)}, Health.FAILING),
+    ],
+)
+def test_the_stage_is_judged_by_its_own_thresholds(
+    stage: StageAlarm, found: dict[str, Any], health: Health
+) -> None:
+    """As they are deployed: what a clone says may be another version of the settings, or not be there."""
+    others = [each for each in JUDGES if each.name != stage.name]
+    assert replace(status(**found), alarms=[stage, *others]).health is health
+
+
+@pytest.mark.parametrize("missing", ["queue-depth", "oldest-message", "dead-letters"])
+def test_a_stage_without_an_alarm_is_no_healthy_stage(missing: str) -> None:
+    found = replace(status(), alarms=[each for each in JUDGES if each.name != missing])
+    assert found.health is Health.FAILING
+    assert f"alarm {missing} does not exist" in found.troubles[0].what
+
+
+def test_lines_of_another_message_are_not_counted() -> None:
+    """A pattern finds its text anywhere in a line, and a service may ignore it."""
+    quoted = '{"message":"event can never be stored","detail":"batch settled","stored":7}'
+    cloudwatch = metrics(stored=[], duplicate=[], conflict=[], quarantined=[], retried=[])
+    found = measured_flow(cloudwatch.typed, log(quoted).typed, "dev", SINCE, NOW)
+    assert found.total == 0
+    other = f'{{"message":"another","detail":"{RETRIED_MESSAGE}"}}'
+    assert not logged_retry_errors(log(other).typed, "dev", SINCE, NOW)
+
+
+def test_lines_of_another_time_are_not_counted() -> None:
+    line = '{"message":"batch settled","stored":7}'
+    early, last = (int(each.timestamp() * 1000) for each in (SINCE - timedelta(seconds=1), NOW))
+    events = [{"timestamp": at, "message": line} for at in (early, last, last + 1_000)]
+    logs = Client(filter_log_events=Paginator({"events": events}))
+    cloudwatch = metrics(stored=[], duplicate=[], conflict=[], quarantined=[], retried=[])
+    assert measured_flow(cloudwatch.typed, logs.typed, "dev", SINCE, NOW).counts[Outcome.STORED] == 7

@@ -103,7 +103,7 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     table.add_row("oldest message", oldest)
     letters = counts(dict(sorted(found.dead_letters_by_reason.items())))
     table.add_row("dead letters", Text(f"{found.dead_letters.total:,}  {letters}"))
-    alarms = ", ".join(f"{short(alarm.name)} ({ago(alarm.since)})" for alarm in found.alarms)
+    alarms = ", ".join(f"{short(alarm.name)} ({ago(alarm.since)})" for alarm in found.firing)
     table.add_row("alarms", Text(alarms or "none fires"))
     table.add_row("last deploy", f"{found.deployed_at:%Y-%m-%d %H:%M:%SZ} ({ago(found.deployed_at)})")
     table.add_row("numbers from", "CloudWatch metrics" if flow.source == "metrics" else "the processor's log")
@@ -131,6 +131,6 @@ def _as_json(environment: str, found: PipelineStatus) -> dict[str, Any]:
         "oldest_seconds": found.oldest_seconds,
         "dead_letters": found.dead_letters.total,
         "dead_letters_by_reason": dict(found.dead_letters_by_reason),
-        "alarms": [{"name": alarm.name, "since": alarm.since.isoformat()} for alarm in found.alarms],
+        "alarms": [{"name": alarm.name, "since": alarm.since.isoformat()} for alarm in found.firing],
         "deployed_at": found.deployed_at.isoformat(timespec="seconds"),
     }

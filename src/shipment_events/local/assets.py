@@ -58,7 +58,11 @@ def make_room_for_bootstrap(
     It uploads the assets anew, and a function keeps the code that it was given.
     """
     stacks = cloudformation.get_paginator("list_stacks").paginate(StackStatusFilter=_STANDING)
-    if any(stack["StackName"] == _TOOLKIT for page in stacks for stack in page["StackSummaries"]):
+    if any(
+        stack["StackName"] == _TOOLKIT and stack["StackStatus"] in _STANDING
+        for page in stacks
+        for stack in page["StackSummaries"]
+    ):
         return
     made = {found["Name"] for found in s3.list_buckets()["Buckets"]}
     for bucket in made & {_without_pseudo_parameters(asset.bucket) for asset in assets}:

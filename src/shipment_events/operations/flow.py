@@ -71,6 +71,8 @@ def logged_flow(logs: "CloudWatchLogsClient", environment: str, since: datetime,
     lines = 0
     for line in read_log(logs, environment, BATCH_MESSAGE, since=since, until=until, most=_MOST_LINES):
         lines += 1
+        if line.fields.get("message") != BATCH_MESSAGE:
+            continue
         counts.update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
         if LATENCY_FIELD in line.fields:
             latencies.append(line.fields[LATENCY_FIELD])
@@ -90,4 +92,8 @@ def logged_retry_errors(
         botocore.exceptions.ClientError: the log cannot be read.
     """
     lines = read_log(logs, environment, RETRIED_MESSAGE, since=since, until=until, most=_MOST_RETRIES)
-    return Counter(str(line.fields["detail"]) for line in lines if "detail" in line.fields)
+    return Counter(
+        str(line.fields["detail"])
+        for line in lines
+        if line.fields.get("message") == RETRIED_MESSAGE and "detail" in line.fields
+    )

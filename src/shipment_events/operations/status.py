@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from shipment_events.measurements import FiringAlarm, firing_alarms, oldest_message_seconds
+from shipment_events.measurements import StageAlarm, oldest_message_seconds, stage_alarms
 from shipment_events.operations.dead_letters import read_dead_letters
 from shipment_events.operations.flow import Flow, logged_retry_errors, measured_flow
 from shipment_events.operations.resources import Resources
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
 
-# The alarms on depth and age have these thresholds too.
-_MANY_WAITING: Final = 1_000
-_LONG_SECONDS: Final = 300
+# The alarms whose thresholds judge. They are read as they are deployed: the settings of a clone may be of
+# another version than the stage, and an installed package has none.
+_DEAD_LETTERS: Final = "dead-letters"
+_DEPTH: Final = "queue-depth"
+_AGE: Final = "oldest-message"
 # Reading a dead letter hides it from others for a moment, so a large queue is sampled.
 _MOST_LETTERS: Final = 1_000
 
@@ -57,6 +59,7 @@ class PipelineStatus:
             measures it, as on the local engine. The queue itself is not asked: a receive would use up one
             of the few that each event has.
         dead_letters_by_reason: of the first thousand dead letters.
+        alarms: all of the stage.
         retry_errors: why events that wait were given back, by error code, as far as the log was read.
     """
 
@@ -67,51 +70,59 @@ class PipelineStatus:
     oldest_seconds: float | None
     dead_letters: Depth
     dead_letters_by_reason: Mapping[str, int]
-    alarms: list[FiringAlarm]
+    alarms: list[StageAlarm]
     deployed_at: datetime
     retry_errors: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def firing(self) -> list[StageAlarm]:
+        """The alarms that are on."""
+        return [alarm for alarm in self.alarms if alarm.is_firing]
+
+    @property
     def troubles(self) -> list[Trouble]:
         """What needs a person, the worst first."""
-        found = []
-        if self.dead_letters.total:
-            found.append(
-                Trouble(
-                    Health.FAILING,
-                    f"{self.dead_letters.total:,} dead letters wait for a decision",
-                    "shipments dead-letters list",
-                )
+        failing, watch = Health.FAILING, "shipments status --watch"
+        found = [
+            Trouble(
+                failing, f"alarm {name} does not exist: nobody is told, and this cannot judge", "make diff"
             )
-        if retried := self.flow.counts[Outcome.RETRIED]:
-            errors = ", ".join(sorted(self.retry_errors, key=lambda error: -self.retry_errors[error]))
-            why = f" ({errors})" if errors else ""
-            step = "docs/runbook.md#retried"
-            if not self.flow.counts[Outcome.STORED]:
-                found.append(
-                    Trouble(Health.FAILING, f"nothing is stored, every event is given back{why}", step)
-                )
-            elif self.queue.total:
-                found.append(
-                    Trouble(Health.BEHIND, f"{retried:,} times an event was given back{why}; some wait", step)
-                )
-        found += [
-            Trouble(Health.FAILING, f"alarm {alarm.name} fires", f"docs/runbook.md#{alarm.runbook_entry}")
-            for alarm in self.alarms
+            for name in (_DEAD_LETTERS, _DEPTH, _AGE)
+            if name not in {alarm.name for alarm in self.alarms}
         ]
-        if self.queue.visible > _MANY_WAITING:
-            found.append(
-                Trouble(Health.BEHIND, f"{self.queue.visible:,} messages wait", "shipments status --watch")
-            )
-        if self.oldest_seconds is not None and self.oldest_seconds > _LONG_SECONDS:
-            found.append(
-                Trouble(
-                    Health.BEHIND,
-                    f"the oldest message waits since {self.oldest_seconds:,.0f} s",
-                    "shipments status --watch",
-                )
-            )
+        if self._is_bad(_DEAD_LETTERS, self.dead_letters.total):
+            what = f"{self.dead_letters.total:,} dead letters wait for a decision"
+            found.append(Trouble(failing, what, "shipments dead-letters list"))
+        found += self._retries()
+        found += [
+            Trouble(failing, f"alarm {alarm.name} fires", f"docs/runbook.md#{alarm.runbook_entry}")
+            for alarm in self.firing
+        ]
+        if self._is_bad(_DEPTH, self.queue.visible):
+            found.append(Trouble(Health.BEHIND, f"{self.queue.visible:,} messages wait", watch))
+        if self.oldest_seconds is not None and self._is_bad(_AGE, self.oldest_seconds):
+            what = f"the oldest message waits since {self.oldest_seconds:,.0f} s"
+            found.append(Trouble(Health.BEHIND, what, watch))
         return found
+
+    def _retries(self) -> list[Trouble]:
+        retried = self.flow.counts[Outcome.RETRIED]
+        if not retried:
+            return []
+        errors = ", ".join(sorted(self.retry_errors, key=lambda error: -self.retry_errors[error]))
+        why = f" ({errors})" if errors else ""
+        step = "docs/runbook.md#retried"
+        if not self.flow.counts[Outcome.STORED]:
+            return [Trouble(Health.FAILING, f"nothing is stored, every event is given back{why}", step)]
+        if self.queue.total:
+            return [
+                Trouble(Health.BEHIND, f"{retried:,} times an event was given back{why}; some wait", step)
+            ]
+        return []
+
+    def _is_bad(self, name: str, value: float) -> bool:
+        """Whether the alarm of this name, if there is one, would count the value as bad."""
+        return any(alarm.is_bad(value) for alarm in self.alarms if alarm.name == name)
 
     @property
     def health(self) -> Health:
@@ -160,7 +171,7 @@ class StatusReader:
             oldest_seconds=oldest_message_seconds(self._cloudwatch, self._environment, since, now),
             dead_letters=dead_letters,
             dead_letters_by_reason=self._letters[1],
-            alarms=firing_alarms(self._cloudwatch, self._environment),
+            alarms=stage_alarms(self._cloudwatch, self._environment),
             deployed_at=self._resources.deployed_at,
             retry_errors=(
                 logged_retry_errors(self._logs, self._environment, since, now)

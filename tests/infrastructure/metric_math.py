@@ -1,0 +1,73 @@
+"""What CloudWatch makes of the few functions of metric math that the alarms use.
+
+By https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html: arithmetic and
+comparison take a missing value for 0 where the other side has one; ``IF`` is missing where its condition is,
+and 0 where the value that it chooses is; ``DIFF`` is missing where nothing precedes; ``HOUR`` never is.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+Value = float | None
+Series = list[Value]
+
+_OPERATORS: Final[Mapping[type, Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Gt: operator.gt,
+    ast.Eq: operator.eq,
+}
+
+
+def evaluate(expression: str, metrics: Mapping[str, Sequence[Value]]) -> Series:
+    """Return the values of an expression; those of ``HOUR`` as if the first period began at midnight, UTC.
+
+    Args:
+        metrics: values by the metric's id, None where it has none; all of the same length.
+    """
+    return _evaluate(ast.parse(expression, mode="eval").body, metrics)
+
+
+def _evaluate(node: ast.expr, metrics: Mapping[str, Sequence[Value]]) -> Series:
+    length = len(next(iter(metrics.values())))
+    match node:
+        case ast.Name(id=name):
+            return list(metrics[name])
+        case ast.Constant(value=int(value)):
+            return [float(value)] * length
+        case ast.BinOp(left=left, op=op, right=right):
+            return _combined(op, _evaluate(left, metrics), _evaluate(right, metrics))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _combined(op, _evaluate(left, metrics), _evaluate(right, metrics))
+        case ast.Call(func=ast.Name(id="HOUR")):
+            return [float(number % 24) for number in range(length)]
+        case ast.Call(func=ast.Name(id="DIFF"), args=[of]):
+            return _difference(_evaluate(of, metrics))
+        case ast.Call(func=ast.Name(id="FILL"), args=[of, ast.Constant(value=int(filler))]):
+            return [float(filler) if value is None else value for value in _evaluate(of, metrics)]
+        case ast.Call(func=ast.Name(id="IF"), args=args):
+            condition, then, otherwise = (_evaluate(each, metrics) for each in args)
+            return [
+                None if is_so is None else (yes if is_so else no) or 0.0
+                for is_so, yes, no in zip(condition, then, otherwise, strict=True)
+            ]
+    raise NotImplementedError(ast.unparse(node))
+
+
+def _combined(op: ast.operator | ast.cmpop, left: Series, right: Series) -> Series:
+    calculate = _OPERATORS[type(op)]
+    return [
+        None if one is None and other is None else float(calculate(one or 0.0, other or 0.0))
+        for one, other in zip(left, right, strict=True)
+    ]
+
+
+def _difference(values: Series) -> Series:
+    before: Value = None
+    differences: Series = []
+    for value in values:
+        differences.append(None if value is None or before is None else value - before)
+        before = before if value is None else value
+    return differences
