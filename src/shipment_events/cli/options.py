@@ -10,15 +10,15 @@ _AGE: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class Identifier(click.ParamType[str]):
-    """An id of a shipment, an event or a message; an empty one names nothing."""
+class NonEmptyText(click.ParamType[str]):
+    """A text that narrows a selection: an unset shell variable must not select everything."""
 
-    name = "id"
+    name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the id as it is."""
+        """Return the text as it is."""
         if not value:
-            self.fail("it is empty", param, ctx)
+            self.fail("it is empty (is a variable unset?)", param, ctx)
         return str(value)
 
 

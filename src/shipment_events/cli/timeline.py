@@ -6,14 +6,14 @@ import boto3
 import click
 
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.options import Identifier
+from shipment_events.cli.options import NonEmptyText
 from shipment_events.cli.presentation import event_line, output, print_table, timeline_table
 from shipment_events.operations.resources import find_resources
 from shipment_events.store import EventTable
 
 
 @click.command()
-@click.argument("shipment_id", type=Identifier())
+@click.argument("shipment_id", type=NonEmptyText())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object an event.")
 @click.pass_obj
 def timeline(environment: str, shipment_id: str, *, as_json: bool) -> None:

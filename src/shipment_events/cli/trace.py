@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.options import Identifier, Moment
+from shipment_events.cli.options import Moment, NonEmptyText
 from shipment_events.cli.presentation import output, print_table, printable
 from shipment_events.operations.journal import read_journal
 from shipment_events.operations.resources import find_resources
@@ -21,12 +21,12 @@ from shipment_events.store import EventTable
 
 
 @click.command()
-@click.argument("identifier", metavar="EVENT_OR_SHIPMENT", type=Identifier())
+@click.argument("identifier", metavar="EVENT_OR_SHIPMENT", type=NonEmptyText())
 @click.option(
     "--since", type=Moment(), default="1d", show_default=True, help="How far back the log is searched."
 )
 @click.option(
-    "--shipment", type=Identifier(), metavar="TEXT", help="Shipment of the event, where it is known."
+    "--shipment", type=NonEmptyText(), metavar="TEXT", help="Shipment of the event, where it is known."
 )
 @click.option(
     "--journal", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The producer's journal."
