@@ -72,6 +72,7 @@ def trace(
         since=since,
         journal=records,
         shipment_id=shipment,
+        timing=resources.timing,
     )
     if as_json:
         for step in steps:
@@ -80,7 +81,8 @@ def trace(
         print_table(output(), steps_table(identifier, steps))
     if not steps:
         nowhere = (
-            f"{resources.table_name} has no such shipment; no dead letter has this id, no line of the log"
+            f"{resources.table_name} has no such shipment; no visible dead letter has this id, no line of"
+            " the log"
         )
         click.echo(
             f"Nothing of {identifier!r}: {nowhere} since {since:%Y-%m-%d %H:%M}, and no journal"
