@@ -70,7 +70,7 @@ def shipment_of(entry: Entry) -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_feed_module, "_SECOND_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(run_feed_module, "_SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def run(
