@@ -24,6 +24,7 @@ def test_a_toolkit_that_is_gone_holds_no_bucket(state: str, deleted: list[str]) 
         list_buckets=lambda: {"Buckets": [{"Name": BUCKET}]},
         get_paginator=paginated(Contents=[]),
         delete_bucket=lambda **request: gone.append(request["Bucket"]),
+        exceptions=SimpleNamespace(NoSuchBucket=KeyError),
     )
     stacks = SimpleNamespace(
         get_paginator=paginated(StackSummaries=[{"StackName": "CDKToolkit", "StackStatus": state}])
