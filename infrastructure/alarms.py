@@ -241,10 +241,8 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
             metric=minutes.queue("ApproximateAgeOfOldestMessage", "Maximum"),
             threshold=settings.queue_age_page_seconds,
             periods=settings.queue_age_periods,
-            meaning=(
-                "The pipeline stands still or is far behind. SQS deletes events "
-                f"{settings.queue_retention_days} days after they were queued."
-            ),
+            meaning="The pipeline stands still or is far behind, and SQS deletes events "
+            f"{settings.queue_retention_days} days after they were queued.",
             look_at="whether the event source is enabled, retried events, processor errors and throttles.",
         ),
         AlarmSpec(

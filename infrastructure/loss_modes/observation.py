@@ -62,7 +62,7 @@ def _shortest_life(template: Template, logical_id: str, queue: Mapping[str, Any]
 
 
 def _never_empty(template: Template, dimension: Mapping[str, Any]) -> Iterator[int]:
-    """Seconds after which an alarm says that the queue was never empty: one on the sum of all its messages."""
+    """Seconds after which an alarm says that the queue was never empty, by the sum of all messages."""
     for _, alarm in template.of_type("AWS::CloudWatch::Alarm"):
         stats = [each["MetricStat"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
         watched = {
