@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -16,16 +17,18 @@ from shipment_events import cli, names
 from shipment_events.archive import Archive, Replay, ReplayState
 from shipment_events.cli import main
 from shipment_events.operations import replay as replay_module
+from shipment_events.operations import status as status_module
 from shipment_events.operations.dead_letters import NotOneLetterError, Selection, read_dead_letters
 from shipment_events.operations.drain import Drain, wait_until_empty
 from shipment_events.operations.event_files import EventText
 from shipment_events.operations.flow import Flow
-from shipment_events.operations.queue_timing import AWS_TIMING, EXACT_TIMING
+from shipment_events.operations.queue_timing import AWS_TIMING, EXACT_TIMING, QueueTiming
 from shipment_events.operations.redrive import Edit, discard, redrive
 from shipment_events.operations.replay import ReplayPlan, run_replay
-from shipment_events.operations.resources import Resources
+from shipment_events.operations.resources import Resources, find_resources
 from shipment_events.operations.run_feed import FeedRun, run_feed
 from shipment_events.operations.settlement import Settlement
+from shipment_events.operations.status import StatusReader
 from shipment_events.outcome import Outcome
 from tests.unit.fake_bus import publisher_on
 from tests.unit.fake_sqs import BEGIN, AwsSqs, MovableClock
@@ -335,6 +338,16 @@ def test_every_command_that_walks_sees_every_dead_letter(shipments: Shipments, s
     assert sqs.bodies(LETTERS) == []
 
 
+def test_status_samples_the_dead_letters(sqs: AwsSqs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_module, "measured_flow", lambda *_: Flow(Counter(), None, "log"))
+    for name, found in (("oldest_message_seconds", None), ("firing_alarms", [])):
+        monkeypatch.setattr(status_module, name, lambda *_, found=found: found)
+    none: Any = None
+    reader = StatusReader("dev", _resources(sqs.clock), sqs=sqs.client, cloudwatch=none, logs=none)
+    seen = reader.read(15)
+    assert (seen.dead_letters.total, seen.dead_letters_by_reason) == (COUNT, {"unmatched": COUNT})
+
+
 def journal_line(text: str) -> str:
     envelope = json.loads(text)
     record = {
@@ -407,6 +420,27 @@ def test_an_empty_text_selects_nothing(command: tuple[str, ...], option: str) ->
 @pytest.mark.parametrize("command", ["show", "explain"])
 def test_an_empty_id_shows_nothing(command: str) -> None:
     assert CliRunner().invoke(main, ["dead-letters", command, ""]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "timing"),
+    [({}, AWS_TIMING), ({"LocalEngineCountsAreExact": "true"}, EXACT_TIMING)],
+    ids=["AWS", "local engine"],
+)
+def test_commands_wait_as_on_aws_unless_the_stack_is_exact(
+    output: dict[str, str], timing: QueueTiming
+) -> None:
+    outputs = [
+        "SQSQueueURL", "DeadLetterQueueURL", "ProcessorLambdaARN", "EventsTableName", "EventBusName",
+        "ArchiveName",
+    ]  # fmt: skip
+    values = {**dict.fromkeys(outputs, "x"), **output}
+    stack = {
+        "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in values.items()],
+        "CreationTime": BEGIN,
+    }
+    client: Any = SimpleNamespace(describe_stacks=lambda **_: {"Stacks": [stack]})
+    assert find_resources(client, "dev").timing == timing
 
 
 def test_the_careful_times_are_those_of_aws() -> None:
