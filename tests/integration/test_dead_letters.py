@@ -19,6 +19,7 @@ from shipment_events.operations.dead_letters import Selection, read_dead_letters
 from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.queue_timing import EXACT_TIMING
 from shipment_events.operations.redrive import redrive
+from shipment_events.operations.resources import find_resources
 from shipment_events.queues import depth, send_bodies
 from shipment_events.store import EventTable
 from tests.integration.commands import Commands, QuickCommands, exported
@@ -176,6 +177,10 @@ def test_a_slow_walk_finds_what_lies_behind_others(scene: Scene) -> None:
     )
     assert (len(result.settled), result.passed_over, result.succeeded) == (1, 60, True)
     assert len(scene.visible_bodies()) == 60
+
+
+def test_the_engine_says_that_its_queues_are_exact(engine: LocalEngine) -> None:
+    assert find_resources(engine.client("cloudformation"), engine.environment).timing == EXACT_TIMING
 
 
 def test_what_others_hide_is_not_passed_over_in_silence(shipments: QuickCommands, scene: Scene) -> None:

@@ -39,8 +39,8 @@ def wait_until_empty(
 ) -> Drain:
     """Ask for the count until it was 0 for longer than it may be wrong.
 
-    The wait is bounded: it ends where the count has not fallen below its lowest for ``patience`` seconds
-    beyond the time for which it may be wrong, and is not 0 then.
+    The wait is bounded: it ends where the count, once it may be right, has not fallen below its lowest for
+    ``patience`` seconds beyond the time for which it may be wrong, and is not 0 then.
 
     Args:
         poll_seconds: between two counts.
@@ -50,14 +50,15 @@ def wait_until_empty(
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     clock = timing.clock
+    settled_at = clock.now() + timing.settling_seconds
     lowest: int | None = None
-    fell_at = clock.now()
+    fell_at = settled_at
     empty_since: float | None = None
     while True:
         waiting = depth(client, queue_url)
         now = clock.now()
         on_progress(waiting)
-        if lowest is None or waiting < lowest:
+        if now >= settled_at and (lowest is None or waiting < lowest):
             lowest, fell_at = waiting, now
         if waiting:
             empty_since = None

@@ -160,11 +160,11 @@ class StatusReader:
         since = now - timedelta(minutes=minutes)
         dead_letters = depths(self._sqs, self._resources.dead_letter_queue_url)
         if dead_letters.visible != self._letters[0]:
-            # A sample need not be whole, and a person waits for it: one empty poll ends it.
+            # A person waits for this sample.
             found = read_dead_letters(
                 self._sqs,
                 self._resources.dead_letter_queue_url,
-                replace(self._resources.timing, poll_seconds=1, empty_polls=1),
+                replace(self._resources.timing, poll_seconds=1),
                 most=_MOST_LETTERS,
             )
             self._letters = (dead_letters.visible, Counter(letter.reason for letter in found.letters))

@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from shipment_events import names
 from shipment_events.local import gaps
 from shipment_events.local.gaps import GAPS, markdown_table
 from shipment_events.local.template import fill_in, prepare, public_outputs
@@ -65,6 +66,14 @@ def test_an_archive_is_created_later_with_what_the_stack_knows_by_then() -> None
         "RetentionDays": 7,
     }
     assert public_outputs({helper: "arn:bus", "TableName": "t"}) == {"TableName": "t"}
+
+
+def test_the_pipeline_is_told_that_the_queues_are_exact() -> None:
+    given = template(Queue={"Type": "AWS::SQS::Queue"})
+    given["Outputs"] = {names.OUTPUT_QUEUE_URL: {"Value": {"Ref": "Queue"}}}
+    outputs = prepare(given).template["Outputs"]
+    assert outputs[names.OUTPUT_EXACT_COUNTS] == {"Value": "true"}
+    assert public_outputs(outputs).keys() == {names.OUTPUT_QUEUE_URL}
 
 
 def test_what_refers_to_something_left_out_still_resolves() -> None:
