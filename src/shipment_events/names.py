@@ -43,6 +43,8 @@ OUTPUT_EVENT_BUS_NAME: Final = "EventBusName"
 OUTPUT_ARCHIVE_NAME: Final = "ArchiveName"
 OUTPUT_STATUS_INDEX_SHARDS: Final = "StatusIndexShards"
 """Only of a stage whose index is sharded."""
+OUTPUT_EXACT_COUNTS: Final = "LocalEngineCountsAreExact"
+"""Only where a queue's counts and polls are exact, as on the local engine; on AWS they are not."""
 
 
 def stack_name(environment: str) -> str:

@@ -28,7 +28,6 @@ DETAIL_ATTRIBUTE: Final = "detail"
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES: Final = 10
 MAX_BATCH_BYTES: Final = 1024 * 1024
-_LONGEST_HOLD: Final = 11 * 3600
 # Names, types and values of the attributes count towards a message's size.
 _ATTRIBUTE_OVERHEAD_BYTES: Final = len(REASON_ATTRIBUTE) + len(DETAIL_ATTRIBUTE) + 2 * len("String")
 
@@ -120,7 +119,9 @@ def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, i
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Messages of a queue; SQS calls the numbers approximate.
+    """Messages of a queue; the numbers are approximate, and can be a minute old.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 
     Attributes:
         in_flight: received and neither deleted nor visible again.
@@ -137,7 +138,7 @@ class Depth:
 
 
 def depths(client: "SQSClient", queue_url: str) -> Depth:
-    """How many messages a queue has.
+    """About how many messages a queue has.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
@@ -152,7 +153,7 @@ def depths(client: "SQSClient", queue_url: str) -> Depth:
 
 
 def depth(client: "SQSClient", queue_url: str) -> int:
-    """Messages that wait or are being worked on.
+    """About how many messages wait or are being worked on.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
@@ -161,21 +162,23 @@ def depth(client: "SQSClient", queue_url: str) -> int:
 
 
 def receive(
-    client: "SQSClient", queue_url: str, *, hold_seconds: int, most: int = MAX_BATCH_ENTRIES
+    client: "SQSClient", queue_url: str, *, hold_seconds: int, wait_seconds: int
 ) -> "list[MessageTypeDef]":
     """At most 10 visible messages with all their attributes, hidden from others for ``hold_seconds``.
 
-    None means that none is visible: a receive that does not wait asks a part of the servers only.
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+    Args:
+        wait_seconds: for a message, where none is visible; more than 0, as a receive that does not wait asks
+            a part of the servers only.
+            https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     return client.receive_message(
         QueueUrl=queue_url,
-        MaxNumberOfMessages=most,
+        MaxNumberOfMessages=MAX_BATCH_ENTRIES,
         VisibilityTimeout=hold_seconds,
-        WaitTimeSeconds=1,
+        WaitTimeSeconds=wait_seconds,
         MessageAttributeNames=["All"],
         MessageSystemAttributeNames=["All"],
     ).get("Messages", [])
@@ -186,34 +189,6 @@ def hide(client: "SQSClient", queue_url: str, handles: Sequence[str], seconds: i
     for start in range(0, len(handles), MAX_BATCH_ENTRIES):
         some = handles[start : start + MAX_BATCH_ENTRIES]
         put_off(client, queue_url, [(handle, seconds) for handle in some])
-
-
-def peek(
-    client: "SQSClient", queue_url: str, *, hold_seconds: int | None = None, most: int | None = None
-) -> "list[MessageTypeDef]":
-    """Visible messages of a queue, all or so many, left in it: visible again before this returns.
-
-    Args:
-        hold_seconds: for which they stay hidden if this is killed. None is a minute, or for a long queue
-            several times as long as it takes to read: what comes back meanwhile would be read again.
-
-    Raises:
-        botocore.exceptions.ClientError: the queue cannot be read.
-    """
-    seen: dict[str, MessageTypeDef] = {}
-    hold = hold_seconds or min(_LONGEST_HOLD, max(60, depth(client, queue_url) // 50))
-    stale = 0
-    try:
-        while (most is None or len(seen) < most) and stale <= len(seen):
-            messages = receive(client, queue_url, hold_seconds=hold)
-            if not messages:
-                break
-            before = len(seen)
-            seen.update((message["MessageId"], message) for message in messages)
-            stale = stale + len(messages) if len(seen) == before else 0
-    finally:
-        hide(client, queue_url, [message["ReceiptHandle"] for message in seen.values()], 0)
-    return list(seen.values())
 
 
 def _send(

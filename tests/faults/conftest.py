@@ -40,8 +40,9 @@ class Scene:
 
     def dead_letters(self, name: str) -> list[DeadLetterMessage]:
         """The shipment's dead letters."""
-        letters = read_dead_letters(self.stage.sqs, self.stage.resources.dead_letter_queue_url)
-        return [letter for letter in letters if json.loads(letter.body)["detail"]["shipment_id"] == name]
+        found = self.stage.resources
+        read = read_dead_letters(self.stage.sqs, found.dead_letter_queue_url, found.timing)
+        return [letter for letter in read.letters if json.loads(letter.body)["detail"]["shipment_id"] == name]
 
     def waiting(self) -> int:
         """Messages in the queue, those under way among them."""

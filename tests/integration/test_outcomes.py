@@ -19,7 +19,8 @@ import pytest
 from shipment_events import names
 from shipment_events.exact_json import loads
 from shipment_events.item import StoredEvent
-from shipment_events.queues import peek
+from shipment_events.operations.dead_letters import DeadLetterMessage, read_dead_letters
+from shipment_events.operations.queue_timing import EXACT_TIMING
 from shipment_events.store import EventTable
 from tests.integration.conftest import ROOT, LocalEngine
 from tests.unit.json_values import typed
@@ -36,14 +37,6 @@ def eventually(look: Callable[[], Found], enough: Callable[[Found], bool]) -> Fo
     while not enough(found := look()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A message of the dead-letter queue."""
-
-    body: str
-    attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ class Pipeline:
             lambda: list(table.timeline(self.shipment_id)), lambda found: len(found) >= at_least
         )
 
-    def letters(self, *, at_least: int) -> list[Letter]:
+    def letters(self, *, at_least: int) -> list[DeadLetterMessage]:
         """Dead letters that name this test's shipment."""
         return eventually(self._letters, lambda found: len(found) >= at_least)
 
@@ -112,18 +105,10 @@ class Pipeline:
         assert len(Pipeline(self.engine, marker).stored(at_least=1)) == 1
         assert len(Pipeline(self.engine, marker).letters(at_least=1)) == 1
 
-    def _letters(self) -> list[Letter]:
-        messages = peek(
-            self.engine.client("sqs"), self.engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL], hold_seconds=5
-        )
-        return [
-            Letter(
-                message["Body"],
-                {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()},
-            )
-            for message in messages
-            if f'{self.shipment_id}"' in message["Body"]
-        ]
+    def _letters(self) -> list[DeadLetterMessage]:
+        url = self.engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL]
+        read = read_dead_letters(self.engine.client("sqs"), url, EXACT_TIMING)
+        return [letter for letter in read.letters if f'{self.shipment_id}"' in letter.body]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from shipment_events import names
 from shipment_events.feed import generate
 from shipment_events.operations.dead_letters import read_dead_letters
 from shipment_events.operations.journal import read_journal
+from shipment_events.operations.queue_timing import EXACT_TIMING
 from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.outcome import Reason
 from shipment_events.queues import depth
@@ -206,7 +207,8 @@ def stored_run(shipments: Runs) -> Iterator[Callable[[], Reconciliation]]:
 
     def look() -> Reconciliation:
         items = itertools.chain.from_iterable(table.timeline(f"SAB-{number}") for number in range(50))
-        letters = read_dead_letters(engine.client("sqs"), engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL])
+        url = engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL]
+        letters = read_dead_letters(engine.client("sqs"), url, EXACT_TIMING).letters
         with (shipments.folder / ".local" / "journal.ndjson").open(encoding="utf-8") as journal:
             return reconcile(
                 read_journal(journal),

@@ -34,7 +34,7 @@ def client_error(code: str, message: str = "", operation: str = "Operation") -> 
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
-def _md5(body: str) -> str:
+def md5_of(body: str) -> str:
     return hashlib.md5(body.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
@@ -43,7 +43,7 @@ def _model(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
 
 
-def _require_valid(service: str, operation: str, request: Mapping[str, Any]) -> None:
+def require_valid(service: str, operation: str, request: Mapping[str, Any]) -> None:
     shape = _model(service).operation_model(operation).input_shape
     assert shape
     report = ParamValidator().validate(request, shape)
@@ -93,7 +93,7 @@ class FakeTable:
         return cast("DynamoDBClient", self)
 
     def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
-        _require_valid("dynamodb", "BatchExecuteStatement", request)
+        require_valid("dynamodb", "BatchExecuteStatement", request)
         self.statements.append(request["Statements"])
         self.after_request()
         fault = self.faults.pop(0) if self.faults else Fault()
@@ -114,7 +114,7 @@ class FakeTable:
         return {"Responses": responses[: len(responses) - fault.lost_responses]}
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        _require_valid("dynamodb", "BatchGetItem", request)
+        require_valid("dynamodb", "BatchGetItem", request)
         self.reads += 1
         ((table, wanted),) = request["RequestItems"].items()
         assert table == TABLE
@@ -216,7 +216,7 @@ class FakeQueues:
                 answer["Failed"].append({"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"})
             else:
                 answer["Successful"].append(
-                    {"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": _md5(entry["MessageBody"])}
+                    {"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": md5_of(entry["MessageBody"])}
                 )
                 attributes = entry["MessageAttributes"].items()
                 self.letters.append(
@@ -237,7 +237,7 @@ class FakeQueues:
         }
 
     def _require_entries(self, operation: str, request: Mapping[str, Any], url: str) -> list[dict[str, Any]]:
-        _require_valid("sqs", operation, request)
+        require_valid("sqs", operation, request)
         assert request["QueueUrl"] == url
         entries: list[dict[str, Any]] = request["Entries"]
         assert 1 <= len(entries) <= 10

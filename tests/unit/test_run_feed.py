@@ -4,20 +4,15 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import pytest
+from typing import cast
 
 from shipment_events.exact_json import loads
 from shipment_events.item import StoredEvent
-from shipment_events.operations import run_feed as run_feed_module
 from shipment_events.operations.event_files import EventText
 from shipment_events.operations.run_feed import FeedRun, run_feed
 from shipment_events.store import EventTable
 from tests.unit.fake_bus import Entry, FakeBus, publisher_on
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+from tests.unit.fake_sqs import AwsSqs
 
 REFUSAL = "NotAuthorizedForSourceException"
 
@@ -53,24 +48,9 @@ class StoredFromBus:
                 yield StoredEvent("key", "PROCESSED", detail["event_id"], now, envelope_id, detail)
 
 
-class EmptyQueues:
-    """SQS with nothing in it."""
-
-    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
-        return {"Attributes": {"ApproximateNumberOfMessages": "0"}}
-
-    def receive_message(self, **_: Any) -> dict[str, Any]:
-        return {}
-
-
 def shipment_of(entry: Entry) -> str:
     shipment_id: str = json.loads(entry["Detail"])["shipment_id"]
     return shipment_id
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_feed_module, "_SECOND_LOOK_SECONDS", 0.0)
 
 
 def run(
@@ -78,6 +58,7 @@ def run(
 ) -> FeedRun:
     bus = RememberingBus(frozenset([refused] if refused else []))
     table = StoredFromBus(bus, frozenset([lost] if lost else []))
+    sqs = AwsSqs()
     return run_feed(
         (
             EventText(
@@ -94,10 +75,11 @@ def run(
         ),
         publisher=publisher_on(bus),
         table=cast("EventTable", table),
-        sqs=cast("SQSClient", EmptyQueues()),
+        sqs=sqs.client,
         queue_url="queue",
         dead_letter_queue_url="dead-letter-queue",
         journal_path=folder / "journal.ndjson",
+        timing=sqs.clock.timing,
     )
 
 

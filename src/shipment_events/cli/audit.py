@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from shipment_events.cli.dead_letter_views import HIDDEN
+from shipment_events.cli.dead_letter_views import APPROXIMATE, HIDDEN
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import FilePath
 from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, output, print_table, printable, short
 from shipment_events.operations.audit import audit_journal
 from shipment_events.operations.journal import JournalRecord
+from shipment_events.operations.queue_timing import QueueTiming
 from shipment_events.operations.reconcile import Reconciliation
 from shipment_events.operations.resources import find_resources
-from shipment_events.queues import depth, depths
+from shipment_events.queues import depth
 from shipment_events.store import EventTable
 
 _SHOWN = 20
@@ -51,6 +53,8 @@ def audit(environment: str, *, journal: Path, exports: tuple[Path, ...], as_json
     resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
     sqs = boto3.client("sqs", config=CLIENT_CONFIG)
     table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
+    # Before and after: an event may go from the queue to the dead letters while they are read.
+    waiting = depth(sqs, resources.queue_url)
     console = Console(stderr=True)
     columns = (TextColumn("reading shipments"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -61,6 +65,7 @@ def audit(environment: str, *, journal: Path, exports: tuple[Path, ...], as_json
                 table,
                 sqs,
                 resources.dead_letter_queue_url,
+                resources.timing,
                 exports=exports,
                 on_progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
@@ -68,17 +73,16 @@ def audit(environment: str, *, journal: Path, exports: tuple[Path, ...], as_json
             raise click.ClickException(f"{journal}: {error}") from error
     if not found.published:
         raise click.ClickException(f"{journal} has no record: there is nothing to account for.")
-    waiting = depth(sqs, resources.queue_url)
-    hidden = depths(sqs, resources.dead_letter_queue_url).in_flight
+    waiting = max(waiting, depth(sqs, resources.queue_url))
     if as_json:
-        click.echo(json.dumps(_as_json(found, waiting, hidden)))
+        click.echo(json.dumps(_as_json(found, waiting)))
     else:
-        _print(output(), found, waiting, hidden, has_exports=bool(exports))
+        _print(output(), found, waiting, resources.timing, has_exports=bool(exports))
     if found.lost or found.doubled or found.altered:
         sys.exit(1)
 
 
-def _as_json(found: Reconciliation, waiting: int, hidden: int) -> dict[str, Any]:
+def _as_json(found: Reconciliation, waiting: int) -> dict[str, Any]:
     return {
         "published": found.published,
         "stored": found.stored,
@@ -88,7 +92,7 @@ def _as_json(found: Reconciliation, waiting: int, hidden: int) -> dict[str, Any]
         "dead_letters_by_reason": dict(sorted(found.quarantined_by_reason.items())),
         "discarded": found.discarded,
         "waiting": waiting,
-        "hidden_dead_letters": hidden,
+        "hidden_dead_letters": found.hidden_dead_letters,
         "missing": [_named(record) for record in found.lost],
         "doubled": found.doubled,
         "different": found.altered,
@@ -105,7 +109,9 @@ def _named(record: JournalRecord) -> dict[str, Any]:
     }
 
 
-def _print(console: Console, found: Reconciliation, waiting: int, hidden: int, *, has_exports: bool) -> None:
+def _print(
+    console: Console, found: Reconciliation, waiting: int, timing: QueueTiming, *, has_exports: bool
+) -> None:
     reasons = counts(dict(sorted(found.quarantined_by_reason.items())))
     text = (
         f"{found.published:,} published: {found.stored:,} stored, {found.duplicate:,} duplicate,"
@@ -124,7 +130,7 @@ def _print(console: Console, found: Reconciliation, waiting: int, hidden: int, *
             values = (named["envelope_id"], named["shipment_id"], named["event_id"], named["sent_at"])
             table.add_row(*(Text(short(value)) for value in values))
         print_table(console, table)
-        console.print(_about_missing(waiting, hidden), highlight=False)
+        console.print(_about_missing(found, waiting, timing), highlight=False)
     for title, findings in (("doubled", found.doubled), ("different from what was sent", found.altered)):
         if findings:
             console.print(f"{len(findings):,} {title}:", style="bold red")
@@ -142,11 +148,17 @@ def _print(console: Console, found: Reconciliation, waiting: int, hidden: int, *
         console.print("Nothing is missing, doubled or different.", style="bold green")
 
 
-def _about_missing(waiting: int, hidden: int) -> str:
+def _about_missing(found: Reconciliation, waiting: int, timing: QueueTiming) -> str:
     if waiting:
-        return f"{waiting:,} messages are still in the queue: audit again when they are through."
-    if hidden:
-        return f"{hidden:,} dead letters are hidden, perhaps these: {HIDDEN}"
+        return f"About {waiting:,} messages are in the queue {APPROXIMATE}: audit again after them."
+    if found.hidden_dead_letters:
+        hidden = f"About {found.hidden_dead_letters:,} dead letters are hidden {APPROXIMATE}"
+        return f"{hidden}, perhaps these: {HIDDEN}"
+    # The queue's count may still lack an event that was sent just now.
+    settled = datetime.now(UTC) - timedelta(seconds=timing.settling_seconds)
+    if any(datetime.fromisoformat(record.sent_at) > settled for record in found.lost):
+        ago = f"less than {timing.settling_seconds:,.0f} s ago"
+        return f"Some were sent {ago} and may be on their way: audit again."
     return (
         "Replay that time from the archive (shipments replay), or publish them again: none is stored twice."
     )

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from shipment_events.cli.dead_letter_views import (
+    hidden_note,
     print_letters,
     print_reasons,
     print_settlement,
@@ -21,9 +22,10 @@ from shipment_events.cli.dead_letters import find_queues, json_option, read_sele
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.presentation import output
 from shipment_events.exact_json import loads
-from shipment_events.operations.dead_letters import DeadLetterMessage, Selection, Settlement
+from shipment_events.operations.dead_letters import Reading, Selection, require_one
 from shipment_events.operations.letter_exports import open_export, read_letters
 from shipment_events.operations.redrive import Edit, broken_after, discard, redrive, redrive_export
+from shipment_events.operations.settlement import Settlement
 from shipment_events.queues import depth
 
 
@@ -75,9 +77,13 @@ def redrive_command(
     if edits and not (file or source or dry_run):
         raise click.UsageError("--set changes events: name a file for the originals with --export FILE.")
     exported = [letter for letter in read_letters(source) if selection.takes(letter)] if source else None
+    if edits and exported is not None and selection.identifier:
+        require_one(exported, selection)
     sqs, resources = find_queues(environment)
     if dry_run:
-        found = read_selected(sqs, resources, selection) if exported is None else exported
+        found = read_selected(sqs, resources, selection) if exported is None else Reading(exported)
+        if edits and selection.identifier:
+            require_one(found.letters, selection)
         _print_dry_run(found, edits, as_json=as_json)
         return
     if source and exported is not None:
@@ -106,6 +112,7 @@ def redrive_command(
                 resources.dead_letter_queue_url,
                 resources.queue_url,
                 selection,
+                resources.timing,
                 edits=edits,
                 originals=originals,
                 rate=rate,
@@ -134,13 +141,24 @@ def discard_command(environment: str, *, selection: Selection, file: Path, yes: 
     """
     sqs, resources = find_queues(environment)
     if not yes:
-        count = len(read_selected(sqs, resources, selection))
-        click.confirm(f"Delete {count:,} dead letter(s), after writing them to {file}?", abort=True, err=True)
+        found = read_selected(sqs, resources, selection).letters
+        if selection.identifier:
+            require_one(found, selection)
+        click.confirm(
+            f"Delete {len(found):,} dead letter(s), after writing them to {file}?", abort=True, err=True
+        )
     with (
         open_export(file) as copies,
         _progress("discarding", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
     ):
-        result = discard(sqs, resources.dead_letter_queue_url, selection, copies, on_progress=on_progress)
+        result = discard(
+            sqs,
+            resources.dead_letter_queue_url,
+            selection,
+            copies,
+            resources.timing,
+            on_progress=on_progress,
+        )
     _finish("discarded", result, selection, as_json=as_json)
 
 
@@ -154,12 +172,13 @@ def _edit(change: str) -> Edit:
         return Edit(field, text)
 
 
-def _print_dry_run(found: list[DeadLetterMessage], edits: list[Edit], *, as_json: bool) -> None:
-    whys = broken_after(found, edits)
+def _print_dry_run(found: Reading, edits: list[Edit], *, as_json: bool) -> None:
+    letters = found.letters
+    whys = broken_after(letters, edits)
     if as_json:
-        reasons = Counter(letter.reason for letter in found)
+        reasons = Counter(letter.reason for letter in letters)
         report = {
-            "selected": len(found),
+            "selected": len(letters),
             "would_fail_again": whys.total(),
             "would_fail_again_by_reason": whys,
             "by_reason": reasons,
@@ -167,7 +186,7 @@ def _print_dry_run(found: list[DeadLetterMessage], edits: list[Edit], *, as_json
         click.echo(json.dumps(report))
         return
     print_letters(output(), found)
-    click.echo(f"{len(found):,} would be redriven; {whys.total():,} of them would be quarantined again.")
+    click.echo(f"{len(letters):,} would be redriven; {whys.total():,} of them would be quarantined again.")
     print_reasons(output(), whys)
 
 
@@ -186,9 +205,10 @@ def _progress(what: str, total: int) -> Iterator[Callable[[Settlement], None]]:
 
 
 def _finish(done: str, result: Settlement, selection: Selection, *, as_json: bool) -> None:
-    seen = result.settled or result.failed or result.undeleted or result.unseen
+    seen = result.settled or result.failed or result.undeleted
     if selection.identifier and not seen and not result.interrupted:
-        raise click.ClickException(f"no dead letter {selection.identifier!r}: nothing is {done}.")
+        hidden = f" {hidden_note(result.unseen)}" if result.unseen else ""
+        raise click.ClickException(f"no dead letter {selection.identifier!r}: nothing is {done}.{hidden}")
     if as_json:
         click.echo(json.dumps(settlement_json(done, result)))
     else:

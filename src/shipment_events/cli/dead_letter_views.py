@@ -11,21 +11,32 @@ from rich.text import Text
 
 from shipment_events.cli.options import ago
 from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, print_table, printable, short
-from shipment_events.operations.dead_letters import DeadLetterMessage, Settlement
+from shipment_events.operations.dead_letters import DeadLetterMessage, Reading
 from shipment_events.operations.explain import Explanation
+from shipment_events.operations.settlement import Settlement
 
 HIDDEN = (
     "another command has them, or one that was killed had. Those come back by themselves, within a minute,"
     " of a long queue later: try again."
 )
+APPROXIMATE = "(by the queue's count, which is approximate and on AWS can be a minute old)"
 _SHOWN_SHIPMENTS = 3
 _SHOWN_FAILURES = 10
 
 
-def print_letters(console: Console, letters: Sequence[DeadLetterMessage]) -> None:
+def hidden_note(count: int) -> str:
+    """That some dead letters could not be read, and why."""
+    return f"About {count:,} more are hidden {APPROXIMATE}: {HIDDEN}"
+
+
+def print_letters(console: Console, found: Reading) -> None:
     """Dead letters by reason, the most frequent first, with one of each to look at."""
+    letters = found.letters
     if not letters:
-        console.print("No dead letters.", style="green")
+        if found.hidden:
+            console.print(f"None is visible; about {found.hidden:,} are hidden.", style="yellow")
+        else:
+            console.print("No dead letters.", style="green")
         return
     by_reason: dict[str, list[DeadLetterMessage]] = defaultdict(list)
     for letter in letters:
@@ -124,7 +135,7 @@ def print_settlement(console: Console, done: str, result: Settlement) -> None:
     for letter, why in result.undeleted[:_SHOWN_FAILURES]:
         console.print(Text(f"{letter.message_id} {done}, but not deleted: {short(why)}; run it again", "red"))
     if result.unseen:
-        console.print(f"About {result.unseen:,} were not seen: {HIDDEN}", style="red")
+        console.print(f"About {result.unseen:,} were not seen {APPROXIMATE}: {HIDDEN}", style="red")
     unseen = len(result.failed) + len(result.undeleted) - 2 * _SHOWN_FAILURES
     if unseen > 0:
         console.print(f"… and up to {unseen:,} more; --json names all", style="red")

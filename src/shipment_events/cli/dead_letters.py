@@ -13,24 +13,25 @@ import boto3
 import click
 
 from shipment_events.cli.dead_letter_views import (
-    HIDDEN,
     explanation_view,
+    hidden_note,
     letter_view,
     print_letters,
 )
 from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.cli.options import Age
+from shipment_events.cli.options import Age, NonEmptyText
 from shipment_events.cli.presentation import output
 from shipment_events.operations.dead_letters import (
     REASONS,
     DeadLetterMessage,
+    Reading,
     Selection,
     read_dead_letters,
+    require_one,
 )
 from shipment_events.operations.explain import explain
 from shipment_events.operations.letter_exports import write_export
 from shipment_events.operations.resources import Resources, find_resources
-from shipment_events.queues import depth
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -54,8 +55,11 @@ def selected(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--reason", type=click.Choice(REASONS), metavar="REASON", help="With this reason code only."
     )
-    @click.option("--shipment", help="Of this shipment only.")
-    @click.option("--id", "identifier", help="With this message id or envelope id, or one that begins so.")
+    @click.option("--shipment", type=NonEmptyText(), help="Of this shipment only.")
+    @click.option(
+        "--id", "identifier", type=NonEmptyText(),
+        help="With this message id or envelope id, or one that begins so; a change takes exactly one.",
+    )  # fmt: skip
     @click.option(
         "--older-than", "before", type=Age(), help="First queued longer ago than this, such as 15m or 2h."
     )
@@ -86,19 +90,19 @@ def list_command(environment: str, *, selection: Selection, as_json: bool) -> No
     Example:
       shipments dead-letters list --newer-than 1h
 
-    Exit status: 0 there are none, 1 there are some.
+    Exit status: 0 there are none, 1 there are some, or some are hidden.
     """
     found = read_selected(*find_queues(environment), selection)
     if as_json:
-        click.echo(json.dumps([letter.as_json() for letter in found]))
+        click.echo(json.dumps([letter.as_json() for letter in found.letters]))
     else:
         print_letters(output(), found)
-    if found:
+    if found.letters or found.hidden:
         sys.exit(1)
 
 
 @dead_letters.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", type=NonEmptyText())
 @json_option
 @click.pass_obj
 def show(environment: str, *, identifier: str, as_json: bool) -> None:
@@ -118,7 +122,7 @@ def show(environment: str, *, identifier: str, as_json: bool) -> None:
 
 
 @dead_letters.command(name="explain")
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", type=NonEmptyText())
 @json_option
 @click.pass_obj
 def explain_command(environment: str, *, identifier: str, as_json: bool) -> None:
@@ -170,7 +174,7 @@ def export(environment: str, *, file: str, selection: Selection, as_json: bool) 
     if file != "-" and Path(file).exists():
         raise click.UsageError(f"{file} exists already: name another file.")
     sqs, resources = find_queues(environment)
-    found = read_selected(sqs, resources, selection)
+    found = read_selected(sqs, resources, selection).letters
     with click.open_file(file, "w" if file == "-" else "x", encoding="utf-8") as target:
         write_export(cast("TextIO", target), found)
     if as_json:
@@ -185,19 +189,17 @@ def find_queues(environment: str) -> "tuple[SQSClient, Resources]":
     return boto3.client("sqs", config=CLIENT_CONFIG), resources
 
 
-def read_selected(sqs: "SQSClient", resources: Resources, selection: Selection) -> list[DeadLetterMessage]:
-    found = read_dead_letters(sqs, resources.dead_letter_queue_url)
-    # Not just those in flight: SQS hands out no more than its quota, and does not say so.
-    if (hidden := depth(sqs, resources.dead_letter_queue_url) - len(found)) > 0:
-        click.echo(f"About {hidden:,} more are hidden: {HIDDEN}", err=True)
-    return list(filter(selection.takes, found))
+def read_selected(sqs: "SQSClient", resources: Resources, selection: Selection) -> Reading:
+    """The selected ones of the visible dead letters; says on standard error that others are hidden."""
+    found = read_dead_letters(sqs, resources.dead_letter_queue_url, resources.timing)
+    if found.hidden:
+        click.echo(hidden_note(found.hidden), err=True)
+    return Reading(list(filter(selection.takes, found.letters)), found.hidden)
 
 
 def _one(environment: str, identifier: str) -> DeadLetterMessage:
-    found = read_selected(*find_queues(environment), Selection(identifier=identifier))
-    if len(found) > 1:
-        listed = ", ".join(letter.message_id for letter in found[:5])
-        raise click.ClickException(f"{len(found)} dead letters begin with {identifier!r}: {listed}")
+    selection = Selection(identifier=identifier)
+    found = require_one(read_selected(*find_queues(environment), selection).letters, selection)
     if not found:
         raise click.ClickException(
             f"no dead letter {identifier!r} is visible. 'shipments dead-letters list' shows those that are;"

@@ -15,6 +15,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from shipment_events.aws_errors import error_code
+from shipment_events.operations.dead_letters import NotOneLetterError
 from shipment_events.operations.event_files import EventFileError
 from shipment_events.operations.letter_exports import LetterExportError
 from shipment_events.operations.replay import ReplayError
@@ -43,6 +44,7 @@ def what_to_do(error: Exception) -> str:
             | SettingsNotFoundError()
             | EventFileError()
             | LetterExportError()
+            | NotOneLetterError()
             | ReplayError()
         ):
             return str(error)

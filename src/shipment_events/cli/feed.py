@@ -92,7 +92,8 @@ def run(
     Example:
       shipments run events.ndjson.gz
 
-    Exit status: 0 nothing is lost, doubled, altered, unsent or unread; 1 otherwise; 130 interrupted.
+    Exit status: 0 nothing is lost, doubled, altered, unsent, unread or undecided; 1 otherwise; 130
+    interrupted.
     """
     resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
     table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
@@ -120,6 +121,7 @@ def run(
                 queue_url=resources.queue_url,
                 dead_letter_queue_url=resources.dead_letter_queue_url,
                 journal_path=journal,
+                timing=resources.timing,
                 rate=rate,
                 on_progress=show,
             )

@@ -147,8 +147,12 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
     ):
         style = "bold red" if report[name] else "bold green"
         table.add_row(f"[{style}]{name}[/]", f"[{style}]{report[name]:,}[/]", meaning)
-    if report["waiting"]:
-        table.add_row("waiting", f"{report['waiting']:,}", "still in the queue, and among the lost as yet")
+    if not run.is_decided:
+        why = (
+            f"not found yet: the queue did not stay empty (about {report['waiting']:,} messages), or others"
+            f" hide dead letters (about {report['hidden_dead_letters']:,}). Audit the journal later"
+        )
+        table.add_row("[bold red]undecided[/]", f"[bold red]{report['undecided']:,}[/]", why)
     for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
         if report[name]:
             table.add_row(name, f"{report[name]:,}", Text(f"not on the bus: {counts(report[why])}"))

@@ -50,7 +50,8 @@ def replay(
       shipments replay --from 2h --to 30m --dry-run
       shipments replay --from 2026-11-20T08:00:00Z --to 2026-11-20T09:30:00Z
 
-    Exit status: 0 the replay is through, 1 it is not, 130 interrupted (the replay goes on).
+    Exit status: 0 the replay is through, 1 it is not or the queue did not stay empty, 130 interrupted (the
+    replay goes on).
     """
     events = boto3.client("events", config=CLIENT_CONFIG)
     if cancel:
@@ -79,7 +80,7 @@ def replay(
                 logs=boto3.client("logs", config=CLIENT_CONFIG),
                 on_progress=lambda state, waiting: status.update(
                     f"{state.state.lower()}, until {state.replayed_until or 'the first event'},"
-                    f" {waiting:,} messages in the queue"
+                    f" about {waiting:,} messages in the queue"
                 ),
             )
     except KeyboardInterrupt:
@@ -92,7 +93,8 @@ def replay(
         click.echo(json.dumps({**_plan_json(plan), **_result_json(result)}))
     else:
         _say_result(result)
-    if result.replay.state is not ReplayState.COMPLETED or result.waiting or not result.flow.is_whole:
+    is_whole = result.drain.is_empty and result.flow.is_whole
+    if result.replay.state is not ReplayState.COMPLETED or not is_whole:
         sys.exit(1)
 
 
@@ -131,7 +133,8 @@ def _result_json(result: ReplayResult) -> dict[str, Any]:
         "state": result.replay.state.value,
         "processed": result.flow.total,
         **{outcome.value: result.flow.counts[outcome] for outcome in Outcome},
-        "waiting": result.waiting,
+        "waiting": result.drain.waiting,
+        "queue_empty_seconds": round(result.drain.empty_seconds, 1) if result.drain.is_empty else None,
     }
 
 
@@ -143,7 +146,11 @@ def _say_result(result: ReplayResult) -> None:
         f" {counts[Outcome.CONFLICT]:,} conflict, {counts[Outcome.QUARANTINED]:,} quarantined,"
         f" {counts[Outcome.RETRIED]:,} retried. Live events of that time are among them."
     )
-    if result.waiting:
-        click.echo(f"{result.waiting:,} messages are still in the queue: shipments status", err=True)
+    if not result.drain.is_empty:
+        click.echo(
+            f"The queue did not stay empty; about {result.drain.waiting:,} messages are in it, live events"
+            " included. What of them was replayed is not counted yet: shipments status",
+            err=True,
+        )
     if not result.flow.is_whole:
         click.echo("The log has more lines than are read: there were more events than these.", err=True)

@@ -106,7 +106,8 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     alarms = ", ".join(f"{short(alarm.name)} ({ago(alarm.since)})" for alarm in found.alarms)
     table.add_row("alarms", Text(alarms or "none fires"))
     table.add_row("last deploy", f"{found.deployed_at:%Y-%m-%d %H:%M:%SZ} ({ago(found.deployed_at)})")
-    table.add_row("numbers from", "CloudWatch metrics" if flow.source == "metrics" else "the processor's log")
+    source = "CloudWatch metrics" if flow.source == "metrics" else "the processor's log"
+    table.add_row("numbers from", f"{source}; queues by their counts, which on AWS can be a minute old")
     return Group(*parts, "", table)
 
 

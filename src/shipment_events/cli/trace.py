@@ -71,6 +71,7 @@ def trace(
         since=since,
         journal=records,
         shipment_id=shipment,
+        timing=resources.timing,
     )
     steps = found.steps
     if as_json:
@@ -86,7 +87,8 @@ def trace(
         )
     if not steps:
         nowhere = (
-            f"{resources.table_name} has no such shipment; no dead letter has this id, no line of the log"
+            f"{resources.table_name} has no such shipment; no visible dead letter has this id, no line of"
+            " the log"
         )
         click.echo(
             f"Nothing of {identifier!r}: {nowhere} since {since:%Y-%m-%d %H:%M}, and no journal"

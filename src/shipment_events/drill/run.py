@@ -21,11 +21,11 @@ from shipment_events.drill.verdict import SentEvent, judge, unique_letters
 from shipment_events.local.clients import local_session
 from shipment_events.local.health import free_ports
 from shipment_events.operations.dead_letters import RETRIES_EXHAUSTED, Selection, read_dead_letters
+from shipment_events.operations.drain import wait_until_empty
 from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.reconcile import QueuedEvent, TableEvent, reconcile
 from shipment_events.operations.redrive import redrive
 from shipment_events.publisher import Accepted, Entry, Publisher
-from shipment_events.queues import depth
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -135,6 +135,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
                 stage.resources.dead_letter_queue_url,
                 stage.resources.queue_url,
                 Selection(reason=RETRIES_EXHAUSTED),
+                stage.resources.timing,
             ).settled
         )
         if report.redriven:
@@ -203,24 +204,25 @@ def _wait_until_quiet(
     stage: Stage, progress: DrillProgress, on_progress: Callable[[DrillProgress], None]
 ) -> float | None:
     """When the queue became empty, seconds since 1970; None if it did not in the time of all receives."""
-    deadline = time.monotonic() + 4 * stage.visibility_timeout + 60
-    empty_since: float | None = None
-    while time.monotonic() < deadline:
-        progress.waiting = depth(stage.sqs, stage.resources.queue_url)
+
+    def show(waiting: int) -> None:
+        progress.waiting = waiting
         on_progress(progress)
-        if progress.waiting:
-            empty_since = None
-        elif empty_since is None:
-            empty_since = time.time()
-        else:
-            return empty_since
-        time.sleep(_POLL_SECONDS)
-    return None
+
+    drain = wait_until_empty(
+        stage.sqs,
+        stage.resources.queue_url,
+        stage.resources.timing,
+        patience=4 * stage.visibility_timeout + 60,
+        poll_seconds=_POLL_SECONDS,
+        on_progress=show,
+    )
+    return time.time() - drain.empty_seconds if drain.is_empty else None
 
 
 def _account(stage: Stage, sent: list[SentEvent], report: DrillReport) -> None:
     letters, report.quarantined_again = unique_letters(
-        read_dead_letters(stage.sqs, stage.resources.dead_letter_queue_url)
+        read_dead_letters(stage.sqs, stage.resources.dead_letter_queue_url, stage.resources.timing).letters
     )
     report.reconciliation = reconcile(
         (event.record for event in sent),

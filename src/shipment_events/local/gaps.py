@@ -131,6 +131,12 @@ GAPS: Final = (
         Remedy.DIFFERENT,
         "A deploy without `make adopt` makes the table anew, empty, where AWS refuses.",
     ),
+    Gap(
+        "Counts of a queue",
+        Remedy.DIFFERENT,
+        "Exact, and so is every receive; on AWS a count can be a minute old. An output of the stack says so,"
+        " and the commands wait shorter.",
+    ),
     Gap("Batching window of the event source", Remedy.DIFFERENT, "Ignored: batches are read at once."),
     Gap(
         "Options of a stage for higher loads",

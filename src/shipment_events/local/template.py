@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shipment_events import names
 from shipment_events.local.gaps import (
     ARCHIVE,
     BATCH_PERMISSIONS,
@@ -101,6 +102,8 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
     extracted = tuple(map(values.extract, archives))
     if values.outputs:
         changed.setdefault("Outputs", {}).update(values.outputs)
+    if names.OUTPUT_QUEUE_URL in changed.get("Outputs", {}):
+        changed["Outputs"][names.OUTPUT_EXACT_COUNTS] = {"Value": "true"}
     return Prepared(changed, tuple(substitutions), extracted)
 
 

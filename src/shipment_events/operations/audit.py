@@ -13,6 +13,7 @@ from shipment_events.operations.dead_letters import read_dead_letters
 from shipment_events.operations.journal import JournalRecord, read_journal
 from shipment_events.operations.letter_exports import Decision, Exported, read_export
 from shipment_events.operations.line_files import read_lines
+from shipment_events.operations.queue_timing import AWS_TIMING, QueueTiming
 from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.operations.redrive import Edit, edited
 from shipment_events.store import EventTable
@@ -29,6 +30,7 @@ def audit_journal(
     table: EventTable,
     sqs: "SQSClient",
     dead_letter_queue_url: str,
+    timing: QueueTiming = AWS_TIMING,
     *,
     exports: Sequence[Path] = (),
     on_progress: Callable[[int, int], None] = lambda *_: None,
@@ -55,14 +57,16 @@ def audit_journal(
     decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
     with read_lines(journal_path) as lines:
         shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal(lines), decided))))
-    letters = read_dead_letters(sqs, dead_letter_queue_url)
+    read = read_dead_letters(sqs, dead_letter_queue_url, timing)
     with read_lines(journal_path) as lines:
-        return reconcile(
+        found = reconcile(
             _as_decided(read_journal(lines), decided),
             _stored_events(table, shipment_ids, on_progress),
-            {QueuedEvent(letter.envelope_id, letter.reason) for letter in letters},
+            {QueuedEvent(letter.envelope_id, letter.reason) for letter in read.letters},
             {key for key, found in decided.items() if found.decision is Decision.DISCARDED},
         )
+    found.hidden_dead_letters = read.hidden
+    return found
 
 
 def _as_decided(records: Iterable[JournalRecord], decided: Mapping[str, Exported]) -> Iterator[JournalRecord]:

@@ -1,25 +1,16 @@
-"""Dead letters: which event each one is, why it is there, and how to go through them without losing one."""
+"""Dead letters: which event each one is, why it is there, and which are meant."""
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from shipment_events.event import find_envelope_id
-from shipment_events.operations.holds import Holds
+from shipment_events.operations.queue_timing import AWS_TIMING, QueueTiming
+from shipment_events.operations.walk import Walk
 from shipment_events.outcome import Reason
-from shipment_events.queues import (
-    DETAIL_ATTRIBUTE,
-    REASON_ATTRIBUTE,
-    delete,
-    depths,
-    peek,
-    receive,
-)
+from shipment_events.queues import DETAIL_ATTRIBUTE, REASON_ATTRIBUTE
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -30,11 +21,11 @@ DELIVERY_FAILED: Final = "delivery_failed"
 RETRIES_EXHAUSTED: Final = "retries_exhausted"
 REASONS: Final = (*(reason.value for reason in Reason), DELIVERY_FAILED, RETRIES_EXHAUSTED, UNMATCHED)
 
-# Long enough for a batch to be sent and deleted, short enough that after a killed command nobody waits long.
-HOLD_SECONDS: Final = 20
-_CONCURRENCY: Final = 4
-# Receives of a second each that wait for what others hold: a look of somebody else is over by then.
-_PATIENCE: Final = 5
+_NAMED: Final = 5
+
+
+class NotOneLetterError(Exception):
+    """An id that is to name one dead letter names several; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,146 +119,53 @@ class Selection:
         )
 
 
-@dataclass(slots=True)
-class Settlement:
-    """What became of the dead letters that a command went through.
+def require_one(chosen: Sequence[DeadLetterMessage], selection: Selection) -> list[DeadLetterMessage]:
+    """The chosen dead letters, which are one (an export may have it more than once) or none.
+
+    Raises:
+        NotOneLetterError: they are several.
+    """
+    ids = list(dict.fromkeys(letter.message_id for letter in chosen))
+    if len(ids) > 1:
+        more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
+        raise NotOneLetterError(
+            f"{selection.identifier!r} matches {len(ids):,} dead letters: {', '.join(ids[:_NAMED])}{more}."
+            " Nothing is changed; name one by its whole message id."
+        )
+    return list(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The dead letters that were visible.
 
     Attributes:
-        settled: done and deleted.
-        failed: why, for each that was not done; all of these are left in the queue.
-        undeleted: why, for each that was done and is still in the queue.
-        passed_over: not selected, left there.
-        unseen: hidden by others at the end, so perhaps selected; approximate.
-        interrupted: ended by a person before all were gone through; the others are left in the queue.
-        still_broken: why, of those that were sent and break the contract as this package knows it.
+        hidden: how many more the queue counts: others hold them, or the count is out of date; approximate.
     """
 
-    settled: list[DeadLetterMessage] = field(default_factory=list)
-    failed: list[tuple[DeadLetterMessage, str]] = field(default_factory=list)
-    undeleted: list[tuple[DeadLetterMessage, str]] = field(default_factory=list)
-    passed_over: int = 0
-    unseen: int = 0
-    interrupted: bool = False
-    still_broken: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def succeeded(self) -> bool:
-        """All that was selected is done."""
-        return not (self.failed or self.undeleted or self.unseen or self.interrupted)
-
-
-Settle = Callable[[Sequence[DeadLetterMessage]], Mapping[int, str]]
+    letters: list[DeadLetterMessage]
+    hidden: int = 0
 
 
 def read_dead_letters(
-    client: "SQSClient", queue_url: str, *, most: int | None = None
-) -> list[DeadLetterMessage]:
-    """Every message that is visible now, or so many, left where they are.
+    client: "SQSClient", queue_url: str, timing: QueueTiming = AWS_TIMING, *, most: int | None = None
+) -> Reading:
+    """Every message that is visible now, or about so many, left where they are.
 
     Raises:
         botocore.exceptions.ClientError: the queue cannot be read.
     """
-    return [_dead_letter(message) for message in peek(client, queue_url, most=most)]
+    letters: list[DeadLetterMessage] = []
+    with Walk(client, queue_url, timing) as walk:
+        for messages in walk.batches(await_count=False):
+            letters += map(dead_letter, messages)
+            if most is not None and len(letters) >= most:
+                break
+        return Reading(letters, walk.unseen)
 
 
-def settle_dead_letters(
-    client: "SQSClient",
-    queue_url: str,
-    selection: Selection,
-    settle: Settle,
-    *,
-    hold_seconds: int = HOLD_SECONDS,
-    before_receive: Callable[[], None] = lambda: None,
-    on_progress: Callable[[Settlement], None] = lambda _: None,
-) -> Settlement:
-    """Hand the selected dead letters to ``settle``, at most ten at a time, and delete those it has done.
-
-    A message is hidden from other operators while it is worked on. It is deleted only after ``settle``
-    returned, so wherever this is interrupted or killed, the message becomes visible again by itself, and
-    what was done for it is done once more.
-
-    Args:
-        settle: does what is to be done, and says why for the index of each that it could not do. It is
-            called from several threads at once.
-        hold_seconds: for how long others do not see a message if this is killed; prolonged while it runs.
-        before_receive: called before each request for messages, to keep to a rate.
-
-    Raises:
-        botocore.exceptions.ClientError: the queue cannot be read.
-    """
-    result = Settlement()
-    under_way: set[Future[Settlement]] = set()
-    patience = _PATIENCE
-    with (
-        # Once more around all: to be interrupted while letters are put back leaves the rest to their holds.
-        interruptible(result),
-        Holds(client, queue_url, hold_seconds) as held,
-        ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="settle") as pool,
-    ):
-        with interruptible(result):
-            while patience:
-                before_receive()
-                messages = receive(client, queue_url, hold_seconds=hold_seconds)
-                fresh = [message for message in messages if message["MessageId"] not in held]
-                for message in messages:
-                    held.add(message["MessageId"], message["ReceiptHandle"])
-                letters = [(_dead_letter(message), message["ReceiptHandle"]) for message in fresh]
-                work = [one for one in letters if selection.takes(one[0])]
-                result.passed_over += len(letters) - len(work)
-                if work:
-                    under_way.add(pool.submit(_settle_batch, client, queue_url, work, settle))
-                if len(under_way) >= _CONCURRENCY:
-                    _collect(result, held, under_way)
-                on_progress(result)
-                if fresh:
-                    patience = _PATIENCE
-                    continue
-                while under_way:
-                    _collect(result, held, under_way)
-                result.unseen = max(0, depths(client, queue_url).total - len(held))
-                patience = patience - 1 if result.unseen else 0
-        while under_way:
-            _collect(result, held, under_way)
-        on_progress(result)
-    return result
-
-
-@contextmanager
-def interruptible(result: Settlement) -> Iterator[None]:
-    """End a walk early where a person interrupts it, and let it say how far it came."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        result.interrupted = True
-
-
-def _collect(result: Settlement, held: Holds, under_way: set[Future[Settlement]]) -> None:
-    """Wait for a batch, and move what is done from those under way to the result."""
-    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-    for future in done:
-        # Taken out first: an interrupt in between must not count it twice.
-        under_way.remove(future)
-        batch = future.result()
-        result.settled += batch.settled
-        result.failed += batch.failed
-        result.undeleted += batch.undeleted
-        held.drop(letter.message_id for letter in batch.settled)
-
-
-def _settle_batch(
-    client: "SQSClient", queue_url: str, work: Sequence[tuple[DeadLetterMessage, str]], settle: Settle
-) -> Settlement:
-    failed = settle([letter for letter, _ in work])
-    settled = [one for index, one in enumerate(work) if index not in failed]
-    undeleted = delete(client, queue_url, [handle for _, handle in settled]) if settled else {}
-    return Settlement(
-        settled=[letter for index, (letter, _) in enumerate(settled) if index not in undeleted],
-        failed=[(work[index][0], why) for index, why in failed.items()],
-        undeleted=[(settled[index][0], why) for index, why in undeleted.items()],
-    )
-
-
-def _dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
+def dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
+    """What a message of the dead-letter queue says."""
     body = message["Body"]
     reason, detail = _why(message)
     shipment_id, event_id = _names(body)

@@ -1,11 +1,11 @@
 """Keep received messages hidden for as long as a command works, and no longer."""
 
-import time
 from collections.abc import Iterable
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from shipment_events.operations.queue_timing import Clock
 from shipment_events.queues import hide
 
 if TYPE_CHECKING:
@@ -25,14 +25,16 @@ class Holds:
         hold_seconds: for which a message was hidden when it was received.
     """
 
-    def __init__(self, client: "SQSClient", queue_url: str, hold_seconds: int) -> None:
+    def __init__(self, client: "SQSClient", queue_url: str, hold_seconds: int, clock: Clock) -> None:
         self._client = client
         self._queue_url = queue_url
         self._hold = hold_seconds
+        self._now = clock.now
         self._held: dict[str, tuple[str, float]] = {}
+        self._next_look = clock.now() + hold_seconds / 4
         self._lock = Lock()
         self._closed = Event()
-        self._thread = Thread(target=self._keep, name="holds", daemon=True)
+        self._thread = Thread(target=self._run, name="holds", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,7 +56,15 @@ class Holds:
     def add(self, message_id: str, handle: str) -> None:
         """Hold a message that was received just now, or received again under another handle."""
         with self._lock:
-            self._held[message_id] = handle, time.monotonic() + self._hold
+            self._held[message_id] = handle, self._now() + self._hold
+
+    def handles(self, message_ids: Iterable[str]) -> list[str]:
+        """The handle of each message's last receive: an older one may delete nothing.
+
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
+        """
+        with self._lock:
+            return [self._held[message_id][0] for message_id in message_ids]
 
     def drop(self, message_ids: Iterable[str]) -> None:
         """Forget messages that are deleted."""
@@ -62,15 +72,22 @@ class Holds:
             for message_id in message_ids:
                 self._held.pop(message_id, None)
 
-    def _keep(self) -> None:
-        while not self._closed.wait(self._hold / 4):
-            soon = time.monotonic() + self._hold * 0.6
-            with self._lock:
-                due = {key: handle for key, (handle, until) in self._held.items() if until < soon}
+    def keep(self) -> None:
+        """Prolong the holds that end soon; a walk asks for it, and the thread does while the walk waits."""
+        with self._lock:
+            if self._now() < self._next_look:
+                return
+            self._next_look = self._now() + self._hold / 4
+            soon = self._now() + self._hold * 0.6
+            due = {key: handle for key, (handle, until) in self._held.items() if until < soon}
             seconds = min(11 * 3600, self._hold * (1 + len(self._held) // _PER_HOLD))
-            until = time.monotonic() + seconds
-            hide(self._client, self._queue_url, list(due.values()), seconds)
-            with self._lock:
-                for key, handle in due.items():
-                    if self._held.get(key, ("", 0.0))[0] == handle:
-                        self._held[key] = handle, until
+            until = self._now() + seconds
+        hide(self._client, self._queue_url, list(due.values()), seconds)
+        with self._lock:
+            for key, handle in due.items():
+                if self._held.get(key, ("", 0.0))[0] == handle:
+                    self._held[key] = handle, until
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._hold / 4):
+            self.keep()

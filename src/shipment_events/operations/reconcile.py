@@ -58,6 +58,7 @@ class Reconciliation:
         doubled: events that lie in more than one place, each with where.
         altered: correlation ids of items that a delivery of this journal stored as what it was not: with
             other content, or as an event of its own.
+        hidden_dead_letters: that could not be read, so that events may seem lost; approximate.
         unexpected: items of these shipments that other deliveries stored and no journal record accounts for:
             earlier runs, other producers.
         latencies_ms: from sending to storing, of the events that this journal's deliveries stored.
@@ -75,6 +76,7 @@ class Reconciliation:
     doubled: list[str] = field(default_factory=list)
     altered: list[str] = field(default_factory=list)
     unexpected: int = 0
+    hidden_dead_letters: int = 0
     quarantined_by_reason: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
     first_sent_at: datetime | None = None

@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from shipment_events.event import open_envelope, parse_event
 from shipment_events.exact_json import dumps, loads
-from shipment_events.operations.dead_letters import (
-    HOLD_SECONDS,
-    DeadLetterMessage,
-    Selection,
-    Settlement,
-    interruptible,
-    settle_dead_letters,
-)
+from shipment_events.operations.dead_letters import DeadLetterMessage, Selection
 from shipment_events.operations.letter_exports import Decision, write_export
+from shipment_events.operations.queue_timing import AWS_TIMING, QueueTiming
+from shipment_events.operations.settlement import Settlement, interruptible, settle_dead_letters
+from shipment_events.operations.walk import HOLD_SECONDS
 from shipment_events.outcome import InvalidEventError
 from shipment_events.queues import MAX_BATCH_ENTRIES, send_bodies
 
@@ -65,6 +61,7 @@ def redrive(
     dead_letter_queue_url: str,
     queue_url: str,
     selection: Selection,
+    timing: QueueTiming = AWS_TIMING,
     *,
     edits: Sequence[Edit] = (),
     originals: TextIO | None = None,
@@ -78,11 +75,13 @@ def redrive(
     meanwhile is left in the dead-letter queue: sent again at once, it would go round for ever.
 
     Args:
-        edits: applied to each event first; ``originals`` then gets every dead letter as it was.
+        edits: applied to each event first; ``originals`` then gets every dead letter as it was. Where the
+            selection names an id, it has to be that of one dead letter.
         rate: dead letters a second, or None for as fast as the queues take them.
         hold_seconds: as in :func:`settle_dead_letters`.
 
     Raises:
+        NotOneLetterError: edits are for several dead letters of one id; nothing is sent.
         botocore.exceptions.ClientError: the dead-letter queue cannot be read.
         OSError: the originals cannot be written; nothing is sent then.
     """
@@ -112,6 +111,8 @@ def redrive(
         dead_letter_queue_url,
         selection,
         send,
+        timing,
+        only_one=bool(edits) and selection.identifier is not None,
         hold_seconds=hold_seconds,
         before_receive=_Pace(rate) if rate else lambda: None,
         on_progress=on_progress,
@@ -165,12 +166,14 @@ def discard(
     dead_letter_queue_url: str,
     selection: Selection,
     export: TextIO,
+    timing: QueueTiming = AWS_TIMING,
     *,
     on_progress: Callable[[Settlement], None] = lambda _: None,
 ) -> Settlement:
     """Delete the selected dead letters, each after it is on disk.
 
     Raises:
+        NotOneLetterError: the selection's id is that of several dead letters; nothing is deleted.
         botocore.exceptions.ClientError: the dead-letter queue cannot be read.
         OSError: the export cannot be written; what is not in it is not deleted.
     """
@@ -182,7 +185,15 @@ def discard(
             write_export(export, letters, Decision.DISCARDED)
         return {}
 
-    return settle_dead_letters(client, dead_letter_queue_url, selection, keep, on_progress=on_progress)
+    return settle_dead_letters(
+        client,
+        dead_letter_queue_url,
+        selection,
+        keep,
+        timing,
+        only_one=selection.identifier is not None,
+        on_progress=on_progress,
+    )
 
 
 def edited(body: str, edits: Sequence[Edit]) -> str:

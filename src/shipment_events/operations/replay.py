@@ -1,6 +1,5 @@
 """Send a window of the archive through the pipeline again."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from shipment_events.archive import (
     describe_replay,
     start_replay,
 )
+from shipment_events.operations.drain import Drain, wait_until_empty
 from shipment_events.operations.flow import Flow, logged_flow
 from shipment_events.operations.resources import Resources
 from shipment_events.queues import depth
@@ -33,6 +33,8 @@ SETTLING_TIME: Final = timedelta(minutes=10)
 _USD_A_MILLION_EVENTS: Final = 1.0
 _CHUNK_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 1.0
+# Events that failed come back after the queue's visibility timeout only.
+_PATIENCE_SECONDS: Final = 420.0
 
 
 class ReplayError(Exception):
@@ -73,13 +75,13 @@ class ReplayResult:
     """A replay that is over.
 
     Attributes:
-        flow: what the processor did from its start until the queue was empty, live events included.
-        waiting: messages that are still in the queue.
+        flow: what the processor logged from its start until the end of the wait, live events included.
+        drain: how the wait for the queue ended; where it did not become empty, ``flow`` may lack events.
     """
 
     replay: Replay
     flow: Flow
-    waiting: int
+    drain: Drain
 
 
 def plan_replay(
@@ -137,7 +139,7 @@ def run_replay(
     """Start a replay, follow it to its end, and wait until the queue is empty.
 
     Args:
-        on_progress: called with the replay's state and the messages in the queue.
+        on_progress: called with the replay's state and about how many messages are in the queue.
 
     Raises:
         ReplayError: the replay failed; what it replayed before that is stored.
@@ -147,21 +149,18 @@ def run_replay(
     start_replay(events, plan.archive, plan.name, plan.since, plan.until, rule_name=plan.rule_name)
     while not (replay := describe_replay(events, plan.name)).state.is_final:
         on_progress(replay, depth(sqs, resources.queue_url))
-        time.sleep(_POLL_SECONDS)
+        resources.timing.clock.sleep(_POLL_SECONDS)
     if replay.state is ReplayState.FAILED:
         raise ReplayError(f"replay {plan.name} failed: {replay.reason or 'no reason given'}. Start it again.")
-    waiting = depth(sqs, resources.queue_url)
-    stuck = 0
-    # The queue is empty when it was so twice: the last events may be between bus and queue.
-    empty = 0
-    while empty < 2 and stuck < 120:
-        on_progress(replay, waiting)
-        time.sleep(_POLL_SECONDS)
-        before, waiting = waiting, depth(sqs, resources.queue_url)
-        empty = empty + 1 if waiting == 0 else 0
-        stuck = stuck + 1 if waiting >= before else 0
+    drain = wait_until_empty(
+        sqs,
+        resources.queue_url,
+        resources.timing,
+        patience=_PATIENCE_SECONDS,
+        on_progress=lambda waiting: on_progress(replay, waiting),
+    )
     flow = logged_flow(logs, plan.environment, started, datetime.now(UTC))
-    return ReplayResult(replay, flow, waiting)
+    return ReplayResult(replay, flow, drain)
 
 
 def _shown(moment: datetime) -> str:

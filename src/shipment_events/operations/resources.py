@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from shipment_events import names
+from shipment_events.operations.queue_timing import AWS_TIMING, EXACT_TIMING, QueueTiming
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -23,6 +24,7 @@ class Resources:
     Attributes:
         deployed_at: when it was last created or updated.
         status_index_shards: over which a status is spread in the index; None where it is not.
+        timing: when to believe the queues; as on AWS, unless the stack says that they are exact.
     """
 
     event_bus_name: str
@@ -33,6 +35,7 @@ class Resources:
     table_name: str
     deployed_at: datetime
     status_index_shards: int | None = None
+    timing: QueueTiming = AWS_TIMING
 
 
 def find_resources(client: "CloudFormationClient", environment: str) -> Resources:
@@ -61,6 +64,7 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
             table_name=outputs[names.OUTPUT_TABLE_NAME],
             deployed_at=stacks[0].get("LastUpdatedTime") or stacks[0]["CreationTime"],
             status_index_shards=int(shards) if shards else None,
+            timing=EXACT_TIMING if outputs.get(names.OUTPUT_EXACT_COUNTS) == "true" else AWS_TIMING,
         )
     except KeyError as error:
         raise StackNotFoundError(

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from shipment_events.event import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.exact_json import loads
 from shipment_events.operations.audit import audit_journal
+from shipment_events.operations.drain import PATIENCE_SECONDS, Drain, wait_until_empty
 from shipment_events.operations.event_files import EventFileError, EventText
 from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.publish_file import to_entry
+from shipment_events.operations.queue_timing import AWS_TIMING, QueueTiming
 from shipment_events.operations.reconcile import Reconciliation
 from shipment_events.outcome import InvalidEventError
 from shipment_events.publisher import (
@@ -37,9 +39,9 @@ _POLL_SECONDS: Final = 0.2
 _PACE_ENTRIES: Final = 200
 _PACE_SECONDS: Final = 0.05
 _MAX_WAITING: Final = 400
-# Counts of a queue are approximate on AWS, so an empty queue is asked again before anything is called lost.
-_SECOND_LOOKS: Final = 3
-_SECOND_LOOK_SECONDS: Final = 2.0
+# A walk over the dead letters may miss one, so they are read again before an event is called lost.
+_LOOKS: Final = 3
+_SECONDS_BETWEEN_LOOKS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class FeedRun:
         refused_by_reason: lines that no bus would take (no JSON object), by reason code.
         unsent_by_error: entries that the bus did not take, by error code.
         input_error: why the feed could not be read to its end, or empty.
-        waiting: messages still in the queue at the end; their events count as lost until they come out.
+        drain: how the wait for the queue ended; where it did not become empty, no event is called lost.
         shipment_ids: of the accepted events.
     """
 
@@ -66,12 +68,17 @@ class FeedRun:
     refused_by_reason: Counter[str] = field(default_factory=Counter)
     unsent_by_error: Counter[str] = field(default_factory=Counter)
     input_error: str = ""
-    waiting: int = 0
+    drain: Drain = field(default_factory=Drain)
     shipment_ids: Counter[str] = field(default_factory=Counter)
 
     @property
+    def is_decided(self) -> bool:
+        """Whether an event that was not found is nowhere: none is on its way, and no dead letter hidden."""
+        return self.drain.is_empty and not self.reconciliation.hidden_dead_letters
+
+    @property
     def succeeded(self) -> bool:
-        """Nothing lost, doubled, altered, unsent or unread."""
+        """Nothing lost, doubled, altered, unsent or unread, and no event on its way."""
         found = self.reconciliation
         return not (found.lost or found.doubled or found.altered or self.unsent_by_error or self.input_error)
 
@@ -79,6 +86,7 @@ class FeedRun:
         """The report, for machines; times in milliseconds."""
         found = self.reconciliation
         seconds = _seconds(found)
+        ids = [record.envelope_id for record in found.lost[:100]]
         return {
             "published": found.published,
             "stored": found.stored,
@@ -86,9 +94,11 @@ class FeedRun:
             "conflict": found.conflict,
             "quarantined": found.quarantined,
             "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
-            "lost": len(found.lost),
+            "lost": len(found.lost) if self.is_decided else 0,
+            "undecided": 0 if self.is_decided else len(found.lost),
             "doubled": len(found.doubled),
-            "waiting": self.waiting,
+            "waiting": self.drain.waiting,
+            "hidden_dead_letters": found.hidden_dead_letters,
             "altered": len(found.altered),
             "unexpected": found.unexpected,
             "refused": self.refused_by_reason.total(),
@@ -98,7 +108,8 @@ class FeedRun:
             "seconds": round(seconds, 3),
             "events_per_second": round(found.published / seconds, 1) if seconds else 0.0,
             "latency_ms": _percentiles(found.latencies_ms),
-            "lost_events": [record.envelope_id for record in found.lost[:100]],
+            "lost_events": ids if self.is_decided else [],
+            "undecided_events": [] if self.is_decided else ids,
             "doubled_events": found.doubled[:100],
             "altered_events": found.altered[:100],
             "input_error": self.input_error or None,
@@ -114,8 +125,9 @@ def run_feed(
     queue_url: str,
     dead_letter_queue_url: str,
     journal_path: Path,
+    timing: QueueTiming = AWS_TIMING,
     rate: float | None = None,
-    patience: float = 60.0,
+    patience: float = PATIENCE_SECONDS,
     on_progress: Callable[[FeedProgress], None] = lambda _: None,
 ) -> FeedRun:
     """Publish a feed, wait until the queue is empty, and find where each event is.
@@ -125,7 +137,7 @@ def run_feed(
     Args:
         journal_path: gets the journal of what the bus accepted.
         rate: events a second, or None for as fast as the pipeline stores them.
-        patience: seconds without any change of the queue after which waiting ends.
+        patience: seconds in which the queue does not get shorter, after which waiting ends.
 
     Raises:
         botocore.exceptions.ClientError: table or queues cannot be read.
@@ -133,22 +145,26 @@ def run_feed(
     run = FeedRun()
     progress = FeedProgress()
 
-    def wait_for_queue(most: int, poll_seconds: float) -> bool:
-        """Wait until so many wait in the queue at most; False where nothing moved for too long."""
-        last_change = time.monotonic()
-        while (waiting := depth(sqs, queue_url)) > most:
-            if waiting != progress.waiting:
-                progress.waiting = waiting
-                last_change = time.monotonic()
-                on_progress(progress)
-            elif time.monotonic() - last_change > patience:
-                return False
-            time.sleep(poll_seconds)
+    clock = timing.clock
+
+    def show(waiting: int) -> None:
         progress.waiting = waiting
         on_progress(progress)
+
+    def hold_back() -> bool:
+        """Wait while too many are in the queue; False where nothing moved for too long."""
+        changed_at = clock.now()
+        while (waiting := depth(sqs, queue_url)) > _MAX_WAITING:
+            if waiting != progress.waiting:
+                changed_at = clock.now()
+            elif clock.now() - changed_at > patience:
+                return False
+            show(waiting)
+            clock.sleep(_PACE_SECONDS)
+        show(waiting)
         return True
 
-    entries = _paced(_entries(events, run), lambda: wait_for_queue(_MAX_WAITING, _PACE_SECONDS))
+    entries = _paced(_entries(events, run), hold_back)
     sending = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
     with JournalWriter(journal_path) as journal, closing(sending) as receipts:
         for receipt in receipts:
@@ -159,13 +175,14 @@ def run_feed(
                 on_progress(progress)
             else:
                 run.unsent_by_error[receipt.why] += 1
-    wait_for_queue(0, _POLL_SECONDS)
-    run.waiting = progress.waiting
-    for _ in range(_SECOND_LOOKS):
-        run.reconciliation = audit_journal(journal_path, table, sqs, dead_letter_queue_url)
+    run.drain = wait_until_empty(
+        sqs, queue_url, timing, patience=patience, poll_seconds=_POLL_SECONDS, on_progress=show
+    )
+    for _ in range(_LOOKS):
+        run.reconciliation = audit_journal(journal_path, table, sqs, dead_letter_queue_url, timing)
         if not run.reconciliation.lost:
             break
-        time.sleep(_SECOND_LOOK_SECONDS)
+        clock.sleep(_SECONDS_BETWEEN_LOOKS)
     return run
 
 
@@ -184,13 +201,13 @@ def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:
         run.input_error = str(error)
 
 
-def _paced(entries: Iterator[Entry], wait_for_queue: Callable[[], bool]) -> Iterator[Entry]:
+def _paced(entries: Iterator[Entry], hold_back: Callable[[], bool]) -> Iterator[Entry]:
     """Entries, held back while many wait in the queue: what is measured is the pipeline, not a backlog."""
     is_moving = True
     for number, entry in enumerate(entries, start=1):
         yield entry
         if is_moving and number % _PACE_ENTRIES == 0:
-            is_moving = wait_for_queue()
+            is_moving = hold_back()
 
 
 def careless_entry(event: EventText) -> Entry | None:

@@ -11,6 +11,7 @@ from shipment_events.logs import LogLine, read_log
 from shipment_events.names import BATCH_MESSAGE
 from shipment_events.operations.dead_letters import DeadLetterMessage, read_dead_letters
 from shipment_events.operations.journal import JournalRecord
+from shipment_events.operations.queue_timing import AWS_TIMING, QueueTiming
 from shipment_events.outcome import Outcome
 from shipment_events.store import EventTable
 
@@ -66,6 +67,7 @@ def trace(
     since: datetime,
     journal: Iterable[JournalRecord] = (),
     shipment_id: str | None = None,
+    timing: QueueTiming = AWS_TIMING,
 ) -> Trace:
     """Search table, dead-letter queue, log and journal.
 
@@ -83,7 +85,7 @@ def trace(
     published = [record for record in journal if identifier in _names_of_record(record)]
     letters = [
         letter
-        for letter in read_dead_letters(sqs, dead_letter_queue_url)
+        for letter in read_dead_letters(sqs, dead_letter_queue_url, timing).letters
         if identifier in (letter.message_id, letter.envelope_id, letter.shipment_id, letter.event_id)
     ]
     until = datetime.now(UTC)
