@@ -68,8 +68,7 @@ def all_parameters() -> Iterator[tuple[str, click.Command, click.Parameter]]:
     """Everything that takes a value: the name, the command, the option or argument."""
     for name, command in {"": main, **all_commands()}.items():
         for parameter in command.params:
-            # Of dead-letters another test tells.
-            if not getattr(parameter, "is_flag", False) and not name.startswith("dead-letters"):
+            if not getattr(parameter, "is_flag", False):
                 yield f"{name} {max(parameter.opts, key=len)}".strip(), command, parameter
 
 

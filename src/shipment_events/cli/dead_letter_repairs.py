@@ -20,6 +20,7 @@ from shipment_events.cli.dead_letter_views import (
 )
 from shipment_events.cli.dead_letters import find_queues, json_option, read_selected, selected
 from shipment_events.cli.errors import INTERRUPTED
+from shipment_events.cli.options import FilePath, NonEmptyText
 from shipment_events.cli.presentation import output
 from shipment_events.exact_json import loads
 from shipment_events.operations.dead_letters import Reading, Selection, require_one
@@ -34,16 +35,16 @@ from shipment_events.queues import depth
 @click.option("--dry-run", is_flag=True, help="Say what would be redriven, and what would fail again.")
 @click.option("--rate", type=click.FloatRange(min=0.1), help="Dead letters a second; without it at once.")
 @click.option(
-    "--set", "changes", multiple=True, metavar="FIELD=VALUE",
+    "--set", "changes", type=NonEmptyText(), multiple=True, metavar="FIELD=VALUE",
     help="Change a field of each event first. Dots lead into objects; source and detail-type are the"
     " envelope's. VALUE is JSON, or else a text. Needs --export.",
 )  # fmt: skip
 @click.option(
-    "--export", "file", type=click.Path(path_type=Path, dir_okay=False),
+    "--export", "file", type=FilePath(),
     help="Append each dead letter as it was, and its changes, before it is sent; 'shipments audit' reads it.",
 )  # fmt: skip
 @click.option(
-    "--from-export", "source", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    "--from-export", "source", type=FilePath(exists=True),
     help="Send those of an exported file, such as discarded ones, and note it there; the dead-letter queue"
     " stays as it is.",
 )  # fmt: skip
@@ -124,7 +125,7 @@ def redrive_command(
 @click.command(name="discard")
 @selected
 @click.option(
-    "--export", "file", type=click.Path(path_type=Path, dir_okay=False), required=True,
+    "--export", "file", type=FilePath(), required=True,
     help="Append each dead letter before it is deleted.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")

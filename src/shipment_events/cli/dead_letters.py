@@ -154,7 +154,7 @@ def explain_command(environment: str, *, identifier: str, as_json: bool) -> None
 
 
 @dead_letters.command()
-@click.argument("file")
+@click.argument("file", type=NonEmptyText())
 @selected
 @click.option("--json", "as_json", is_flag=True, help="Print what was exported, by reason, as JSON.")
 @click.pass_obj
