@@ -12,8 +12,8 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from shipment_events.event import open_envelope, parse_event
 from shipment_events.exact_json import dumps, loads
+from shipment_events.item import prepare_write
 from shipment_events.operations.dead_letters import (
     HOLD_SECONDS,
     DeadLetterMessage,
@@ -199,10 +199,9 @@ def edited(body: str, edits: Sequence[Edit]) -> str:
 
 
 def still_broken(body: str) -> str:
-    """Why this version of the contract would quarantine the event again, or empty."""
+    """Why the processor would quarantine the event again, or empty."""
     try:
-        envelope = open_envelope(body)
-        parse_event(envelope.detail, detail_type=envelope.detail_type)
+        prepare_write(body)
     except InvalidEventError as error:
         return str(error)
     return ""
