@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection
 from shipment_events.operations.explain import explain
 from shipment_events.operations.letter_exports import open_export
-from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, redrive
+from shipment_events.operations.redrive import CAME_BACK, Edit, broken_after, discard, edited, redrive
 
 QUEUE = "queue"
 LETTERS = "letters"
@@ -95,6 +95,9 @@ def body(name: str, **fields: Any) -> str:
     }
     envelope = {"id": name, "source": "shipment.service", "detail-type": "shipment.scanned"}
     return json.dumps({**envelope, "detail": detail})
+
+
+FOREIGN: Final = body("a").replace("shipment.service", "order.service")
 
 
 def letter(reason: str, text: str, **fields: Any) -> DeadLetterMessage:
@@ -248,6 +251,9 @@ def test_selection(selection: Selection, takes: bool) -> None:
         ("invalid_field", body("a"), "redrive --reason invalid_field"),
         ("invalid_field", body("a", carrier=7), "redrive --id 01234567 --set FIELD=VALUE"),
         ("unmatched", body("a"), "--set source=shipment.service --export"),
+        ("unmatched", FOREIGN, "--set source=shipment.service --export"),
+        ("source_mismatch", FOREIGN, "--set source=shipment.service --export"),
+        ("unmatched", "{", "--set source=shipment.service --set detail-type=shipment.TYPE"),
         ("unmatched", body("a", event_type="shipmnet.x"), "--set detail-type=shipment.TYPE"),
         ("invalid_json", "{", "discard --id 01234567 --export"),
     ],
@@ -257,3 +263,15 @@ def test_an_explanation_ends_with_a_command_that_helps(reason: str, text: str, c
     assert explanation.what_happened
     assert explanation.likely_cause
     assert any(command in step for step, _ in explanation.next_steps)
+
+
+def test_what_the_processor_refuses_is_known_before_it_is_redriven() -> None:
+    """By the same function, so also what no field is to blame for."""
+    foreign, large = letter("unmatched", FOREIGN), letter("too_large", body("a", note="x" * 410_000))
+    assert broken_after([foreign], []) == {
+        "source_mismatch: source: expected shipment.service, got 'order.service';"
+        " --set source=shipment.service corrects it": 1
+    }
+    assert explain(foreign).now == next(iter(broken_after([foreign], [])))
+    assert broken_after([foreign], [Edit("source", "shipment.service")]) == {}
+    assert next(iter(broken_after([large], []))).startswith("too_large: event: expected an item of at most")

@@ -10,7 +10,7 @@ from shipment_events.operations.dead_letters import (
     UNMATCHED,
     DeadLetterMessage,
 )
-from shipment_events.operations.redrive import still_broken
+from shipment_events.operations.redrive import Edit, broken_after, still_broken
 from shipment_events.outcome import Reason
 
 _BROKEN: Final = (
@@ -24,10 +24,14 @@ _WHAT_HAPPENED: Final = {
     Reason.INVALID_JSON.value: "The body of the message is no JSON, so no event can be read from it.",
     Reason.INVALID_ENVELOPE.value: "The message is no EventBridge envelope: somebody wrote to the queue"
     " itself.",
+    Reason.SOURCE_MISMATCH.value: "The processor read the event and set it aside: it is from another source"
+    " than the pipeline's.",
 }
 _CAUSES: Final = {
     UNMATCHED: "A producer that is new, or misspells source or detail-type.",
     DELIVERY_FAILED: "The queue's policy or its key was changed, or the queue was gone.",
+    Reason.SOURCE_MISMATCH.value: "An unmatched event was redriven as it was, or somebody wrote to the queue"
+    " itself.",
     RETRIES_EXHAUSTED: "An outage or throttling of the table, or a deployment of the processor that fails.",
 }
 _PRODUCER: Final = (
@@ -70,9 +74,9 @@ def _next_steps(letter: DeadLetterMessage, now: str) -> list[tuple[str, str]]:
     command = "shipments dead-letters"
     mine = f"--id {letter.message_id[:8]}"
     discard = (f"{command} discard {mine} --export discarded.ndjson", "give it up; a copy stays in the file")
-    if letter.reason == UNMATCHED:
+    if letter.reason in {UNMATCHED, Reason.SOURCE_MISMATCH.value}:
         edit = f"--set source={SOURCE}"
-        if now:
+        if broken_after([letter], [Edit("source", SOURCE)]):
             edit += " --set detail-type=shipment.TYPE --set event_type=shipment.TYPE"
         return [
             (

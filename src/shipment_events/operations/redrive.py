@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from shipment_events.exact_json import dumps, loads
 from shipment_events.item import prepare_write
+from shipment_events.names import SOURCE
 from shipment_events.operations.dead_letters import (
     HOLD_SECONDS,
     DeadLetterMessage,
@@ -23,7 +24,7 @@ from shipment_events.operations.dead_letters import (
     settle_dead_letters,
 )
 from shipment_events.operations.letter_exports import Decision, write_export
-from shipment_events.outcome import InvalidEventError
+from shipment_events.outcome import InvalidEventError, Reason
 from shipment_events.queues import MAX_BATCH_ENTRIES, send_bodies
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ def still_broken(body: str) -> str:
     try:
         prepare_write(body)
     except InvalidEventError as error:
-        return str(error)
+        is_foreign = error.reason is Reason.SOURCE_MISMATCH
+        return f"{error}; --set source={SOURCE} corrects it" if is_foreign else str(error)
     return ""
 
 
