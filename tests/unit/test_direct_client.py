@@ -112,6 +112,16 @@ def test_answer_is_read_as_botocore_reads_it() -> None:
         assert mine["Responses"] == botocores.batch_execute_statement(**REQUEST)["Responses"]
 
 
+def test_item_in_the_way_comes_without_its_event() -> None:
+    """Its values may take a hundred times their text, and no more is asked than what is there."""
+    noted = {"processing": {"M": {"content_hash": {"S": "abc"}}}}
+    item = {"detail": {"M": {"detail": {"M": {}}, "list": {"L": [{"N": "7"}]}}}, **noted}
+    body = {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": item}}]}
+    with clients(Service(answer(json.dumps(body).encode()))) as (ours, _):
+        mine = ours.run_statements(json.dumps(REQUEST))
+    assert mine == {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": noted}}]}
+
+
 JSON_FAILURES: Final = [
     answer(b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow"}', "400 Bad"),
     answer(b'{"__type":"com.amazon.coral.validate#ValidationException","Message":"no"}', "400 Bad"),
