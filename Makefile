@@ -67,8 +67,8 @@ test: setup ## Run all tests, also those on the local engine
 	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-faults
-test-faults: setup ## Run the tests of single faults and of a short drill, on a machine that is not busy
-	@pytest tests/faults -m timed
+test-faults: setup ## Run the slow tests and those of faults, on a machine that is not busy
+	@pytest -m "timed or slow"
 
 .PHONY: audit
 audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stage; fail on what nobody has accepted

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from math import log
 from typing import Any, Final
 
@@ -243,7 +243,8 @@ def _record(identifier: str) -> dict[str, Any]:
         "id": identifier,
         "source": names.SOURCE,
         "detail-type": "shipment.departed",
-        "time": "2024-01-01T00:00:00Z",
+        # A late event would cost a read.
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "detail": _detail(identifier),
     }
     return {

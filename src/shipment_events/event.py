@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from shipment_events.exact_json import canonical_json, loads, shown, type_name
-from shipment_events.names import EVENT_TYPE_PREFIX
-from shipment_events.outcome import InvalidEventError, Reason
+from shipment_events.exact_json import canonical_json, loads, type_name
+from shipment_events.names import EVENT_TYPE_PREFIX, SOURCE
+from shipment_events.outcome import InvalidEventError, Reason, shown
 
 # A partition key may have 2,048 bytes, a sort key 1,024: the moment, a conflict's content hash and the
 # separators need 93 of them.
@@ -65,6 +65,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     "description": Field("text", "Free text for people."),
     "location": Field("object", "Where it happened."),
 }  # fmt: skip
+# Any other name is the producer's own, so no log shows it.
+KNOWN_NAMES: Final = frozenset({*FIELDS, "event", "body", "source", "detail-type", "detail"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,46 +101,83 @@ class ShipmentEvent:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What EventBridge wraps around an event.
+    """What EventBridge writes around an event.
 
     Attributes:
         id: given by the bus to each accepted event; the correlation id of logs and items.
         time: when the bus accepted it, whole seconds, ISO 8601; empty where it is absent.
         detail_type: equal to the event's type.
         replay_name: set where the event comes from a replay of the archive.
-        detail: the event, not yet validated.
     """
 
     id: str
     time: str
     detail_type: str
     replay_name: str | None
-    detail: dict[str, Any]
+
+    @property
+    def accepted_at(self) -> datetime | None:
+        """``time`` as an aware moment; None where it is none: bodies that come past the bus hold anything."""
+        try:
+            moment = datetime.fromisoformat(self.time)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else None
 
 
-def open_envelope(body: str) -> Envelope:
-    """Read the body of a queue message.
+def read_event(body: str) -> tuple[Envelope, ShipmentEvent]:
+    """Read and judge the body of a queue message.
 
     Raises:
-        InvalidEventError: the body is no JSON, or no EventBridge envelope.
+        InvalidEventError: the first rule that body, envelope or event breaks.
+    """
+    envelope, detail = open_envelope(body)
+    return envelope, parse_event(detail, detail_type=envelope.detail_type)
+
+
+def open_envelope(body: str) -> tuple[Envelope, dict[str, Any]]:
+    """Read the body of a queue message: the envelope, and the event, not yet validated.
+
+    Raises:
+        InvalidEventError: the body is no JSON, no EventBridge envelope, or from another source than the
+            pipeline's.
     """
     envelope = loads(body)
     if not isinstance(envelope, dict):
         raise InvalidEventError(
-            Reason.INVALID_ENVELOPE, f"body: expected an EventBridge envelope, got {type_name(envelope)}"
+            Reason.INVALID_ENVELOPE,
+            f"expected an EventBridge envelope, got {type_name(envelope)}",
+            path=("body",),
         )
     for name, expected, kind in (("detail-type", "a text", str), ("detail", "an object", dict)):
-        if name not in envelope:
-            raise InvalidEventError(Reason.INVALID_ENVELOPE, f"{name}: expected {expected}, it is missing")
-        if not isinstance(envelope[name], kind):
-            found = type_name(envelope[name])
-            raise InvalidEventError(Reason.INVALID_ENVELOPE, f"{name}: expected {expected}, got {found}")
-    return Envelope(
+        if not isinstance(envelope.get(name), kind):
+            found = f"got {type_name(envelope[name])}" if name in envelope else "it is missing"
+            raise InvalidEventError(Reason.INVALID_ENVELOPE, f"expected {expected}, {found}", path=(name,))
+    _check_source(envelope)
+    metadata = Envelope(
         id=_plain_text(envelope.get("id")),
         time=_plain_text(envelope.get("time")),
         detail_type=envelope["detail-type"],
         replay_name=_plain_text(envelope.get("replay-name")) or None,
-        detail=envelope["detail"],
+    )
+    return metadata, envelope["detail"]
+
+
+def _check_source(envelope: Mapping[str, Any]) -> None:
+    """The rule lets no other source pass, but a redrive or a message that comes past the bus may."""
+    source = envelope.get("source")
+    if source == SOURCE:
+        return
+    expected = f"expected {SOURCE}"
+    if "source" not in envelope:
+        expected += ", it is missing"
+    elif not isinstance(source, str):
+        expected += f", got {type_name(source)}"
+    raise InvalidEventError(
+        Reason.SOURCE_MISMATCH,
+        expected,
+        path=("source",),
+        found=f", got {shown(source)}" if isinstance(source, str) else "",
     )
 
 
@@ -163,20 +202,22 @@ def parse_event(detail: object, *, detail_type: str | None = None) -> ShipmentEv
     """
     if not isinstance(detail, dict):
         raise InvalidEventError(
-            Reason.INVALID_ENVELOPE, f"detail: expected an object, got {type_name(detail)}"
+            Reason.INVALID_ENVELOPE, f"expected an object, got {type_name(detail)}", path=("detail",)
         )
     for name, field in FIELDS.items():
         if name not in detail:
             if field.required:
                 raise InvalidEventError(
-                    Reason.MISSING_FIELD, f"{name}: expected {_expected(field)}, it is missing"
+                    Reason.MISSING_FIELD, f"expected {_expected(field)}, it is missing", path=(name,)
                 )
         elif field.required or detail[name] is not None:
             _CHECKS[field.kind](name, detail[name], field)
     if detail_type is not None and detail["event_type"] != detail_type:
         raise InvalidEventError(
             Reason.EVENT_TYPE_MISMATCH,
-            f"event_type: expected the detail-type {shown(detail_type)}, got {shown(detail['event_type'])}",
+            "expected the detail-type",
+            path=("event_type",),
+            found=f" {shown(detail_type)}, got {shown(detail['event_type'])}",
         )
     moment, finer_digits = _parse_timestamp("event_timestamp", detail["event_timestamp"])
     content = _canonical_content(detail, moment + finer_digits)
@@ -204,10 +245,27 @@ def _canonical_content(detail: Mapping[str, Any], instant: str) -> bytes:
         return canonical_json(content).encode()
     except UnicodeEncodeError as error:
         # Half of a surrogate pair is legal in JSON but is no Unicode text, so no service can store it.
-        context = error.object[max(0, error.start - 20) : error.start].encode("ascii", "replace").decode()
-        raise InvalidEventError(
-            Reason.INVALID_TEXT, f"expected Unicode text, got a lone surrogate after {context!r}"
-        ) from None
+        raise (_lone_surrogate(content) or error) from None
+
+
+def _lone_surrogate(value: object, path: tuple[str | int, ...] = ()) -> InvalidEventError | None:
+    """Where the first text is that is no Unicode."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            expected = f"expected Unicode text, got a lone surrogate at character {error.start + 1}"
+            return InvalidEventError(Reason.INVALID_TEXT, expected, path=path)
+    elif isinstance(value, dict):
+        for name, element in value.items():
+            below = (*path, name)
+            if found := _lone_surrogate(name, below) or _lone_surrogate(element, below):
+                return found
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            if found := _lone_surrogate(element, (*path, index)):
+                return found
+    return None
 
 
 # RFC 3339 and the ISO 8601 spellings near it: seconds may be absent, a comma may be the decimal sign, the
@@ -240,7 +298,10 @@ def _parse_timestamp(name: str, value: str) -> tuple[str, str]:
 
 def _invalid_timestamp(name: str, value: str, why: str) -> InvalidEventError:
     return InvalidEventError(
-        Reason.INVALID_TIMESTAMP, f"{name}: expected ISO 8601 with an offset or Z, got {shown(value)}{why}"
+        Reason.INVALID_TIMESTAMP,
+        "expected ISO 8601 with an offset or Z",
+        path=(name,),
+        found=f", got {shown(value)}{why}",
     )
 
 
@@ -251,21 +312,19 @@ def _check_text(name: str, value: object, field: Field) -> None:
         return
     try:
         size = len(value.encode())
-    except UnicodeEncodeError:
+    except UnicodeEncodeError as error:
         # Here and not with the content, because the event id is no part of that.
-        raise InvalidEventError(
-            Reason.INVALID_TEXT, f"{name}: expected Unicode text, got a lone surrogate in {shown(value)}"
-        ) from None
+        raise (_lone_surrogate(value, (name,)) or error) from None
     if size > field.max_bytes:
         raise InvalidEventError(
-            Reason.INVALID_FIELD, f"{name}: expected at most {field.max_bytes} bytes, got {size}"
+            Reason.INVALID_FIELD, f"expected at most {field.max_bytes} bytes, got {size}", path=(name,)
         )
 
 
 def _check_timestamp(name: str, value: object, field: Field) -> None:
     if not isinstance(value, str):
         raise InvalidEventError(
-            Reason.INVALID_TIMESTAMP, f"{name}: expected {_expected(field)}, got {type_name(value)}"
+            Reason.INVALID_TIMESTAMP, f"expected {_expected(field)}, got {type_name(value)}", path=(name,)
         )
 
 
@@ -292,8 +351,10 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, Field], None]]] = {
 
 
 def _invalid_field(name: str, value: object, field: Field) -> InvalidEventError:
-    found = shown(value) if isinstance(value, str) else type_name(value)
-    return InvalidEventError(Reason.INVALID_FIELD, f"{name}: expected {_expected(field)}, got {found}")
+    expected = f"expected {_expected(field)}"
+    if isinstance(value, str):
+        return InvalidEventError(Reason.INVALID_FIELD, expected, path=(name,), found=f", got {shown(value)}")
+    return InvalidEventError(Reason.INVALID_FIELD, f"{expected}, got {type_name(value)}", path=(name,))
 
 
 def _expected(field: Field) -> str:

@@ -6,7 +6,7 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperat
 from json.encoder import encode_basestring
 from typing import Any, Final, TypeAlias
 
-from shipment_events.outcome import InvalidEventError, Reason
+from shipment_events.outcome import InvalidEventError, Reason, shown
 
 # DynamoDB nests 32 levels at most, and two are ours: the item itself and the map that holds the event.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -95,11 +95,11 @@ def _render(
                 parts.append(f"{encode_basestring(key)}:{text}")
         except TypeError:
             raise InvalidEventError(
-                Reason.INVALID_FIELD, f"{dotted(path)}: expected texts as field names"
+                Reason.INVALID_FIELD, "expected texts as field names", path=_whole(path)
             ) from None
         return f"{{{','.join(parts)}}}"
     raise InvalidEventError(
-        Reason.INVALID_FIELD, f"{dotted(path)}: expected a JSON value, got {type(value).__name__}"
+        Reason.INVALID_FIELD, f"expected a JSON value, got {type(value).__name__}", path=_whole(path)
     )
 
 
@@ -133,8 +133,10 @@ def canonical_number(value: Decimal, path: _Path = None) -> str:
             return f"{shortest:f}" if 0 <= shortest.adjusted() < MAX_DIGITS else str(shortest)
     raise InvalidEventError(
         Reason.NUMBER_OUT_OF_RANGE,
-        f"{dotted(path)}: expected a number of at most {MAX_DIGITS} significant digits"
-        f" from 1E{MIN_EXPONENT} to below 1E+{MAX_EXPONENT + 1}, got {shown(str(value))}",
+        f"expected a number of at most {MAX_DIGITS} significant digits"
+        f" from 1E{MIN_EXPONENT} to below 1E+{MAX_EXPONENT + 1}",
+        path=_whole(path),
+        found=f", got {shown(str(value))}",
     )
 
 
@@ -148,7 +150,7 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise InvalidEventError(
-            Reason.DUPLICATE_KEY, f"{shown(twice)}: expected once in an object, got it twice"
+            Reason.DUPLICATE_KEY, "expected once in an object, got it twice", path=(twice,)
         )
     return result
 
@@ -161,19 +163,12 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def dotted(path: _Path) -> str:
-    """Path of a value, for people: ``location.lines[2]``."""
-    parts: list[str] = []
+def _whole(path: _Path) -> tuple[str | int, ...]:
+    parts: list[str | int] = []
     while path is not None:
         path, part = path
-        parts.append(f"[{part}]" if isinstance(part, int) else f".{part}")
-    return shown("".join(reversed(parts)).removeprefix(".") or "event", quote=False)
-
-
-def shown(value: str, *, quote: bool = True, limit: int = 80) -> str:
-    """Foreign text, safe and short enough for a log line or a message attribute."""
-    short = value if len(value) <= limit else f"{value[:limit]}..."
-    return ascii(short) if quote else ascii(short)[1:-1]
+        parts.append(part)
+    return tuple(reversed(parts)) or ("event",)
 
 
 def type_name(value: object) -> str:

@@ -1,6 +1,14 @@
 """How the processor can settle an event it received, and why an event can never be stored."""
 
+import re
+from collections.abc import Container
 from enum import StrEnum
+from typing import Final
+
+# What stands in a log for a name that the producer chose.
+_FOREIGN_NAME: Final = "*"
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]{1,80}")
+_MAX_PATH_CHARACTERS: Final = 160
 
 
 class Outcome(StrEnum):
@@ -27,6 +35,7 @@ class Reason(StrEnum):
     MISSING_FIELD = "missing_field"
     INVALID_FIELD = "invalid_field"
     INVALID_TIMESTAMP = "invalid_timestamp"
+    SOURCE_MISMATCH = "source_mismatch"
     EVENT_TYPE_MISMATCH = "event_type_mismatch"
     NUMBER_OUT_OF_RANGE = "number_out_of_range"
     TOO_DEEP = "too_deep"
@@ -38,12 +47,53 @@ class Reason(StrEnum):
 class InvalidEventError(ValueError):
     """An event that can never be stored as it is.
 
+    Args:
+        expected: what was expected, in words of ours: it may name types, sizes and positions, and holds no
+            text of the event, since logs show it.
+        path: names and array indexes that lead to the field; empty for the whole.
+        found: text that goes on with what was found instead; it may show the event, by :func:`shown`.
+
     Attributes:
         reason: stable code, for machines and metrics.
-        detail: which field, what was expected and what was found, for people.
+        detail: which field, what was expected and what was found, for people who may see the event.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason.value}: {detail}")
+    def __init__(
+        self, reason: Reason, expected: str, *, path: tuple[str | int, ...] = (), found: str = ""
+    ) -> None:
         self.reason = reason
-        self.detail = detail
+        self._expected = expected
+        self._path = path
+        where = f"{dotted(path)}: " if path else ""
+        self.detail = f"{where}{expected}{found}"
+        super().__init__(f"{reason.value}: {self.detail}")
+
+    def logged(self, names: Container[str]) -> str:
+        """Which field and what was expected, without any text of the event.
+
+        Args:
+            names: that the contract gives; any other name of a field is the producer's own text.
+        """
+        if not self._path:
+            return self._expected
+        known = tuple(
+            part if isinstance(part, int) or part in names else _FOREIGN_NAME for part in self._path
+        )
+        return f"{dotted(known)}: {self._expected}"
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """Path of a value, for people: ``location.lines[2]``; a name that is no plain word is in quotes."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path]
+    text = "".join(parts).removeprefix(".")
+    return text if len(text) <= _MAX_PATH_CHARACTERS else f"{text[:_MAX_PATH_CHARACTERS]}..."
+
+
+def _name(part: str) -> str:
+    return part if _PLAIN_NAME.fullmatch(part) else shown(part)
+
+
+def shown(value: str, *, quote: bool = True, limit: int = 80) -> str:
+    """Foreign text, safe and short enough for a report or a message attribute."""
+    short = value if len(value) <= limit else f"{value[:limit]}..."
+    return ascii(short) if quote else ascii(short)[1:-1]

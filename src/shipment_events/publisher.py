@@ -26,9 +26,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shipment_events import names
 from shipment_events.aws_errors import error_code
 from shipment_events.event import parse_event
-from shipment_events.exact_json import dumps, loads, shown, type_name
+from shipment_events.exact_json import dumps, loads, type_name
 from shipment_events.item import ensure_fits
-from shipment_events.outcome import InvalidEventError, Reason
+from shipment_events.outcome import InvalidEventError, Reason, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -146,7 +146,7 @@ def prepare(event: Mapping[str, Any], position: int = 1) -> Entry:
     """
     if not isinstance(event, Mapping):
         raise InvalidEventError(
-            Reason.INVALID_ENVELOPE, f"detail: expected an object, got {type_name(event)}"
+            Reason.INVALID_ENVELOPE, f"expected an object, got {type_name(event)}", path=("detail",)
         )
     return prepare_text(dumps(dict(event)), position)
 
@@ -192,7 +192,9 @@ def ensure_carried(value: object, name: str = "event") -> None:
             expected = "an integer of 64 bits" if is_integer else "a decimal that a 64-bit float holds"
             raise InvalidEventError(
                 Reason.NUMBER_OUT_OF_RANGE,
-                f"{shown(name)}: expected {expected}, got {shown(str(value))}; send it as a text",
+                f"expected {expected}",
+                path=(name,),
+                found=f", got {shown(str(value))}; send it as a text",
             )
 
 

@@ -4,10 +4,12 @@ But for ``table_copy.py``, no other module talks to DynamoDB.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,9 +21,9 @@ from shipment_events.item import (
     ItemTimes,
     StoredEvent,
     Write,
-    attribute_values,
     content_hash_of,
     index_values,
+    parameters_json,
     stored_event,
     utc_text,
 )
@@ -29,12 +31,19 @@ from shipment_events.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, STA
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import BatchStatementResponseTypeDef
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
 MAX_STATEMENTS: Final = 25
-# The service refuses a whole request with these for what one of its statements holds.
-_REFUSED_WHOLE: Final = frozenset({"ValidationException", "SerializationException"})
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+MAX_KEYS: Final = 100
+# Of what the events of one request may take together. It bounds the memory of a batch, and stays far below
+# the 16 MB that BatchWriteItem may send (BatchExecuteStatement's page names no limit):
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+MAX_REQUEST_BYTES: Final = 1024 * 1024
+# The service refuses a whole request with these for what one of its statements holds, or for its size.
+_REFUSED_WHOLE: Final = frozenset(
+    {"ValidationException", "SerializationException", "RequestEntityTooLargeException", "413"}
+)
 
 _INDEX_PAGE: Final = 200
 
@@ -76,6 +85,8 @@ class EventTable:
         name: of the table.
         retention: how long an event is kept.
         shards: partitions over which the index spreads each status; None for one.
+        run_statements: sends a request of BatchExecuteStatement that is JSON text already; None for the
+            client's own, which is given what the text says.
     """
 
     def __init__(
@@ -85,19 +96,23 @@ class EventTable:
         retention: timedelta = timedelta(days=90),
         *,
         shards: int | None = None,
+        run_statements: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self._client = client
         self._name = name
         self._retention = retention
         self._shards = shards
         values = ", ".join(f"'{attribute}': ?" for attribute in ATTRIBUTES)
-        self._insert_statement = f'INSERT INTO "{name}" VALUE {{{values}}}'
+        self._insert_statement = json.dumps(f'INSERT INTO "{name}" VALUE {{{values}}}')
+        self._run_statements = run_statements or (
+            lambda request: client.batch_execute_statement(**json.loads(request))
+        )
 
     def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
         """Write each event unless its key is taken, in one request, and read back the keys that are.
 
         Args:
-            writes: at most 25, with distinct keys.
+            writes: at most 25, with distinct keys; see :func:`slices`.
             now: time of storing, aware.
 
         Returns:
@@ -113,9 +128,39 @@ class EventTable:
             return results
         there = self._read_content_hashes(taken)
         return [
-            there[write.key] if isinstance(result, Occupied) and not result.content_hash else result
+            # What is taken and was not found proves nothing of its event.
+            there.get(write.key, Unavailable("ReadBackIncomplete"))
+            if isinstance(result, Occupied) and not result.content_hash
+            else result
             for write, result in zip(writes, results, strict=True)
         ]
+
+    def find_beside(self, writes: Sequence[Write]) -> list[Occupied | Unavailable | None]:
+        """Whether events lie beside their own places, where they were stored as conflicts.
+
+        An event that lies there must not be written at its own place once that has become free.
+
+        Args:
+            writes: at their own places.
+
+        Returns:
+            For each write, in the same order: ``Occupied`` by the event itself, ``Unavailable`` where that is
+            not known, None where it lies nowhere beside.
+        """
+        found: list[Occupied | Unavailable | None] = [None] * len(writes)
+        looking = {index: write.beside() for index, write in enumerate(writes)}
+        while looking:
+            there = self._read_content_hashes({place.key for place in looking.values()})
+            further: dict[int, Write] = {}
+            for index, place in looking.items():
+                result = there.get(place.key)
+                if isinstance(result, Occupied) and result.content_hash != place.content_hash:
+                    # A place beside may be another event's own; a conflict then goes one further.
+                    further[index] = place.beside()
+                else:
+                    found[index] = result
+            looking = further
+        return found
 
     def timeline(self, shipment_id: str) -> Iterator[StoredEvent]:
         """Events of one shipment, in the order in which they happened.
@@ -177,18 +222,8 @@ class EventTable:
             yield from map(stored_event, page["Items"])
 
     def _insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
-        times = ItemTimes.of(now, self._retention)
         try:
-            answer = self._client.batch_execute_statement(
-                Statements=[
-                    {
-                        "Statement": self._insert_statement,
-                        "Parameters": attribute_values(write, times, self._shards),
-                        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                    }
-                    for write in writes
-                ]
-            )
+            answer = self._run_statements(self._request(writes, ItemTimes.of(now, self._retention)))
         except ClientError as error:
             if error_code(error) not in _REFUSED_WHOLE:
                 return [Unavailable(error_code(error))] * len(writes)
@@ -205,9 +240,26 @@ class EventTable:
             return [Unavailable("IncompleteResponse")] * len(writes)
         return [_statement_result(response) for response in responses]
 
-    def _read_content_hashes(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], InsertResult]:
-        """What lies at keys that are taken; one that cannot be read proves nothing of its event."""
-        there: dict[tuple[str, str], InsertResult] = dict.fromkeys(keys, Unavailable("ReadBackIncomplete"))
+    def _request(self, writes: Sequence[Write], times: ItemTimes) -> str:
+        statements = ",".join(
+            f'{{"Statement":{self._insert_statement},'
+            f'"Parameters":{parameters_json(write, times, self._shards)},'
+            '"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}'
+            for write in writes
+        )
+        return f'{{"Statements":[{statements}]}}'
+
+    def _read_content_hashes(
+        self, keys: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], Occupied | Unavailable]:
+        """What lies at the keys, or why that is not known; a key without an item is left out."""
+        there: dict[tuple[str, str], Occupied | Unavailable] = {}
+        remaining = iter(keys)
+        while part := list(islice(remaining, MAX_KEYS)):
+            there |= self._read_part(part)
+        return there
+
+    def _read_part(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Occupied | Unavailable]:
         try:
             answer = self._client.batch_get_item(
                 RequestItems={
@@ -223,12 +275,34 @@ class EventTable:
             )
         except (ClientError, BotoCoreError) as error:
             return dict.fromkeys(keys, Unavailable(error_code(error)))
-        for item in answer.get("Responses", {}).get(self._name, []):
-            there[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = Occupied(content_hash_of(item))
+        # An item that does not exist is not returned, so only an answer that is whole proves its absence.
+        if "Responses" not in answer or "UnprocessedKeys" not in answer:
+            return dict.fromkeys(keys, Unavailable("IncompleteResponse"))
+        there: dict[tuple[str, str], Occupied | Unavailable] = {}
+        if unread := answer["UnprocessedKeys"].get(self._name):
+            there |= {_key(key): Unavailable("ReadBackIncomplete") for key in unread["Keys"]}
+        for item in answer["Responses"].get(self._name, []):
+            there[_key(item)] = Occupied(content_hash_of(item))
         return there
 
 
-def _statement_result(response: "BatchStatementResponseTypeDef") -> InsertResult:
+def slices(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    """Parts of at most 25 writes whose events take at most a megabyte together, or of one."""
+    start = size = 0
+    for position, write in enumerate(writes):
+        size += len(write.detail)
+        if position > start and (size > MAX_REQUEST_BYTES or position - start == MAX_STATEMENTS):
+            yield writes[start:position]
+            start, size = position, len(write.detail)
+    if writes:
+        yield writes[start:]
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]
+
+
+def _statement_result(response: Mapping[str, Any]) -> InsertResult:
     """A response of HTTP status 200 still tells of each statement whether it failed."""
     error = response.get("Error")
     if not error:

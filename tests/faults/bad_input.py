@@ -18,6 +18,7 @@ INVALID_ENVELOPE: Final = Reason.INVALID_ENVELOPE
 MISSING_FIELD: Final = Reason.MISSING_FIELD
 INVALID_FIELD: Final = Reason.INVALID_FIELD
 INVALID_TIMESTAMP: Final = Reason.INVALID_TIMESTAMP
+SOURCE_MISMATCH: Final = Reason.SOURCE_MISMATCH
 TYPE_MISMATCH: Final = Reason.EVENT_TYPE_MISMATCH
 OUT_OF_RANGE: Final = Reason.NUMBER_OUT_OF_RANGE
 TOO_DEEP: Final = Reason.TOO_DEEP
@@ -174,7 +175,10 @@ ENVELOPES: Final = rows(
     ("time no time", envelope(detail(), time="yesterday"), STORED),
     ("time without offset", envelope(detail(), time="2025-03-01T13:05:01"), STORED),
     ("time number", envelope(detail(), time=Literal("1E400")), STORED),
-    ("source of another service", envelope(detail(), source="aws.s3"), STORED),
+    ("source of another service", envelope(detail(), source="aws.s3"), SOURCE_MISMATCH),
+    ("source in capitals", envelope(detail(), source="Shipment.Service"), SOURCE_MISMATCH),
+    ("source array", envelope(detail(), source=["shipment.service"]), SOURCE_MISMATCH),
+    ("no source", envelope(detail(), source=None), SOURCE_MISMATCH),
     ("unknown fields in the envelope", envelope(detail(), account="1", resources=[[]], x={}), STORED),
 )
 

@@ -30,7 +30,7 @@ def writes(day: datetime, count: int) -> list[Write]:
                 "event_id": f"E-{number}",
             }
         )
-        one = Write(event, event.sort_key, "correlation")
+        one = Write.of(event, "correlation")
         made.append(one.beside() if number % 6 == 0 else one)
     return made
 

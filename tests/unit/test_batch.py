@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipment_events.event import parse_event
+from shipment_events.item import prepare_write
 from shipment_events.outcome import Outcome, Reason
 from shipment_events.processor import batch as batch_module
 from shipment_events.processor.batch import BatchProcessor
@@ -86,21 +87,21 @@ class Pipeline:
         }
 
 
-def body(**fields: Any) -> str:
+def body(envelope: Mapping[str, Any] | None = None, **fields: Any) -> str:
+    """Of an event that the bus has just accepted, unless the envelope says otherwise."""
     detail = {
         "shipment_id": "S-1",
         "event_timestamp": "2025-03-01T14:05:00+01:00",
         "event_type": "shipment.departed",
     } | fields
-    return json.dumps(
-        {
-            "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
-            "time": "2025-03-01T13:05:01Z",
-            "source": "shipment.service",
-            "detail-type": "shipment.departed",
-            "detail": detail,
-        }
-    )
+    just_accepted: dict[str, Any] = {
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "time": datetime.now(UTC).isoformat(),
+        "source": "shipment.service",
+        "detail-type": "shipment.departed",
+        "detail": detail,
+    }
+    return json.dumps(just_accepted | dict(envelope or {}))
 
 
 def record(number: int = 0, *, text: str | None = None, receive_count: int = 1, **fields: Any) -> Record:
@@ -136,7 +137,7 @@ class TestStored:
     def test_settled_event_tells_what_telemetry_needs(self) -> None:
         (result,) = Pipeline().process(record())
         assert result.correlation_id == "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
-        assert result.event
+        assert result.write
         assert result.envelope
         assert result.stored_at
         assert result.stored_at.utcoffset() is not None
@@ -203,12 +204,125 @@ class TestSameIdentity:
         """An event id may be any text, even one that is the place of a conflict to come."""
         pipeline.process(record(1, event_id="E", note="first"))
         (second,) = Pipeline().process(record(2, event_id="E", note="second"))
-        assert second.event
-        squatter = record(3, event_id=f"E#{second.event.content_hash}", note="squatter")
+        assert second.write
+        squatter = record(3, event_id=f"E#{second.write.content_hash}", note="squatter")
         assert pipeline.outcomes(squatter) == [Outcome.STORED]
         assert pipeline.outcomes(record(4, event_id="E", note="second")) == [Outcome.CONFLICT]
         assert pipeline.outcomes(record(5, event_id="E", note="second")) == [Outcome.DUPLICATE]
         assert pipeline.statuses() == {"first": "PROCESSED", "squatter": "PROCESSED", "second": "CONFLICT"}
+
+
+def ago(**spent: float) -> str:
+    """As the bus writes a moment that was so long ago."""
+    return (datetime.now(UTC) - timedelta(**spent)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+LATE: Final[dict[str, dict[str, Any]]] = {
+    "replayed": {"replay-name": "after-outage"},
+    "accepted six minutes ago": {"time": ago(minutes=6)},
+    "accepted in an hour": {"time": ago(hours=-1)},
+    "time without offset": {"time": "2125-03-01T13:05:01"},
+    "no time": {"time": None},
+    "time that is none": {"time": "yesterday"},
+}
+
+
+class TestLate:
+    """An event that may have been stored before: its own place may have become free since."""
+
+    @pytest.fixture(params=[True, False], ids=["returned", "read"])
+    def pipeline(self, request: pytest.FixtureRequest) -> Pipeline:
+        """With the conflict ``second`` beside a place that is free again."""
+        pipeline = Pipeline(FakeTable(returns_old_items=request.param))
+        pipeline.process(record(1, event_id="E", note="first"), record(2, event_id="E", note="second"))
+        self.delete(pipeline, "first")
+        return pipeline
+
+    @staticmethod
+    def delete(pipeline: Pipeline, note: str) -> None:
+        """By hand, or because it expired."""
+        items = pipeline.table.items
+        (key,) = [key for key, item in items.items() if item["detail"]["M"]["note"] == {"S": note}]
+        del items[key]
+
+    @staticmethod
+    def late(number: int = 9, how: str = "replayed", **fields: Any) -> Record:
+        return record(number, text=body(LATE[how], event_id="E", **fields))
+
+    @pytest.mark.parametrize("how", LATE)
+    def test_conflict_stays_once_when_its_first_is_gone(self, pipeline: Pipeline, how: str) -> None:
+        before = dict(pipeline.table.items)
+        assert pipeline.outcomes(self.late(how=how, note="second")) == [Outcome.DUPLICATE]
+        assert pipeline.table.items == before
+
+    def test_what_was_deleted_comes_back(self, pipeline: Pipeline) -> None:
+        outcomes = pipeline.outcomes(self.late(1, note="first"), self.late(2, note="second"))
+        assert outcomes == [Outcome.STORED, Outcome.DUPLICATE]
+        assert pipeline.statuses() == {"first": "PROCESSED", "second": "CONFLICT"}
+
+    def test_one_that_lies_beside_says_nothing_of_another_at_its_place(self, pipeline: Pipeline) -> None:
+        assert pipeline.outcomes(self.late(note="third")) == [Outcome.STORED]
+        outcomes = pipeline.outcomes(self.late(1, note="second"), self.late(2, note="third"))
+        assert outcomes == [Outcome.DUPLICATE] * 2
+        assert pipeline.statuses() == {"third": "PROCESSED", "second": "CONFLICT"}
+
+    def test_derived_id_may_stand_in_the_way_of_another(self) -> None:
+        """A producer may send the id that the pipeline derived; so an event without an id may lie beside."""
+        pipeline = Pipeline()
+        (derived,) = Pipeline().process(record(1, note="first"))
+        assert derived.write
+        event_id = derived.write.own_sort_key.partition("#")[2]
+        pipeline.process(record(2, event_id=event_id, note="second"))
+        assert pipeline.outcomes(record(3, note="first")) == [Outcome.CONFLICT]
+        self.delete(pipeline, "second")
+        again = record(4, text=body(LATE["replayed"], note="first"))
+        assert pipeline.outcomes(again) == [Outcome.DUPLICATE]
+
+    def test_conflict_is_found_behind_the_event_that_took_its_place(self, pipeline: Pipeline) -> None:
+        (second,) = pipeline.process(self.late(note="second"))
+        self.delete(pipeline, "second")
+        assert second.write
+        squatter = record(3, event_id=f"E#{second.write.content_hash}", note="squatter")
+        pipeline.process(record(1, event_id="E", note="first"), squatter)
+        assert pipeline.outcomes(record(2, event_id="E", note="second")) == [Outcome.CONFLICT]
+        self.delete(pipeline, "first")
+        assert pipeline.outcomes(self.late(note="second")) == [Outcome.DUPLICATE]
+
+    def test_late_events_cost_one_read_and_fresh_ones_none(self) -> None:
+        pipeline = Pipeline()
+        late = [record(n, text=body(LATE["replayed"], shipment_id=f"S-{n}")) for n in range(10)]
+        assert pipeline.outcomes(*late) == [Outcome.STORED] * 10
+        assert (len(pipeline.table.statements), pipeline.table.reads) == (1, 1)
+        minutes_ago = {"time": ago(minutes=4)}
+        assert pipeline.outcomes(record(text=body(minutes_ago, event_id="F"))) == [Outcome.STORED]
+        assert pipeline.table.reads == 1
+
+    @pytest.mark.parametrize("fault", [TIME_OUT, client_error("ThrottlingException"), 1])
+    def test_look_that_fails_is_no_look(self, pipeline: Pipeline, fault: Exception | int) -> None:
+        before = dict(pipeline.table.items)
+        pipeline.table.statements.clear()
+        pipeline.table.read_faults = [fault]
+        assert pipeline.outcomes(self.late(note="second")) == [Outcome.DUPLICATE]
+        pipeline.table.read_faults = [fault] * 1000
+        neighbour = record(1, shipment_id="S-2")
+        assert pipeline.outcomes(self.late(note="second"), neighbour) == [Outcome.RETRIED, Outcome.STORED]
+        assert len(pipeline.table.statements) == 1, "only the neighbour is written"
+        assert len(pipeline.table.items) == len(before) + 1
+
+    def test_looks_again_before_it_tries_again(self, pipeline: Pipeline) -> None:
+        """Another function may have stored it beside meanwhile."""
+        self.delete(pipeline, "second")
+        key, item = self.second_beside()
+        pipeline.table.faults = [Fault(error=client_error("ThrottlingException"))]
+        pipeline.table.after_request = lambda: pipeline.table.items.update({key: item})
+        assert pipeline.outcomes(self.late(note="second")) == [Outcome.DUPLICATE]
+        assert list(pipeline.table.items) == [key]
+
+    @staticmethod
+    def second_beside() -> tuple[tuple[str, str], dict[str, Any]]:
+        other = Pipeline()
+        other.process(record(1, event_id="E", note="first"), record(2, event_id="E", note="second"))
+        return list(other.table.items.items())[1]
 
 
 class TestQuarantined:
@@ -217,6 +331,7 @@ class TestQuarantined:
         [
             ("not JSON", "invalid_json", "expected JSON"),
             ('{"detail-type":"shipment.departed"}', "invalid_envelope", "detail: expected an object"),
+            (body({"source": "order.service"}), "source_mismatch", "source: expected shipment.service, got"),
             (body(shipment_id=""), "invalid_field", "shipment_id: expected a non-empty text"),
             (body(event_timestamp="yesterday"), "invalid_timestamp", "event_timestamp: expected ISO 8601"),
             (
@@ -262,10 +377,11 @@ class TestQuarantined:
                 return super().batch_execute_statement(**request)
 
         pipeline = Pipeline(Table())
-        outcomes = pipeline.outcomes(*distinct(10))
+        records = distinct(10)
+        outcomes = pipeline.outcomes(*records)
         assert outcomes == [Outcome.STORED] * 4 + [Outcome.QUARANTINED] + [Outcome.STORED] * 5
         ((letter, attributes),) = pipeline.queues.letters
-        assert letter == record(shipment_id="S-4").body
+        assert letter == records[4].body
         assert attributes["reason"] == Reason.UNSTORABLE
         assert attributes["detail"]
         assert attributes["detail"].isascii()
@@ -423,12 +539,12 @@ class TestRetried:
         assert pipeline.outcomes(*distinct(3)) == [Outcome.RETRIED] * 3
 
     def test_defect_of_ours_holds_up_one_event_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def defective(detail: Any, **options: Any) -> Any:
-            if detail["shipment_id"] == "S-1":
+        def defective(text: str) -> Any:
+            if '"S-1"' in text:
                 raise ZeroDivisionError("a defect")
-            return parse_event(detail, **options)
+            return prepare_write(text)
 
-        monkeypatch.setattr(batch_module, "parse_event", defective)
+        monkeypatch.setattr(batch_module, "prepare_write", defective)
         pipeline = Pipeline()
         settled = {result.record.message_id: result for result in pipeline.process(*distinct(3))}
         assert [settled[f"m-{number}"].outcome for number in range(3)] == [
@@ -436,7 +552,8 @@ class TestRetried:
             Outcome.RETRIED,
             Outcome.STORED,
         ]
-        assert "ZeroDivisionError: a defect" in (settled["m-1"].detail or "")
+        assert (settled["m-1"].detail or "").endswith("ZeroDivisionError")
+        assert "in defective" in (settled["m-1"].detail or "")
         assert settled["m-1"].correlation_id == "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
         assert set(pipeline.queues.visibility) == {"receipt-1"}
 
@@ -513,10 +630,10 @@ def assert_borne_out(result: Settled, pipeline: Pipeline, before: set[tuple[str,
         put_off = result.record.receipt_handle in pipeline.queues.visibility
         assert put_off or "put off: " in (result.detail or "")
         return
-    assert result.event
-    own = result.event.shipment_id, result.event.sort_key
-    beside = own[0], f"{own[1]}#{result.event.content_hash}"
-    place = next(key for key in (own, beside) if _hash(items.get(key)) == result.event.content_hash)
+    assert result.write
+    own = result.write.shipment_id, result.write.own_sort_key
+    beside = own[0], f"{own[1]}#{result.write.content_hash}"
+    place = next(key for key in (own, beside) if _hash(items.get(key)) == result.write.content_hash)
     assert items[place]["processing_status"] == {"S": "PROCESSED" if place == own else "CONFLICT"}
     if result.outcome is Outcome.STORED:
         assert place == own

@@ -279,7 +279,7 @@ def test_item_is_as_much_larger_than_its_event_as_the_bill_says() -> None:
     for line_ in generate(500, broken_share=0, repeat_share=0):
         detail = prepare_text(line_.text).detail
         event = parse_event(loads(detail))
-        insert(table, Write(event, event.sort_key, "0" * 36))
+        insert(table, Write.of(event, "0" * 36))
         events += len(detail.encode())
     for item in table.items.values():
         sizes += sum(len(name) + wire_bytes(value) for name, value in item.items())

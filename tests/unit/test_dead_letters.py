@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
@@ -18,7 +18,15 @@ from shipment_events.operations.explain import explain
 from shipment_events.operations.journal import JournalRecord, JournalWriter
 from shipment_events.operations.letter_exports import open_export, read_letters
 from shipment_events.operations.reconcile import Reconciliation
-from shipment_events.operations.redrive import CAME_BACK, Edit, discard, edited, redrive, redrive_export
+from shipment_events.operations.redrive import (
+    CAME_BACK,
+    Edit,
+    broken_after,
+    discard,
+    edited,
+    redrive,
+    redrive_export,
+)
 
 QUEUE = "queue"
 LETTERS = "letters"
@@ -100,6 +108,9 @@ def body(name: str, **fields: Any) -> str:
     }
     envelope = {"id": name, "source": "shipment.service", "detail-type": "shipment.scanned"}
     return json.dumps({**envelope, "detail": detail})
+
+
+FOREIGN: Final = body("a").replace("shipment.service", "order.service")
 
 
 def letter(reason: str, text: str, **fields: Any) -> DeadLetterMessage:
@@ -311,6 +322,9 @@ def test_selection(selection: Selection, takes: bool) -> None:
         ("invalid_field", body("a"), "redrive --reason invalid_field"),
         ("invalid_field", body("a", carrier=7), "redrive --id 01234567 --set FIELD=VALUE"),
         ("unmatched", body("a"), "--set source=shipment.service --export"),
+        ("unmatched", FOREIGN, "--set source=shipment.service --export"),
+        ("source_mismatch", FOREIGN, "--set source=shipment.service --export"),
+        ("unmatched", "{", "--set source=shipment.service --set detail-type=shipment.TYPE"),
         ("unmatched", body("a", event_type="shipmnet.x"), "--set detail-type=shipment.TYPE"),
         ("invalid_json", "{", "discard --id 01234567 --export"),
     ],
@@ -338,3 +352,15 @@ def test_no_change_is_proposed_that_cannot_be_made(reason: str, text: str) -> No
 def test_no_foreign_text_gets_into_a_proposed_command() -> None:
     explanation = explain(letter("x; rm -rf ~", body("a")))
     assert [step for step, _ in explanation.next_steps] == ["shipments dead-letters redrive --id 01234567"]
+
+
+def test_what_the_processor_refuses_is_known_before_it_is_redriven() -> None:
+    """By the same function, so also what no field is to blame for."""
+    foreign, large = letter("unmatched", FOREIGN), letter("too_large", body("a", note="x" * 410_000))
+    assert broken_after([foreign], []) == {
+        "source_mismatch: source: expected shipment.service, got 'order.service';"
+        " --set source=shipment.service corrects it": 1
+    }
+    assert explain(foreign).now == next(iter(broken_after([foreign], [])))
+    assert broken_after([foreign], [Edit("source", "shipment.service")]) == {}
+    assert next(iter(broken_after([large], []))).startswith("too_large: event: expected an item of at most")

@@ -82,8 +82,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_request_is_the_one_that_botocore_sends(operation: str, request_: dict[str, Any]) -> None:
     service = Service(answer(b"{}"), answer(b"{}"))
     with clients(service) as (ours, botocores):
-        getattr(ours, operation)(**request_)
-        getattr(botocores, operation)(**request_)
+        _call(ours, operation, request_)
+        _call(botocores, operation, request_)
     (our_headers, our_body), (their_headers, their_body) = service.requests
     assert json.loads(our_body) == json.loads(their_body)
     for name in ("content-type", "x-amz-target", "host", "x-amz-security-token", "accept-encoding"):
@@ -107,9 +107,19 @@ def test_answer_is_read_as_botocore_reads_it() -> None:
     }
     reply = answer(json.dumps(body).encode())
     with clients(Service(reply, reply)) as (ours, botocores):
-        mine = ours.batch_execute_statement(**REQUEST)
+        mine = ours.run_statements(json.dumps(REQUEST))
         assert mine == body
         assert mine["Responses"] == botocores.batch_execute_statement(**REQUEST)["Responses"]
+
+
+def test_item_in_the_way_comes_without_its_event() -> None:
+    """Its values may take a hundred times their text, and no more is asked than what is there."""
+    noted = {"processing": {"M": {"content_hash": {"S": "abc"}}}}
+    item = {"detail": {"M": {"detail": {"M": {}}, "list": {"L": [{"N": "7"}]}}}, **noted}
+    body = {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": item}}]}
+    with clients(Service(answer(json.dumps(body).encode()))) as (ours, _):
+        mine = ours.run_statements(json.dumps(REQUEST))
+    assert mine == {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": noted}}]}
 
 
 JSON_FAILURES: Final = [
@@ -154,9 +164,15 @@ def test_no_half_or_foreign_answer_is_taken_for_one(reply: Reply, code: str) -> 
         assert error_code(_failure(ours)) == code
 
 
+def _call(client: Any, operation: str, request: dict[str, Any]) -> Any:
+    if isinstance(client, DirectDynamoDBClient) and operation == "batch_execute_statement":
+        return client.run_statements(json.dumps(request))
+    return getattr(client, operation)(**request)
+
+
 def _failure(client: Any) -> ClientError | BotoCoreError:
     try:
-        client.batch_execute_statement(**REQUEST)
+        _call(client, "batch_execute_statement", REQUEST)
     except (ClientError, BotoCoreError) as error:
         return error
     pytest.fail("nothing was raised")
@@ -167,7 +183,7 @@ def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) ->
     with clients(service) as (ours, _):
         monkeypatch.setattr(ours._session, "get_credentials", lambda: None)
         with pytest.raises(NoCredentialsError):
-            ours.batch_execute_statement(**REQUEST)
+            ours.run_statements(json.dumps(REQUEST))
     assert service.connections == 0
 
 
@@ -214,7 +230,7 @@ def test_each_request_is_signed_with_the_credentials_of_its_time(monkeypatch: py
         monkeypatch.setattr(ours._session, "get_credentials", lambda: rotating)
         for _ in range(2):
             time.sleep(0.2)
-            ours.batch_execute_statement(**REQUEST)
+            ours.run_statements(json.dumps(REQUEST))
     tokens = [headers["x-amz-security-token"] for headers, _ in service.requests]
     assert tokens[0] != tokens[1]
     for headers, _ in service.requests:
@@ -245,7 +261,7 @@ def test_host_is_named_as_botocore_names_it(monkeypatch: pytest.MonkeyPatch, url
     monkeypatch.setattr(direct_client, "KeptConnection", Connection)
     session = botocore.session.get_session()
     client: Any = session.create_client("dynamodb", endpoint_url=url)
-    DirectDynamoDBClient(client, session).batch_execute_statement(**REQUEST)
+    DirectDynamoDBClient(client, session).run_statements(json.dumps(REQUEST))
     signer: Any = SigV4Auth(None, "dynamodb", "eu-central-1")  # type: ignore[arg-type]
     assert sent["host"] == host == signer.headers_to_sign(AWSRequest("POST", f"{url}/"))["host"]
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from random import Random
 from typing import Any, Final
@@ -338,16 +338,18 @@ ENVELOPE: Final = {
 
 
 def test_envelope_is_opened() -> None:
-    opened = open_envelope(json.dumps(ENVELOPE))
+    opened, detail = open_envelope(json.dumps(ENVELOPE))
     assert opened.id == "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
     assert opened.time == "2025-03-01T13:05:01Z"
     assert opened.detail_type == "shipment.departed"
     assert opened.replay_name is None
-    assert opened.detail == EVENT
+    assert opened.accepted_at == datetime(2025, 3, 1, 13, 5, 1, tzinfo=UTC)
+    assert detail == EVENT
 
 
 def test_envelope_of_a_replay_says_so() -> None:
-    assert open_envelope(json.dumps(ENVELOPE | {"replay-name": "after-outage"})).replay_name == "after-outage"
+    opened, _ = open_envelope(json.dumps(ENVELOPE | {"replay-name": "after-outage"}))
+    assert opened.replay_name == "after-outage"
 
 
 @pytest.mark.parametrize(
@@ -374,6 +376,21 @@ def test_envelope_of_a_replay_says_so() -> None:
         ),
         ('{"detail-type":"","detail":null}', Reason.INVALID_ENVELOPE, "detail: expected an object, got null"),
         (json.dumps(EVENT), Reason.INVALID_ENVELOPE, "detail-type"),
+        (
+            json.dumps(ENVELOPE | {"source": "aws.s3"}),
+            Reason.SOURCE_MISMATCH,
+            "source: expected shipment.service, got 'aws.s3'",
+        ),
+        (
+            json.dumps(ENVELOPE | {"source": ["shipment.service"]}),
+            Reason.SOURCE_MISMATCH,
+            "source: expected shipment.service, got an array",
+        ),
+        (
+            '{"detail-type":"shipment.x","detail":{}}',
+            Reason.SOURCE_MISMATCH,
+            "source: expected shipment.service, it is missing",
+        ),
     ],
 )
 def test_body_that_is_no_envelope_is_refused(body: str, reason: Reason, says: str) -> None:
@@ -383,8 +400,9 @@ def test_body_that_is_no_envelope_is_refused(body: str, reason: Reason, says: st
 
 @pytest.mark.parametrize("strange", [None, 1, "ü", "x" * 1601, ["id"], {}])
 def test_label_of_an_envelope_that_the_bus_would_not_write_is_left_out(strange: object) -> None:
-    opened = open_envelope(json.dumps(ENVELOPE | {"id": strange, "time": strange, "replay-name": strange}))
+    opened, _ = open_envelope(json.dumps(ENVELOPE | {"id": strange, "time": strange, "replay-name": strange}))
     assert (opened.id, opened.time, opened.replay_name) == ("", "", None)
+    assert opened.accepted_at is None
     assert find_envelope_id(json.dumps(ENVELOPE | {"id": strange})) == ""
 
 

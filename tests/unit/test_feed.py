@@ -124,7 +124,7 @@ def test_default_feed_has_every_kind(feed: list[FeedLine]) -> None:
 
 
 def test_broken_lines_have_every_reason_that_a_detail_alone_can_have() -> None:
-    needs_an_envelope = {Reason.EVENT_TYPE_MISMATCH}
+    needs_an_envelope = {Reason.EVENT_TYPE_MISMATCH, Reason.SOURCE_MISMATCH}
     needs_a_service = {Reason.UNSTORABLE}
     assert set(BROKEN_KINDS.values()) == {UNMATCHED} | set(Reason) - needs_an_envelope - needs_a_service
 

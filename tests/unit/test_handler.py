@@ -7,6 +7,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any, Final
@@ -90,7 +91,14 @@ def body(shipment_id: str) -> str:
         "event_timestamp": "2026-03-01T12:00:00Z",
         "event_type": "shipment.departed",
     }
-    return json.dumps({"id": shipment_id, "detail-type": "shipment.departed", "detail": detail})
+    envelope = {
+        "id": shipment_id,
+        "time": datetime.now(UTC).isoformat(),
+        "source": "shipment.service",
+        "detail-type": "shipment.departed",
+        "detail": detail,
+    }
+    return json.dumps(envelope)
 
 
 def on_fakes(
@@ -253,7 +261,7 @@ def test_proxy_of_the_environment_is_used(
 
 
 def test_reserve_is_enough_for_all_that_may_follow_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each request at its longest: the attempt with its read-back, the quarantine and the putting off."""
+    """Each request at its longest: the attempt with its two reads, the quarantine and the putting off."""
     processor = import_handler(monkeypatch)._PROCESSOR
 
     def longest(client: Any, connects: int) -> float:
@@ -263,5 +271,5 @@ def test_reserve_is_enough_for_all_that_may_follow_an_attempt(monkeypatch: pytes
         return attempts * float(connects * config.connect_timeout + config.read_timeout) + pauses
 
     # botocore grants the greeting of TLS as much time again as the connection.
-    needed = 2 * longest(processor.table._client, connects=1) + 2 * longest(processor.sqs, connects=2)
+    needed = 3 * longest(processor.table._client, connects=1) + 2 * longest(processor.sqs, connects=2)
     assert needed < processor.policy.reserve

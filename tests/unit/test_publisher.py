@@ -433,7 +433,7 @@ def test_refuses_numbers_that_the_bus_would_round(number: str, place: str) -> No
     with pytest.raises(InvalidEventError) as refused:
         prepare_text(text)
     assert refused.value.reason is Reason.NUMBER_OUT_OF_RANGE
-    assert refused.value.detail.startswith("'x': expected ")
+    assert refused.value.detail.startswith("x: expected ")
     assert number in refused.value.detail
     assert refused.value.detail.endswith("send it as a text")
 

@@ -1,8 +1,9 @@
 """The index by status, in one partition or spread over several: what is written, and how it is read."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ def write(number: int, moment: datetime = BEGIN, *, conflict: bool = False) -> W
             "event_id": f"E-{number}",
         }
     )
-    one = Write(event, event.sort_key, "correlation")
+    one = Write.of(event, "correlation")
     return one.beside() if conflict else one
 
 
@@ -108,7 +109,7 @@ def test_a_redelivery_has_the_shard_of_the_first_delivery() -> None:
     first, second = FakeTable(), FakeTable()
     one = write(1)
     insert(first, 100, one)
-    insert(second, 100, Write(one.event, one.sort_key, "another delivery"))
+    insert(second, 100, replace(one, correlation_id="another delivery"))
     assert index_values(first) == index_values(second)
 
 
@@ -165,7 +166,11 @@ def test_function_is_told_of_the_shards_by_its_environment(monkeypatch: pytest.M
     assert sharded.status_index_shards == 16
     module = import_handler(monkeypatch, STATUS_INDEX_SHARDS="16")
     table = FakeTable()
-    monkeypatch.setattr(module._PROCESSOR.table, "_client", table.client)
+    monkeypatch.setattr(
+        module._PROCESSOR.table,
+        "_run_statements",
+        lambda request: table.client.batch_execute_statement(**json.loads(request)),
+    )
     module._PROCESSOR.table.insert([write(1)], NOW)
     (value,) = index_values(table)
     assert value.startswith("PROCESSED#")

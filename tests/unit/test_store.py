@@ -18,7 +18,16 @@ from shipment_events import item as item_module
 from shipment_events.event import ShipmentEvent, parse_event
 from shipment_events.item import StoredEvent, Write, ensure_fits
 from shipment_events.outcome import InvalidEventError
-from shipment_events.store import EventTable, Inserted, InsertResult, Occupied, Rejected, Unavailable
+from shipment_events.store import (
+    MAX_REQUEST_BYTES,
+    EventTable,
+    Inserted,
+    InsertResult,
+    Occupied,
+    Rejected,
+    Unavailable,
+    slices,
+)
 from tests.unit.fakes import TABLE, FakeTable, Fault, Item, client_error
 from tests.unit.json_values import OWN_ATTRIBUTES, details, typed
 
@@ -37,7 +46,7 @@ def event(**fields: object) -> ShipmentEvent:
 
 def write(**fields: object) -> Write:
     one = event(**fields)
-    return Write(one, one.sort_key, CORRELATION_ID)
+    return Write.of(one, CORRELATION_ID)
 
 
 def writes(count: int) -> list[Write]:
@@ -84,7 +93,7 @@ class TestItem:
                 "processing_status": {"S": "PROCESSED"},
                 "processing": {
                     "M": {
-                        "content_hash": {"S": one.event.content_hash},
+                        "content_hash": {"S": one.content_hash},
                         "correlation_id": {"S": CORRELATION_ID},
                         "stored_at": {"S": "2026-03-01T12:30:15.250000Z"},
                     }
@@ -108,7 +117,7 @@ class TestItem:
     def test_gives_the_event_back(self, detail: dict[str, Any]) -> None:
         table = FakeTable()
         one = parse_event(detail)
-        assert insert(table, Write(one, one.sort_key, CORRELATION_ID)) == [Inserted()]
+        assert insert(table, Write.of(one, CORRELATION_ID)) == [Inserted()]
         (back,) = stored(table)
         assert typed(back.detail) == typed(detail)
         assert (back.sort_key, back.event_id) == (one.sort_key, one.event_id)
@@ -138,8 +147,8 @@ class TestItem:
         beside = one.beside()
         insert(table, one, beside)
         assert [(back.sort_key, back.status) for back in stored(table)] == [
-            (one.event.sort_key, "PROCESSED"),
-            (f"{one.event.sort_key}#{one.event.content_hash}", "CONFLICT"),
+            (one.own_sort_key, "PROCESSED"),
+            (f"{one.own_sort_key}#{one.content_hash}", "CONFLICT"),
         ]
 
     def test_stays_as_long_as_it_is_told_to(self) -> None:
@@ -156,7 +165,7 @@ class TestItem:
             one.detail | {"x": value},
         )  # fmt: skip
         with pytest.raises(TypeError, match="not a JSON value with exact numbers"):
-            insert(FakeTable(), Write(foreign, foreign.sort_key, ""))
+            Write.of(foreign, "")
 
 
 class TestInsert:
@@ -165,7 +174,7 @@ class TestInsert:
     def test_statement_has_no_foreign_text(self, detail: dict[str, Any]) -> None:
         table = FakeTable()
         one = parse_event(detail)
-        insert(table, Write(one, one.sort_key, CORRELATION_ID))
+        insert(table, Write.of(one, CORRELATION_ID))
         ((statement,),) = table.statements
         assert statement["Statement"] == (
             "INSERT INTO \"shipmentevents-test\" VALUE {'shipment_id': ?, 'event_timestamp': ?, "
@@ -176,7 +185,7 @@ class TestInsert:
         table = FakeTable()
         one, other = write(event_id="E-1"), write(event_id="E-1", status="other")
         insert(table, one)
-        assert insert(table, other) == [Occupied(one.event.content_hash)]
+        assert insert(table, other) == [Occupied(one.content_hash)]
         assert table.reads == 0
         assert [back.detail.get("status") for back in stored(table)] == [None]
 
@@ -186,8 +195,8 @@ class TestInsert:
         insert(table, *first[1:3])
         assert insert(table, *first) == [
             Inserted(),
-            Occupied(first[1].event.content_hash),
-            Occupied(first[2].event.content_hash),
+            Occupied(first[1].content_hash),
+            Occupied(first[2].content_hash),
             Inserted(),
         ]
         assert table.reads == 1
@@ -202,7 +211,7 @@ class TestInsert:
         both = writes(2)
         insert(table, *both)
         assert insert(table, *both) == [
-            Occupied(both[0].event.content_hash),
+            Occupied(both[0].content_hash),
             Unavailable("ReadBackIncomplete"),
         ]
 
@@ -256,7 +265,7 @@ class TestInsert:
         assert insert(table, one) == [Unavailable("ReadBackIncomplete")]
         insert(table, one)
         table.faults = [Fault(codes={0: "ConditionalCheckFailed"})]
-        assert insert(table, one) == [Occupied(one.event.content_hash)]
+        assert insert(table, one) == [Occupied(one.content_hash)]
 
     @pytest.mark.parametrize("lost", [1, 3])
     def test_answer_without_a_response_for_each_is_no_answer(self, lost: int) -> None:
@@ -303,11 +312,85 @@ class TestInsert:
 
         assert insert(Strict(), *writes(3)) == [Inserted(), Rejected(""), Inserted()]
 
+    @pytest.mark.parametrize("code", ["413", "RequestEntityTooLargeException"])
+    def test_request_that_is_too_large_is_halved(self, code: str) -> None:
+        class Narrow(FakeTable):
+            def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
+                if len(json.dumps(request)) > 6000:
+                    raise client_error(code)
+                return super().batch_execute_statement(**request)
+
+        table = Narrow()
+        large = write(description="x" * 9000)
+        assert insert(table, *writes(10), large) == [*[Inserted()] * 10, Rejected("")]
+        assert [len(statements) for statements in table.statements] == [5, 3, 1, 1]
+
     def test_half_of_a_parted_request_may_fail_in_its_own_way(self) -> None:
         table = FakeTable(
             faults=[Fault(error=client_error("ValidationException")), Fault(error=client_error("Throttling"))]
         )
         assert insert(table, *writes(4)) == [Unavailable("Throttling")] * 2 + [Inserted()] * 2
+
+
+class TestSlices:
+    @staticmethod
+    def lengths(*sizes: int) -> list[int]:
+        one = write()
+        made = [replace(one, detail="x" * size) for size in sizes]
+        parts = list(slices(made))
+        assert [each for part in parts for each in part] == made
+        return [len(part) for part in parts]
+
+    def test_are_bounded_by_statements_and_by_bytes(self) -> None:
+        assert self.lengths() == []
+        assert self.lengths(*[100] * 60) == [25, 25, 10]
+        assert self.lengths(MAX_REQUEST_BYTES // 2, MAX_REQUEST_BYTES // 2, 1) == [2, 1]
+        assert self.lengths(1, MAX_REQUEST_BYTES, 1) == [1, 1, 1]
+
+    def test_hold_one_that_is_larger_than_the_bound(self) -> None:
+        assert self.lengths(2 * MAX_REQUEST_BYTES, 3 * MAX_REQUEST_BYTES, 1, 1) == [1, 1, 2]
+
+
+class TestFindBeside:
+    @staticmethod
+    def find(table: FakeTable, *sought: Write) -> list[Any]:
+        return EventTable(table.client, TABLE).find_beside(sought)
+
+    def test_tells_the_events_that_lie_there(self) -> None:
+        table = FakeTable()
+        one, other, same = writes(2) + writes(1)
+        insert(table, one, other.beside())
+        assert self.find(table, one, other, same) == [None, Occupied(other.content_hash), None]
+        assert table.reads == 1
+        assert self.find(table) == []
+
+    def test_reads_no_more_than_the_service_gives_at_once(self) -> None:
+        table = FakeTable()
+        many = writes(101)
+        insert(table, *(one.beside() for one in many[100:]))
+        assert self.find(table, *many) == [*[None] * 100, Occupied(many[100].content_hash)]
+        assert table.reads == 2
+
+    @pytest.mark.parametrize(
+        "answer",
+        [{}, {"Responses": {TABLE: []}}, {"UnprocessedKeys": {}}],
+        ids=["empty", "half", "other half"],
+    )
+    def test_proves_no_absence_by_an_answer_that_is_not_whole(self, answer: dict[str, Any]) -> None:
+        class Broken(FakeTable):
+            def batch_get_item(self, **_: Any) -> dict[str, Any]:
+                return answer
+
+        assert self.find(Broken(), write()) == [Unavailable("IncompleteResponse")]
+
+    def test_knows_nothing_of_the_keys_that_were_not_read(self) -> None:
+        table = FakeTable()
+        insert(table, *(one.beside() for one in writes(2)))
+        table.read_faults = [1]
+        found = self.find(table, *writes(2))
+        assert sorted(map(repr, found)) == sorted(
+            map(repr, [Occupied(writes(1)[0].content_hash), Unavailable("ReadBackIncomplete")])
+        )
 
 
 class TestRead:
@@ -380,7 +463,7 @@ def test_event_is_refused_exactly_where_its_item_is_too_large(shape: str, target
     """From both sides of the border; the filler takes about as many bytes in the item as it is told."""
     one = event(event_id="E-1", filler=SHAPES[shape](target))
     table = LargeTable()
-    insert(table, Write(one, one.sort_key, "0" * 36))
+    insert(table, Write.of(one, "0" * 36))
     size = table.size()
     assert (size <= LIMIT) is fits, "the filler is of another size than this test means"
     if fits:

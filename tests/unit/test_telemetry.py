@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from shipment_events.cost.designs import OURS
-from shipment_events.event import open_envelope, parse_event
+from shipment_events.item import prepare_write
 from shipment_events.outcome import Outcome, Reason
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.telemetry import report_batch
@@ -17,6 +17,7 @@ ACCEPTED: Final = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ENVELOPE: Final = {
     "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
     "time": "2026-03-01T12:00:00Z",
+    "source": "shipment.service",
     "detail-type": "shipment.departed",
     "detail": {
         "shipment_id": "S-1 Zürich",
@@ -28,13 +29,13 @@ ENVELOPE: Final = {
 
 
 def settled(outcome: Outcome, *, stored_after_ms: int | None = None, **envelope: Any) -> Settled:
-    opened = open_envelope(json.dumps(ENVELOPE | envelope))
+    opened, write = prepare_write(json.dumps(ENVELOPE | envelope))
     return Settled(
         Record("m-1", "receipt-1", 2, "body"),
         outcome,
         opened.id,
         envelope=opened,
-        event=parse_event(opened.detail),
+        write=write,
         stored_at=None if stored_after_ms is None else ACCEPTED + timedelta(milliseconds=stored_after_ms),
     )
 

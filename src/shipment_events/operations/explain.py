@@ -11,7 +11,7 @@ from shipment_events.operations.dead_letters import (
     UNMATCHED,
     DeadLetterMessage,
 )
-from shipment_events.operations.redrive import is_editable, still_broken
+from shipment_events.operations.redrive import Edit, broken_after, is_editable, still_broken
 from shipment_events.outcome import Reason
 
 _BROKEN: Final = (
@@ -25,10 +25,14 @@ _WHAT_HAPPENED: Final = {
     Reason.INVALID_JSON.value: "The body of the message is no JSON, so no event can be read from it.",
     Reason.INVALID_ENVELOPE.value: "The message is no EventBridge envelope: somebody wrote to the queue"
     " itself.",
+    Reason.SOURCE_MISMATCH.value: "The processor read the event and set it aside: it is from another source"
+    " than the pipeline's.",
 }
 _CAUSES: Final = {
     UNMATCHED: "A producer that is new, or misspells source or detail-type.",
     DELIVERY_FAILED: "The queue's policy or its key was changed, or the queue was gone.",
+    Reason.SOURCE_MISMATCH.value: "An unmatched event was redriven as it was, or somebody wrote to the queue"
+    " itself.",
     RETRIES_EXHAUSTED: "An outage or throttling of the table, or a deployment of the processor that fails.",
 }
 _PRODUCER: Final = (
@@ -77,9 +81,9 @@ def _next_steps(letter: DeadLetterMessage, now: str) -> list[tuple[str, str]]:
             ("shipments publish events.ndjson", "publish the event anew, once the producer has mended it"),
             discard,
         ]
-    if letter.reason == UNMATCHED:
+    if letter.reason in {UNMATCHED, Reason.SOURCE_MISMATCH.value}:
         edit = f"--set source={SOURCE}"
-        if now:
+        if broken_after([letter], [Edit("source", SOURCE)]):
             edit += " --set detail-type=shipment.TYPE --set event_type=shipment.TYPE"
         return [
             (

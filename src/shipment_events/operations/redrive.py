@@ -12,14 +12,15 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from shipment_events.event import open_envelope, parse_event
 from shipment_events.exact_json import dumps, loads
+from shipment_events.item import prepare_write
+from shipment_events.names import SOURCE
 from shipment_events.operations.dead_letters import DeadLetterMessage, Selection
 from shipment_events.operations.letter_exports import Decision, write_export
 from shipment_events.operations.queue_timing import AWS_TIMING, QueueTiming
 from shipment_events.operations.settlement import Settlement, interruptible, settle_dead_letters
 from shipment_events.operations.walk import HOLD_SECONDS
-from shipment_events.outcome import InvalidEventError
+from shipment_events.outcome import InvalidEventError, Reason
 from shipment_events.queues import MAX_BATCH_ENTRIES, send_bodies
 
 if TYPE_CHECKING:
@@ -222,12 +223,12 @@ def is_editable(body: str) -> bool:
 
 
 def still_broken(body: str) -> str:
-    """Why this version of the contract would quarantine the event again, or empty."""
+    """Why the processor would quarantine the event again, or empty."""
     try:
-        envelope = open_envelope(body)
-        parse_event(envelope.detail, detail_type=envelope.detail_type)
+        prepare_write(body)
     except InvalidEventError as error:
-        return str(error)
+        is_foreign = error.reason is Reason.SOURCE_MISMATCH
+        return f"{error}; --set source={SOURCE} corrects it" if is_foreign else str(error)
     return ""
 
 

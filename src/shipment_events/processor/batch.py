@@ -3,28 +3,31 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from traceback import format_exception
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from traceback import format_tb
+from typing import TYPE_CHECKING, Final
 
-from shipment_events.event import Envelope, find_envelope_id, open_envelope, parse_event
-from shipment_events.item import Write, ensure_fits
+from shipment_events.event import KNOWN_NAMES, Envelope, find_envelope_id
+from shipment_events.item import Write, prepare_write
 from shipment_events.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.queues import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
 from shipment_events.store import (
-    MAX_STATEMENTS,
     EventTable,
     Inserted,
     InsertResult,
     Occupied,
     Rejected,
     Unavailable,
+    slices,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+# The bus delivers within seconds. What comes later than this may have been stored before.
+LATE_AFTER: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,28 @@ class _Pending:
     write: Write
     trouble: str = "NotTried"
 
+    def may_lie_beside(self, now: datetime) -> bool:
+        """Whether its own place may have been taken, and become free, since the event was stored.
+
+        A fresh event is not worth a read. One of a replay, a redrive or a backlog is, and so is one that does
+        not say when it came.
+        """
+        if self.write.is_conflict:
+            return False
+        accepted_at = self.envelope.accepted_at
+        return (
+            self.envelope.replay_name is not None
+            or accepted_at is None
+            or abs(now - accepted_at) > LATE_AFTER
+        )
+
     def settle(
         self,
         outcome: Outcome,
         *,
         reason: Reason | None = None,
         detail: str | None = None,
+        letter_detail: str | None = None,
         stored_at: datetime | None = None,
     ) -> Settled:
         return Settled(
@@ -47,9 +66,10 @@ class _Pending:
             outcome,
             self.envelope.id,
             envelope=self.envelope,
-            event=self.write.event,
+            write=self.write,
             reason=reason,
             detail=detail,
+            letter_detail=letter_detail,
             stored_at=stored_at,
         )
 
@@ -94,24 +114,41 @@ class BatchProcessor:
         delays = self.policy.delays()
         while pending:
             now = datetime.now(UTC)
-            results = self._insert(pending, now)
-            waiting: list[_Pending] = []
-            for one, result in zip(pending, results, strict=True):
+            results = self._attempt(pending, now, seconds_left)
+            pending = []
+            for one, result in results:
                 step = _next_step(one, result, now)
                 if isinstance(step, Settled):
                     settled.append(step)
                 else:
-                    waiting.append(step)
-            pending = waiting
-            if any(isinstance(result, Unavailable) for result in results):
+                    pending.append(step)
+            if any(isinstance(result, Unavailable) for _, result in results):
                 delay = next(delays)
                 if time.monotonic() + delay > give_up_at or seconds_left() - delay < self.policy.reserve:
                     break
                 time.sleep(delay)
         return settled + [one.settle(Outcome.RETRIED, detail=one.trouble) for one in pending]
 
-    def _insert(self, pending: Sequence[_Pending], now: datetime) -> list[InsertResult]:
-        """Result of each event, in the same order; events that share a key share a statement.
+    def _attempt(
+        self, pending: Sequence[_Pending], now: datetime, seconds_left: Callable[[], float]
+    ) -> list[tuple[_Pending, InsertResult]]:
+        """Each event with its result, in no order: those that lie beside their places, and the others."""
+        late = [one for one in pending if one.may_lie_beside(now)]
+        if not late:
+            return self._insert(pending, now, seconds_left)
+        results: list[tuple[_Pending, InsertResult]] = []
+        trying = [one for one in pending if not one.may_lie_beside(now)]
+        for one, beside in zip(late, self.table.find_beside([one.write for one in late]), strict=True):
+            if beside is None:
+                trying.append(one)
+            else:
+                results.append((one, beside))
+        return results + self._insert(trying, now, seconds_left)
+
+    def _insert(
+        self, pending: Sequence[_Pending], now: datetime, seconds_left: Callable[[], float]
+    ) -> list[tuple[_Pending, InsertResult]]:
+        """Each event with its result; events that share a key share a statement.
 
         One request must not hold a key twice: the service would refuse it, or answer for one of the two.
         """
@@ -119,12 +156,14 @@ class BatchProcessor:
         for one in pending:
             leaders.setdefault(one.write.key, one)
         of_key: dict[tuple[str, str], InsertResult] = {}
-        distinct = list(leaders.values())
-        for start in range(0, len(distinct), MAX_STATEMENTS):
-            chunk = distinct[start : start + MAX_STATEMENTS]
-            results = self.table.insert([one.write for one in chunk], now)
-            of_key.update((one.write.key, result) for one, result in zip(chunk, results, strict=True))
-        return [_result_for(one, leaders[one.write.key], of_key[one.write.key]) for one in pending]
+        for part in slices([one.write for one in leaders.values()]):
+            results: Sequence[InsertResult]
+            if of_key and seconds_left() < self.policy.reserve:
+                results = [Unavailable("OutOfTime")] * len(part)
+            else:
+                results = self.table.insert(part, now)
+            of_key.update((write.key, result) for write, result in zip(part, results, strict=True))
+        return [(one, _result_for(one, leaders[one.write.key], of_key[one.write.key])) for one in pending]
 
     def _quarantine(self, settled: Sequence[Settled]) -> list[Settled]:
         """Send what can never succeed; what could not be sent is retried, and SQS moves it in the end."""
@@ -132,7 +171,7 @@ class BatchProcessor:
         if not quarantined:
             return list(settled)
         letters = [
-            DeadLetter(result.record.body, result.reason or Reason.UNSTORABLE, result.detail or "")
+            DeadLetter(result.record.body, result.reason or Reason.UNSTORABLE, result.letter_detail or "")
             for result in quarantined
         ]
         failed = send_dead_letters(self.sqs, self.dead_letter_queue_url, letters)
@@ -165,23 +204,28 @@ class BatchProcessor:
 
 def _read(record: Record) -> "_Pending | Settled":
     try:
-        envelope = open_envelope(record.body)
-        event = parse_event(envelope.detail, detail_type=envelope.detail_type)
-        ensure_fits(event)
+        envelope, write = prepare_write(record.body)
     except InvalidEventError as error:
-        correlation_id = find_envelope_id(record.body)
-        return Settled(record, Outcome.QUARANTINED, correlation_id, reason=error.reason, detail=error.detail)
+        return Settled(
+            record,
+            Outcome.QUARANTINED,
+            find_envelope_id(record.body),
+            reason=error.reason,
+            detail=error.logged(KNOWN_NAMES),
+            letter_detail=error.detail,
+        )
     except Exception as error:  # noqa: BLE001 - a defect of ours must not take the batch's other events along
-        trace = "".join(format_exception(error))
+        # Without its message, which may hold text of the event.
+        trace = "".join([*format_tb(error.__traceback__), type(error).__name__])
         return Settled(record, Outcome.RETRIED, find_envelope_id(record.body), detail=trace)
-    return _Pending(record, envelope, Write(event, event.sort_key, envelope.id))
+    return _Pending(record, envelope, write)
 
 
 def _result_for(one: _Pending, leader: _Pending, result: InsertResult) -> InsertResult:
     if one is leader or isinstance(result, Unavailable | Occupied):
         return result
     if isinstance(result, Inserted):
-        return Occupied(leader.write.event.content_hash)
+        return Occupied(leader.write.content_hash)
     # The table refused the leader's content, which tells nothing of this one's.
     return Unavailable("KeySharedWithRejected")
 
@@ -192,12 +236,17 @@ def _next_step(one: _Pending, result: InsertResult, now: datetime) -> "_Pending 
             outcome = Outcome.CONFLICT if one.write.is_conflict else Outcome.STORED
             return one.settle(outcome, stored_at=now)
         case Occupied(content_hash):
-            if content_hash == one.write.event.content_hash:
+            if content_hash == one.write.content_hash:
                 return one.settle(Outcome.DUPLICATE)
             return replace(one, write=one.write.beside())
         case Rejected(why):
             # SQS refuses an attribute without a value.
-            detail = ascii(why)[1:-1][:250] or "the table gave no reason"
-            return one.settle(Outcome.QUARANTINED, reason=Reason.UNSTORABLE, detail=detail)
+            found = ascii(why)[1:-1][:250] or "the table gave no reason"
+            return one.settle(
+                Outcome.QUARANTINED,
+                reason=Reason.UNSTORABLE,
+                detail="expected an item that the table takes",
+                letter_detail=found,
+            )
         case Unavailable(why):
             return replace(one, trouble=why)

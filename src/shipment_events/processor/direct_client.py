@@ -16,12 +16,11 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
+from shipment_events.item import without_event
 from shipment_events.processor.connection import KeptConnection
 from shipment_events.processor.signature import Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -64,10 +63,16 @@ class DirectDynamoDBClient:
         """Close the connection; the next request opens another."""
         self._connection.close()
 
-    def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
+    def run_statements(self, request: str) -> dict[str, Any]:
         """Run PartiQL statements.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+
+        Args:
+            request: JSON.
+
+        Returns:
+            The answer; items in it are without their events.
 
         Raises:
             botocore.exceptions.ClientError: the service refuses the request, or its answer is no JSON.
@@ -81,21 +86,21 @@ class DirectDynamoDBClient:
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
         Raises:
-            as :meth:`batch_execute_statement`.
+            as :meth:`run_statements`.
         """
-        return self._call("BatchGetItem", request)
+        return self._call("BatchGetItem", _ENCODER.encode(request))
 
-    def _call(self, operation: str, request: "Mapping[str, Any]") -> dict[str, Any]:
+    def _call(self, operation: str, request: str) -> dict[str, Any]:
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        body = _ENCODER.encode(request).encode()
+        body = request.encode()
         headers = {"content-type": _CONTENT_TYPE, "x-amz-target": _TARGET_PREFIX + operation}
         signed = self._signer.signed(headers, body, credentials.get_frozen_credentials(), datetime.now(UTC))
         sent = {**signed, "user-agent": self._user_agent, "accept-encoding": "identity"}
         status, answer = self._connection.post(sent, body)
         try:
-            content = json.loads(answer)
+            content = json.loads(answer, object_hook=without_event)
         except ValueError:
             content = None
         if status != _SUCCESS or not isinstance(content, dict):

@@ -57,8 +57,10 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     once = _client_config(settings.visibility_timeout, attempts=1)
     twice = _client_config(settings.visibility_timeout, attempts=2)
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
+    run_statements = None
     if can_reach(dynamodb.meta.endpoint_url):
-        dynamodb = cast("DynamoDBClient", DirectDynamoDBClient(dynamodb, session))
+        direct = DirectDynamoDBClient(dynamodb, session)
+        dynamodb, run_statements = cast("DynamoDBClient", direct), direct.run_statements
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
         table=EventTable(
@@ -66,6 +68,7 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
             settings.table_name,
             settings.retention,
             shards=settings.status_index_shards,
+            run_statements=run_statements,
         ),
         sqs=sqs,
         queue_url=settings.queue_url,

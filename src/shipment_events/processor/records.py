@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shipment_events.event import Envelope, ShipmentEvent
+from shipment_events.event import Envelope
+from shipment_events.item import Write
 from shipment_events.outcome import Outcome, Reason
 
 
@@ -45,9 +46,10 @@ class Settled:
     Attributes:
         correlation_id: id that the bus gave to the event; empty where the body has none.
         envelope: None where the event is not valid.
-        event: likewise.
+        write: likewise; the last that was tried.
         reason: of a quarantine.
-        detail: of a quarantine or a retry: what was expected, or what failed.
+        detail: of a quarantine or a retry: what was expected, or what failed; without text of the event.
+        letter_detail: of a quarantine: what was expected and what was found, which may be text of the event.
         stored_at: when the write that succeeded was sent.
     """
 
@@ -55,7 +57,8 @@ class Settled:
     outcome: Outcome
     correlation_id: str
     envelope: Envelope | None = None
-    event: ShipmentEvent | None = None
+    write: Write | None = None
     reason: Reason | None = None
     detail: str | None = None
+    letter_detail: str | None = None
     stored_at: datetime | None = None

@@ -8,7 +8,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from shipment_events.names import (
@@ -50,7 +49,7 @@ def report_batch(settled: Sequence[Settled], environment: str, request_id: str, 
 
 
 def _event_line(result: Settled) -> dict[str, Any]:
-    event = result.event
+    write = result.write
     line = {
         "level": _LEVELS[result.outcome],
         "message": _MESSAGES[result.outcome],
@@ -58,8 +57,8 @@ def _event_line(result: Settled) -> dict[str, Any]:
         "correlation_id": result.correlation_id,
         "message_id": result.record.message_id,
         "receive_count": result.record.receive_count,
-        "shipment_id": event.shipment_id if event else None,
-        "event_timestamp": event.sort_key if event else None,
+        "shipment_id": write.shipment_id if write else None,
+        "event_timestamp": write.own_sort_key if write else None,
         "reason": result.reason.value if result.reason else None,
         "detail": result.detail,
     }
@@ -92,14 +91,12 @@ def _measures(settled: Sequence[Settled]) -> dict[str, int]:
 def _latency_ms(result: Settled) -> int | None:
     """From acceptance by the bus, which gives whole seconds, to the write; a replay says nothing of it."""
     envelope = result.envelope
-    if result.stored_at is None or envelope is None or envelope.replay_name or not envelope.time:
+    if result.stored_at is None or envelope is None or envelope.replay_name:
         return None
-    try:
-        accepted_at = datetime.fromisoformat(envelope.time)
-        return max(0, int((result.stored_at - accepted_at).total_seconds() * 1000))
-    except (ValueError, TypeError):
-        # A body that came to the queue past the bus may carry anything here.
+    accepted_at = envelope.accepted_at
+    if accepted_at is None:
         return None
+    return max(0, int((result.stored_at - accepted_at).total_seconds() * 1000))
 
 
 def _trace() -> dict[str, str]:
