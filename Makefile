@@ -32,6 +32,13 @@ define begin
 @test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 endef
 
+# A protected stage cannot be rolled back, so a stage is made without protection and gets it once it stands.
+define deploy_to_aws
+first="$$(python -m infrastructure.first_deploy)" || exit 1; \
+  if [ -n "$$first" ]; then npx --no-install cdk deploy --require-approval never --context first_deploy=true || exit 1; fi; \
+  npx --no-install cdk deploy --require-approval never
+endef
+
 .PHONY: help
 help: ## Show this help
 	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold="$$(printf '\033[1m')"; plain="$$(printf '\033[0m')"; fi; \
@@ -115,14 +122,15 @@ bootstrap: setup node_modules/.ready ## Prepare an AWS account and region for CD
 
 .PHONY: deploy
 deploy: setup node_modules/.ready ## Deploy the stack to AWS (or where AWS_ENDPOINT_URL names the local engine, to it)
-	@$(if $(findstring //127.0.0.1:,$(AWS_ENDPOINT_URL)),shipments local deploy,npx --no-install cdk deploy --require-approval never)
+	@$(if $(findstring //127.0.0.1:,$(AWS_ENDPOINT_URL)),shipments local deploy,$(deploy_to_aws))
 
 .PHONY: destroy
 destroy: setup node_modules/.ready ## Take the stack down; table and queues stay
 	@npx --no-install cdk destroy
 
 .PHONY: adopt
-adopt: synth node_modules/.ready ## Begin a stack anew with the table and queues that 'destroy' left; then deploy
+adopt: synth node_modules/.ready ## Begin a stack anew with the table and queues that are left of it; then deploy
+	@python -m infrastructure.first_deploy >/dev/null
 	@python -m infrastructure.retained cdk.out/shipmentevents-$(ENV).template.json cdk.out/retained.json
 	@npx --no-install cdk import --resource-mapping cdk.out/retained.json </dev/null
 

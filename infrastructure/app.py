@@ -1,8 +1,12 @@
 """Synthesizes the stack of one stage into ``cdk.out``; needs no AWS account, no network and no Docker.
 
-The stage comes from the environment variable ``ENV`` or from ``-c env=…`` of the CDK CLI, the address for
-alarms from ``ALARM_EMAIL`` or ``-c alarm_email=…``, and their Slack channel from ``SLACK_WORKSPACE`` and
-``SLACK_CHANNEL`` or ``-c slack_workspace=…`` and ``-c slack_channel=…``.
+The stage comes from the environment variable ``ENV`` or from ``-c env=…`` of the CDK CLI. Who is told of its
+alarms is in its settings: ``ALARM_EMAIL`` or ``-c alarm_email=…`` adds an address, and ``SLACK_WORKSPACE``
+and ``SLACK_CHANNEL`` or ``-c slack_workspace=…`` and ``-c slack_channel=…`` name another Slack channel.
+``ALARMS_WITHOUT_RECEIVERS`` or ``-c alarms_without_receivers=…`` is the reason why nobody has to be.
+
+``-c first_deploy=true`` leaves out what would keep a failed first deploy from being rolled back, the
+protection of stack and table. ``make deploy`` deploys without this option right after.
 """
 
 import os
@@ -34,13 +38,9 @@ def main() -> None:
     try:
         stage = _chosen(app, variable="ENV", context="env")
         settings = settings_for(DEFAULT_STAGE if stage is None else stage)
-        email = _chosen(app, variable="ALARM_EMAIL", context="alarm_email")
-        settings = replace(
-            settings,
-            alarm_email=email or settings.alarm_email,
-            slack=_chosen_channel(app) or settings.slack,
-        )
-        _fill(app, settings)
+        if app.node.try_get_context("first_deploy") == "true":
+            settings = replace(settings, deletion_protection=False)
+        _fill(app, _with_receivers(app, settings))
     except ValueError as error:
         sys.exit(f"error: {error}")
     try:
@@ -56,8 +56,28 @@ def _empty_app(outdir: Path) -> App:
 
 
 def _fill(app: App, settings: StageSettings) -> None:
+    if not settings.has_receivers and settings.alarms_without_receivers is None:
+        raise ValueError(
+            f"nobody would be told of the alarms of {settings.environment}. Write addresses into alarm_emails"
+            f" of {settings.environment} in infrastructure/settings.py, or a channel into slack. To add an"
+            " address to this deploy only, set ALARM_EMAIL. If nobody has to be told, write the reason into"
+            " alarms_without_receivers there, or into the variable ALARMS_WITHOUT_RECEIVERS"
+        )
     ShipmentEventsStack(app, settings=settings)
     enforce_rules(app)
+
+
+def _with_receivers(app: App, settings: StageSettings) -> StageSettings:
+    email = _chosen(app, variable="ALARM_EMAIL", context="alarm_email")
+    # A variable without a value names nobody: a workflow sets those that its repository does not have.
+    added = () if not email or email in settings.alarm_emails else (email,)
+    reason = _chosen(app, variable="ALARMS_WITHOUT_RECEIVERS", context="alarms_without_receivers")
+    return replace(
+        settings,
+        alarm_emails=(*settings.alarm_emails, *added),
+        slack=_chosen_channel(app) or settings.slack,
+        alarms_without_receivers=reason or settings.alarms_without_receivers,
+    )
 
 
 def _chosen_channel(app: App) -> SlackChannel | None:

@@ -1,9 +1,10 @@
 """The queue between bus and processor, and the dead-letter queue for what cannot be delivered or stored."""
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infrastructure.retention import removal_policy
 from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
 from shipment_events import names
@@ -16,7 +17,7 @@ class EventBuffer(Construct):
         """Build the queues of the stage."""
         super().__init__(scope, construct_id)
         self._settings = settings
-        self._removal_policy = RemovalPolicy.RETAIN if settings.retain_data else RemovalPolicy.DESTROY
+        self._removal_policy = removal_policy(settings)
         self.dead_letter_queue = self._build_dead_letter_queue()
         self.queue = self._build_queue()
 

@@ -18,11 +18,20 @@ SUMMARY_HEIGHT: Final = 5
 GRAPH_HEIGHT: Final = 6
 
 
-# No service reports the host name of the console, which differs between partitions.
+UNPUBLISHED_CONSOLE: Final = "console.invalid"
+"""AWS publishes no address of the console in the isolated partitions. Without any host the stack could not be
+deployed there, and a guessed one might belong to somebody."""
+# No pseudo parameter has the host of the console, which differs between partitions.
+# https://docs.aws.amazon.com/general/latest/gr/mgmt-console.html and its counterparts of the partitions
 CONSOLE_HOSTS: Final = {
-    "aws": {"Console": "console.aws.amazon.com"},
-    "aws-cn": {"Console": "console.amazonaws.cn"},
-    "aws-us-gov": {"Console": "console.amazonaws-us-gov.com"},
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-eusc": "console.amazonaws-eusc.eu",
+    "aws-iso": UNPUBLISHED_CONSOLE,
+    "aws-iso-b": UNPUBLISHED_CONSOLE,
+    "aws-iso-e": UNPUBLISHED_CONSOLE,
+    "aws-iso-f": UNPUBLISHED_CONSOLE,
 }
 
 
@@ -68,7 +77,8 @@ class PipelineDashboard(Construct):
         self.url = self._build_url(name)
 
     def _build_url(self, name: str) -> str:
-        hosts = CfnMapping(self, "ConsoleHosts", mapping=CONSOLE_HOSTS)
+        mapping = {partition: {"Console": host} for partition, host in CONSOLE_HOSTS.items()}
+        hosts = CfnMapping(self, "ConsoleHosts", mapping=mapping)
         console = f"https://{Aws.REGION}.{hosts.find_in_map(Aws.PARTITION, 'Console')}"
         return f"{console}/cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/{name}"
 

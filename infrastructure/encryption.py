@@ -28,6 +28,7 @@ class StageKey(Construct):
         )
         self._allow_alarms()
         self._allow_logs()
+        self._limit_grants()
 
     def _allow_alarms(self) -> None:
         # No condition on the caller: which alarms may publish is the topic policy's business, and a condition
@@ -52,7 +53,8 @@ class StageKey(Construct):
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AllowLogs",
-                principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+                # Logs has a principal for each region, under the domain of the partition.
+                principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
                 actions=[
                     "kms:Encrypt*",
                     "kms:Decrypt*",
@@ -62,5 +64,25 @@ class StageKey(Construct):
                 ],
                 resources=["*"],
                 conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_group_arn}},
+            )
+        )
+
+    def _limit_grants(self) -> None:
+        # A grant is a way to the key that no policy shows, so only AWS services may create one. The statement
+        # is that of AWS Control Tower's rule for key policies, CT.KMS.PV.1.
+        # https://docs.aws.amazon.com/controltower/latest/controlreference/kms-rules.html
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="GrantsForServicesOnly",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["kms:CreateGrant"],
+                resources=["*"],
+                conditions={
+                    "BoolIfExists": {
+                        "kms:GrantIsForAWSResource": "false",
+                        "aws:PrincipalIsAWSService": "false",
+                    }
+                },
             )
         )

@@ -1,10 +1,12 @@
 """The bus that producers publish to, the rules that empty it, and the archive of all it carried."""
 
-from aws_cdk import Duration
+from collections.abc import Callable
+
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
@@ -27,9 +29,14 @@ class EventIngestion(Construct):
         super().__init__(scope, construct_id)
         self._settings = settings
         self.bus = events.EventBus(self, "Bus", event_bus_name=names.event_bus_name(settings.environment))
+        self.archive = self._build_archive()
         self.rule = self._build_shipment_rule(queue, dead_letter_queue)
         self.unmatched_rule = self._build_unmatched_rule(dead_letter_queue)
-        self.archive = self._build_archive()
+        # A rule matches from the moment it exists, and EventBridge does not retry what it has no permission
+        # to send. So the permissions come first, and the archive too: what it holds can be replayed.
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+        self.rule.node.add_dependency(self.archive, _policy_of(queue), _policy_of(dead_letter_queue))
+        self.unmatched_rule.node.add_dependency(self.archive, _policy_of(dead_letter_queue))
 
     def _build_shipment_rule(self, queue: sqs.Queue, dead_letter_queue: sqs.Queue) -> events.CfnRule:
         rule = events.CfnRule(
@@ -55,8 +62,8 @@ class EventIngestion(Construct):
                 )
             ],
         )
-        _allow_delivery(queue, rule, sid="AllowShipmentRule")
-        _allow_delivery(dead_letter_queue, rule, sid="AllowShipmentRule")
+        self._allow_delivery(queue, names.rule_name, sid="AllowShipmentRule")
+        self._allow_delivery(dead_letter_queue, names.rule_name, sid="AllowShipmentRule")
         return rule
 
     def _build_unmatched_rule(self, dead_letter_queue: sqs.Queue) -> events.CfnRule:
@@ -92,8 +99,27 @@ class EventIngestion(Construct):
             "Its target is the dead-letter queue itself. EventBridge retries for 24 hours, an alarm reports "
             "each event that it gives up on, and the archive has every one.",
         )
-        _allow_delivery(dead_letter_queue, rule, sid="AllowUnmatchedRule")
+        self._allow_delivery(dead_letter_queue, names.unmatched_rule_name, sid="AllowUnmatchedRule")
         return rule
+
+    def _allow_delivery(self, queue: sqs.Queue, rule_name: Callable[[str], str], *, sid: str) -> None:
+        # The rule's ARN is text: a reference would make the policy wait for the rule.
+        environment = self._settings.environment
+        rule_arn = Stack.of(self).format_arn(
+            service="events",
+            resource="rule",
+            resource_name=f"{names.event_bus_name(environment)}/{rule_name(environment)}",
+        )
+        # CDK's own targets.SqsQueue grants GetQueueUrl and GetQueueAttributes too; EventBridge needs neither.
+        queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=sid,
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[queue.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": rule_arn}},
+            )
+        )
 
     def _build_archive(self) -> events.CfnArchive:
         # The plain resource, because CDK's own demands a pattern, and this one has no exceptions.
@@ -114,14 +140,5 @@ def _retry_policy(attempts: int, max_age_hours: int) -> events.CfnRule.RetryPoli
     )
 
 
-def _allow_delivery(queue: sqs.Queue, rule: events.CfnRule, *, sid: str) -> None:
-    # CDK's own targets.SqsQueue grants GetQueueUrl and GetQueueAttributes besides; EventBridge needs neither.
-    queue.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid=sid,
-            principals=[iam.ServicePrincipal("events.amazonaws.com")],
-            actions=["sqs:SendMessage"],
-            resources=[queue.queue_arn],
-            conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
-        )
-    )
+def _policy_of(queue: sqs.Queue) -> IConstruct:
+    return queue.node.find_child("Policy")

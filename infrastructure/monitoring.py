@@ -11,6 +11,7 @@ from constructs import Construct
 
 from infrastructure.alarms import AlarmSpec, Urgency, alarm_specs
 from infrastructure.settings import StageSettings
+from infrastructure.validation import acknowledge
 from shipment_events import names
 
 
@@ -50,8 +51,18 @@ class Monitoring(Construct):
                 },
             )
         )
-        if self._settings.alarm_email is not None:
-            topic.add_subscription(subscriptions.EmailSubscription(self._settings.alarm_email))
+        for address in self._settings.alarm_emails:
+            topic.add_subscription(subscriptions.EmailSubscription(address))
+        if self._settings.alarm_emails:
+            acknowledge(
+                topic,
+                ("Serverless-SNSRedrivePolicy",),
+                "SNS tries an e-mail 50 times in 6 hours (https://docs.aws.amazon.com/sns/latest/dg/"
+                "sns-message-delivery-retries.html). A queue for those that fail would need an alarm, which "
+                "could only notify the same addresses. The alarm stays on, and the dashboard shows it.",
+            )
+        if not self._settings.has_receivers and self._settings.alarms_without_receivers is not None:
+            acknowledge(topic, ("LossModes::AlarmReceiver",), self._settings.alarms_without_receivers)
         return topic
 
     def add_alarm(self, spec: AlarmSpec) -> cloudwatch.Alarm:
@@ -77,6 +88,8 @@ class Monitoring(Construct):
         alarm.add_alarm_action(actions.SnsAction(self.topics[spec.urgency]))
         if spec.tells_end:
             alarm.add_ok_action(actions.SnsAction(self.topics[spec.urgency]))
+        # It tells of a change once, so the permission to tell comes first.
+        alarm.node.add_dependency(self.topics[spec.urgency].node.find_child("Policy"))
         self.alarms.append(alarm)
         return alarm
 

@@ -1,4 +1,4 @@
-"""What a destroyed stage left behind, in the form that ``cdk import`` takes: ``make adopt`` uses it.
+"""What is left of a stage without a stack, in the form that ``cdk import`` takes: ``make adopt`` uses it.
 
 https://docs.aws.amazon.com/cdk/v2/guide/ref-cli-cmd-import.html
 """
@@ -20,19 +20,23 @@ if TYPE_CHECKING:
 def retained(
     template: Mapping[str, Any], dynamodb: "DynamoDBClient", sqs: "SQSClient"
 ) -> dict[str, dict[str, str]]:
-    """Identifier of each table and queue of the template, by logical id.
+    """Identifier of each table and queue of the template that exists, by logical id.
 
-    Raises ClientError where one of them does not exist in this account and region.
+    Raises ClientError where one of them cannot be looked up.
     """
     found: dict[str, dict[str, str]] = {}
     for logical_id, resource in template["Resources"].items():
-        if resource["Type"] == "AWS::DynamoDB::Table":
-            name = resource["Properties"]["TableName"]
-            dynamodb.describe_table(TableName=name)
-            found[logical_id] = {"TableName": name}
-        elif resource["Type"] == "AWS::SQS::Queue":
-            name = resource["Properties"]["QueueName"]
-            found[logical_id] = {"QueueUrl": sqs.get_queue_url(QueueName=name)["QueueUrl"]}
+        try:
+            if resource["Type"] == "AWS::DynamoDB::Table":
+                name = resource["Properties"]["TableName"]
+                dynamodb.describe_table(TableName=name)
+                found[logical_id] = {"TableName": name}
+            elif resource["Type"] == "AWS::SQS::Queue":
+                name = resource["Properties"]["QueueName"]
+                found[logical_id] = {"QueueUrl": sqs.get_queue_url(QueueName=name)["QueueUrl"]}
+        except (dynamodb.exceptions.ResourceNotFoundException, sqs.exceptions.QueueDoesNotExist):
+            # A first deploy that failed may have left some of them; the next deploy makes the others.
+            continue
     return found
 
 
@@ -42,9 +46,9 @@ def main() -> None:
     try:
         found = retained(json.loads(template.read_text()), boto3.client("dynamodb"), boto3.client("sqs"))
     except (BotoCoreError, ClientError) as error:
-        sys.exit(
-            f"error: {error}\nWithout table and queues left behind there is nothing to adopt: make deploy"
-        )
+        sys.exit(f"error: {error}")
+    if not found:
+        sys.exit("error: neither table nor queues are left, so there is nothing to adopt: make deploy")
     mapping.write_text(json.dumps(found, indent=2))
 
 

@@ -50,14 +50,14 @@ class ProvisionedPollers:
     minimum: int
     """Always there (2 to 200)."""
     maximum: int
-    """Most under load (2 to 2,000)."""
+    """Most (2 to 10,000): https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html"""
 
     def __post_init__(self) -> None:
         """Refuse what Lambda would refuse."""
-        if not (2 <= self.minimum <= 200 and self.minimum <= self.maximum <= 2_000):
+        if not (2 <= self.minimum <= 200 and self.minimum <= self.maximum <= 10_000):
             raise ValueError(
                 f"provisioned_pollers is {self.minimum} to {self.maximum}, allowed is"
-                " a minimum of 2 to 200 and a maximum from there to 2,000"
+                " a minimum of 2 to 200 and a maximum from there to 10,000"
             )
 
 
@@ -160,13 +160,14 @@ class StageSettings:
     deletion_protection: bool = True
     """Whether the table and the stack refuse to be deleted until someone turns this off."""
     retain_data: bool = True
-    """Whether table and queues stay when they leave the stack. A stage created anew after that has to import
-    them, because their names are taken."""
+    """Whether table and queues stay when they leave the stack; a stage created anew has to import them."""
 
-    alarm_email: str | None = None
-    """Address that both alarm topics notify, once it has confirmed the subscription; nobody if absent."""
+    alarm_emails: tuple[str, ...] = ()
+    """Addresses that both alarm topics notify, each once it has confirmed the subscription."""
     slack: SlackChannel | None = None
     """Channel that shows what both alarm topics are sent; none if absent."""
+    alarms_without_receivers: str | None = None
+    """Why nobody has to hear the alarms. A stage with neither address nor channel nor reason is refused."""
     runbook: str = "docs/runbook.md"
     """Where the runbook is; each alarm's description ends with a link to its entry there."""
     alarm_period_seconds: int = 60
@@ -227,6 +228,11 @@ class StageSettings:
         return self.visibility_timeout_multiple * self.processor_timeout_seconds
 
     @property
+    def has_receivers(self) -> bool:
+        """Whether anybody is told of an alarm."""
+        return bool(self.alarm_emails) or self.slack is not None
+
+    @property
     def most_concurrent_batches(self) -> int:
         """Batches that the event source has in work at most (count)."""
         if self.provisioned_pollers is not None:
@@ -273,9 +279,7 @@ class StageSettings:
             if value is None:
                 continue
             if value < least or (most is not None and value > most):
-                raise ValueError(
-                    f"{field} is {value}, allowed is {least} to {most if most is not None else '…'}"
-                )
+                raise ValueError(f"{field} is {value}, allowed is {least} to {most or '…'}")
         if self.batching_window_seconds not in range(MAX_BATCHING_WINDOW_SECONDS + 1):
             raise ValueError(
                 f"batching_window_seconds is {self.batching_window_seconds}, allowed is"
@@ -289,17 +293,27 @@ class StageSettings:
             )
         if self.canary_minutes is not None and self.canary_minutes not in CANARY_MINUTES:
             raise ValueError(f"canary_minutes is {self.canary_minutes}, allowed is one of {CANARY_MINUTES}")
-        if self.alarm_email is not None and "@" not in self.alarm_email.strip("@"):
-            raise ValueError(f"alarm_email is {self.alarm_email!r}, which is no e-mail address")
+        for address in self.alarm_emails:
+            if "@" not in address.strip("@"):
+                raise ValueError(f"alarm_emails has {address!r}, which is no e-mail address")
+        if len(set(self.alarm_emails)) < len(self.alarm_emails):
+            raise ValueError("alarm_emails has an address twice")
+        if self.alarms_without_receivers is not None and not self.alarms_without_receivers.strip():
+            raise ValueError("alarms_without_receivers is empty, expected is the reason")
 
 
 STAGES: Final = {
     stage.environment: stage
     for stage in (
         # The only stage that may be thrown away in one command.
-        StageSettings(environment="dev", deletion_protection=False),
-        StageSettings(environment="staging", canary_minutes=10),
-        StageSettings(environment="prod", canary_minutes=10),
+        StageSettings(
+            environment="dev",
+            deletion_protection=False,
+            alarms_without_receivers="A stage to try things out: whoever does looks at it.",
+        ),
+        # Write into alarm_emails or slack who is told of the alarms: a deploy without is refused.
+        StageSettings(environment="staging", canary_minutes=10, alarm_emails=()),
+        StageSettings(environment="prod", canary_minutes=10, alarm_emails=()),
     )
 }
 

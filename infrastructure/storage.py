@@ -1,10 +1,11 @@
 """The table in which every event is kept, and the index by status."""
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infrastructure.retention import removal_policy
 from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
 from shipment_events import names
@@ -42,7 +43,7 @@ class EventStorage(Construct):
             ),
             resource_policy=self._build_tls_only_policy(),
             deletion_protection=self._settings.deletion_protection,
-            removal_policy=RemovalPolicy.RETAIN if self._settings.retain_data else RemovalPolicy.DESTROY,
+            removal_policy=removal_policy(self._settings),
         )
         if not self._settings.retain_data:
             acknowledge(

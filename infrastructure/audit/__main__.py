@@ -47,7 +47,11 @@ class Audit:
         resources = sum(len(stage.template["Resources"]) for stage in self.stages)
         templates = f"{resources} resources, {len(self.stages)} stages"
         names = (judges.LOSS_MODES, *judges.PACKS, judges.CFN_LINT, judges.CHECKOV)
-        subjects = {**dict.fromkeys(names, templates), BANDIT: " and ".join(FOLDERS)}
+        subjects = {
+            **dict.fromkeys(names, templates),
+            BANDIT: " and ".join(FOLDERS),
+            judges.ZIZMOR: judges.WORKFLOWS,
+        }
         for name, subject in subjects.items():
             acknowledged = sum(
                 each.judge == name for verdict in self.verdicts for each in verdict.acknowledged
@@ -60,10 +64,11 @@ def audit(folder: Path) -> Audit:
     """Run every judge; the stages are synthesized into ``folder``."""
     with ThreadPoolExecutor() as pool:
         code = pool.submit(bandit, REPOSITORY, TOOLS / "bandit")
+        workflows = pool.submit(judges.zizmor, REPOSITORY, TOOLS / "zizmor")
         stages = [build(settings, folder / name) for name, settings in STAGES.items()]
         by_checkov = pool.submit(judges.checkov, stages, TOOLS / "checkov")
         verdicts = [_judge_stage(stage, by_checkov, pool) for stage in stages]
-        return Audit(stages, [*verdicts, code.result()])
+        return Audit(stages, [*verdicts, code.result(), judge(workflows.result(), [])])
 
 
 def _judge_stage(

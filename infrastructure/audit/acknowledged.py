@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from aws_cdk import App
 
 from infrastructure.audit.code import EVERYWHERE, FOLDERS
+from infrastructure.audit.stage import as_deployed
 from infrastructure.settings import STAGES
 from infrastructure.stack import ShipmentEventsStack
 from infrastructure.validation import Acknowledgement, recording
@@ -15,7 +16,7 @@ def acknowledgements() -> list[Acknowledgement]:
     found: dict[Acknowledgement, None] = {}
     for settings in STAGES.values():
         with recording() as recorded:
-            stack = ShipmentEventsStack(App(analytics_reporting=False), settings=settings)
+            stack = ShipmentEventsStack(App(analytics_reporting=False), settings=as_deployed(settings))
         inside = f"{stack.node.path}/"
         for each in recorded:
             found[Acknowledgement(each.place.removeprefix(inside), each.rule, each.reason)] = None

@@ -1,4 +1,4 @@
-"""The judges of a template. Each answers with all it finds, acknowledged or not."""
+"""The judges of a template and of the workflows. Each answers with all it finds, acknowledged or not."""
 
 import json
 import subprocess
@@ -31,6 +31,8 @@ PACKS: Final[Mapping[str, Callable[[Any], NagPack]]] = {
 LOSS_MODES: Final = "loss modes (our own)"
 CFN_LINT: Final = "cfn-lint"
 CHECKOV: Final = "checkov"
+ZIZMOR: Final = "zizmor"
+WORKFLOWS: Final = ".github"
 
 
 class JudgeError(Exception):
@@ -90,5 +92,23 @@ def checkov(stages: Sequence[Stage], executable: Path) -> dict[str, list[Finding
     return found
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, our own command
+def zizmor(root: Path, executable: Path) -> list[Finding]:
+    """What could go wrong in the workflows, one of which deploys with the roles of an account."""
+    options = ["--offline", "--no-ignores", "--no-exit-codes", "--quiet", "--format", "json"]
+    run = _run([str(executable), *options, WORKFLOWS], cwd=root)
+    if run.returncode:
+        raise JudgeError(f"zizmor: {run.stderr.strip() or run.stdout.strip()}")
+    return [
+        Finding(ZIZMOR, result["ident"], _primary_place(result["locations"]), result["desc"])
+        for result in json.loads(run.stdout)
+    ]
+
+
+def _primary_place(locations: Sequence[Mapping[str, Any]]) -> str:
+    primary = next(each for each in locations if each["symbolic"]["kind"] == "Primary")
+    file = primary["symbolic"]["key"]["Local"]["verbatim_path"]
+    return f"{file}:{primary['concrete']['location']['start_point']['row'] + 1}"
+
+
+def _run(command: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, our own command

@@ -1,6 +1,6 @@
 """Ways to lose an event between the bus and the queue."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from infrastructure.loss_modes.model import Breaches, Rule, Template, as_list
@@ -27,12 +27,40 @@ def _may_send(template: Template, rule: str, queue: str) -> bool:
         statement["Effect"] == "Allow"
         and statement.get("Principal") == {"Service": "events.amazonaws.com"}
         and "sqs:SendMessage" in as_list(statement["Action"])
-        and template.referred(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == rule
-        for _, policy in template.of_type("AWS::SQS::QueuePolicy")
-        if {"Ref": queue} in policy["Queues"]
+        and _is_arn_of(template, statement["Condition"]["ArnEquals"]["aws:SourceArn"], rule)
+        for _, policy in _policies(template, queue)
         for statement in policy["PolicyDocument"]["Statement"]
         if "ArnEquals" in statement.get("Condition", {})
     )
+
+
+def _policies(template: Template, queue: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for logical_id, policy in template.of_type("AWS::SQS::QueuePolicy"):
+        if {"Ref": queue} in policy["Queues"]:
+            yield logical_id, policy
+
+
+def _is_arn_of(template: Template, arn: Any, rule: str) -> bool:
+    if template.referred(arn) == rule:
+        return True
+    # As text: the policy has to be there before the rule, and a reference would turn that round.
+    properties = template.resources[rule]["Properties"]
+    bus = template.referred(properties.get("EventBusName"))
+    bus_name = None if bus is None else template.resources[bus]["Properties"]["Name"]
+    match arn:
+        case {"Fn::Join": ["", [*_, str(end)]]}:
+            return end == f":rule/{bus_name}/{properties.get('Name')}"
+    return False
+
+
+def _matches_before_it_may_send(template: Template) -> Breaches:
+    for rule, target in template.targets():
+        before = as_list(template.resources[rule].get("DependsOn", []))
+        for arn in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
+            queue = template.referred(arn)
+            policies = set() if queue is None else {name for name, _ in _policies(template, queue)}
+            if policies and not policies & set(before):
+                yield rule, f"does not wait for the policy of {queue}"
 
 
 def _target_alters_the_envelope(template: Template) -> Breaches:
@@ -92,6 +120,11 @@ RULES: Final = (
         "RuleTargetPermission",
         "Without the queue's permission EventBridge does not even retry: the event is dropped.",
         _target_not_permitted,
+    ),
+    Rule(
+        "PermissionBeforeRule",
+        "What the rule matches before the queue's policy exists is dropped without a retry.",
+        _matches_before_it_may_send,
     ),
     Rule(
         "WholeEnvelope",

@@ -30,6 +30,25 @@ def _alarm_tells_nobody(template: Template) -> Breaches:
             yield logical_id, "no action, or actions are off"
 
 
+def _topic_without_receiver(template: Template) -> Breaches:
+    topics = dict(template.of_type("AWS::SNS::Topic"))
+    received = {template.referred(each["TopicArn"]) for _, each in template.of_type("AWS::SNS::Subscription")}
+    for _, channel in template.of_type("AWS::Chatbot::SlackChannelConfiguration"):
+        received |= {template.referred(topic) for topic in channel.get("SnsTopicArns", [])}
+    for logical_id in sorted(_alarm_topics(template) - received):
+        if not topics[logical_id].get("Subscription"):
+            yield logical_id, "alarms notify it, and it has no subscription"
+
+
+def _alarm_topics(template: Template) -> set[str]:
+    actions = [
+        template.referred(action)
+        for _, alarm in template.of_type("AWS::CloudWatch::Alarm")
+        for action in alarm.get("AlarmActions", [])
+    ]
+    return {name for name in actions if name and template.resources[name]["Type"] == "AWS::SNS::Topic"}
+
+
 def _dead_letters_unseen(template: Template) -> Breaches:
     queues = dict(template.queues())
     for logical_id in sorted(template.dead_letter_queues()):
@@ -121,7 +140,8 @@ def _statements(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 RULES: Final = (
-    Rule("AlarmAction", "The alarm goes off and nobody hears it.", _alarm_tells_nobody),
+    Rule("AlarmAction", "The alarm goes off and tells nobody.", _alarm_tells_nobody),
+    Rule("AlarmReceiver", "The alarm tells a topic that nobody listens to.", _topic_without_receiver),
     Rule(
         "DeadLetterAlarm",
         "Dead letters wait unseen until their retention ends, then they are gone.",

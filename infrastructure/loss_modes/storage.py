@@ -30,9 +30,10 @@ def _deleted_with_the_stack(template: Template) -> Breaches:
     for logical_id, resource in template.resources.items():
         if resource["Type"] not in (_TABLE, "AWS::SQS::Queue"):
             continue
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-            if resource.get(policy) != "Retain":
-                yield logical_id, f"{policy} is not Retain"
+        if resource.get("DeletionPolicy") not in ("Retain", "RetainExceptOnCreate"):
+            yield logical_id, "DeletionPolicy is neither Retain nor RetainExceptOnCreate"
+        if resource.get("UpdateReplacePolicy") != "Retain":
+            yield logical_id, "UpdateReplacePolicy is not Retain"
 
 
 RULES: Final = (

@@ -1,12 +1,16 @@
 """The app as a command: which stage it takes, what it says, where it writes."""
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infrastructure.loss_modes.rules import breaches
+from infrastructure.settings import STAGES
 from tests.infrastructure.conftest import REPOSITORY
 from tests.infrastructure.template import Template, text
 
@@ -22,6 +26,10 @@ def test_stage_is_dev_unless_chosen_and_nothing_else_is_needed(tmp_path: Path) -
     run = _synthesize(tmp_path)
     assert run.returncode == 0, run.stderr
     assert _written(tmp_path / "assembly") == ["shipmentevents-dev.template.json"]
+    # Its settings say why nobody has to be told; the rule against that sees it all the same.
+    template = Template(tmp_path / "assembly", "dev")
+    assert "AWS::SNS::Subscription" not in template.types()
+    assert {breach.rule.name for breach in breaches(template.body)} == {"AlarmReceiver"}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +37,8 @@ def test_stage_is_dev_unless_chosen_and_nothing_else_is_needed(tmp_path: Path) -
     [
         ({"ENV": ""}, "'' is no stage; allowed: dev, staging, prod"),
         ({"ENV": "Prod"}, "'Prod' is no stage; allowed: dev, staging, prod"),
-        ({"ALARM_EMAIL": "nobody"}, "alarm_email is 'nobody', which is no e-mail address"),
+        ({"ALARM_EMAIL": "nobody"}, "alarm_emails has 'nobody', which is no e-mail address"),
+        ({"ALARMS_WITHOUT_RECEIVERS": " "}, "alarms_without_receivers is empty, expected is the reason"),
         ({"SLACK_CHANNEL": "C0ALARMS1"}, "a Slack channel needs both SLACK_WORKSPACE and SLACK_CHANNEL"),
         ({"SLACK_WORKSPACE": "T0EXAMPLE"}, "a Slack channel needs both SLACK_WORKSPACE and SLACK_CHANNEL"),
         (
@@ -53,16 +62,35 @@ def test_other_refusals(
     assert not _written(tmp_path)
 
 
-def test_stage_is_chosen_by_variable(chosen: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    chosen.setenv("ENV", "prod")
-    _main()
-    assert _written(tmp_path) == ["shipmentevents-prod.template.json"]
+@pytest.mark.parametrize("stage", ["staging", "prod"])
+@pytest.mark.parametrize("variables", [{}, {"ALARM_EMAIL": "", "SLACK_WORKSPACE": "", "SLACK_CHANNEL": ""}])
+def test_a_stage_that_tells_nobody_is_refused(
+    chosen: pytest.MonkeyPatch, tmp_path: Path, stage: str, variables: dict[str, str]
+) -> None:
+    for name, value in {"ENV": stage, **variables}.items():
+        chosen.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        _main()
+    refusal = str(end.value.code)
+    assert refusal.startswith(f"error: nobody would be told of the alarms of {stage}.")
+    for remedy in ("alarm_emails", "infrastructure/settings.py", "ALARM_EMAIL", "ALARMS_WITHOUT_RECEIVERS"):
+        assert remedy in refusal
+    assert not _written(tmp_path)
 
 
-def test_stage_is_chosen_by_context(tmp_path: Path) -> None:
-    run = _synthesize(tmp_path, CDK_CONTEXT_JSON='{"env": "staging"}')
+def test_stage_is_chosen_by_context_and_its_first_deploy_is_not_protected_yet(tmp_path: Path) -> None:
+    run = _synthesize(
+        tmp_path,
+        CDK_CONTEXT_JSON='{"env": "staging", "first_deploy": "true"}',
+        ALARMS_WITHOUT_RECEIVERS="a rehearsal that somebody watches",
+    )
     assert run.returncode == 0, run.stderr
     assert _written(tmp_path / "assembly") == ["shipmentevents-staging.template.json"]
+    table = Template(tmp_path / "assembly", "staging").properties("AWS::DynamoDB::Table")
+    assert table["DeletionProtectionEnabled"] is False
+    manifest = json.loads((tmp_path / "assembly" / "manifest.json").read_text())
+    stack = manifest["artifacts"]["shipmentevents-staging"]["properties"]
+    assert not stack.get("terminationProtection", False)
 
 
 def test_two_different_choices_are_refused(tmp_path: Path) -> None:
@@ -70,15 +98,24 @@ def test_two_different_choices_are_refused(tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (1, "error: ENV is 'dev', but the context env is 'prod'\n")
 
 
-def test_alarm_email_subscribes_to_both_topics(chosen: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_stage_is_chosen_by_variable_and_alarm_email_adds_to_its_receivers(
+    chosen: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chosen.setitem(STAGES, "prod", replace(STAGES["prod"], alarm_emails=("team@example.org",)))
+    chosen.setenv("ENV", "prod")
     chosen.setenv("ALARM_EMAIL", "oncall@example.org")
     _main()
-    resources = Template(tmp_path, "dev")
+    assert _written(tmp_path) == ["shipmentevents-prod.template.json"]
+    resources = Template(tmp_path, "prod")
     subscriptions = [properties for _, properties in resources.of_type("AWS::SNS::Subscription")]
-    assert {(each["Protocol"], each["Endpoint"]) for each in subscriptions} == {
-        ("email", "oncall@example.org")
-    }
-    assert len({each["TopicArn"]["Ref"] for each in subscriptions}) == 2
+    topics = [{"Ref": logical_id} for logical_id, _ in resources.of_type("AWS::SNS::Topic")]
+    assert len(topics) == 2
+    for topic in topics:
+        told = [each for each in subscriptions if each["TopicArn"] == topic]
+        assert {(each["Protocol"], each["Endpoint"]) for each in told} == {
+            ("email", "team@example.org"),
+            ("email", "oncall@example.org"),
+        }
 
 
 def test_slack_channel_gets_both_topics_and_may_read_only(chosen: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -103,6 +140,7 @@ def test_slack_channel_gets_both_topics_and_may_read_only(chosen: pytest.MonkeyP
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "chatbot.amazonaws.com"}
     assert not template.types() & {"AWS::IAM::Policy", "AWS::SNS::Subscription"}
+    assert not list(breaches(template.body))
 
 
 def test_unacknowledged_finding_ends_the_command(chosen: pytest.MonkeyPatch) -> None:
@@ -117,7 +155,7 @@ def test_unacknowledged_finding_ends_the_command(chosen: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment in which nothing is chosen yet, writing to the test's own folder."""
-    for name in ("ENV", "ALARM_EMAIL", "SLACK_WORKSPACE", "SLACK_CHANNEL"):
+    for name in ("ENV", "ALARM_EMAIL", "SLACK_WORKSPACE", "SLACK_CHANNEL", "ALARMS_WITHOUT_RECEIVERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CDK_OUTDIR", str(tmp_path))
     return monkeypatch

@@ -3,12 +3,13 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infrastructure.audit.code import bandit
 from infrastructure.audit.findings import Finding, judge
-from infrastructure.audit.judges import JudgeError
+from infrastructure.audit.judges import JudgeError, zizmor
 from infrastructure.validation import Acknowledgement
 from tests.infrastructure.conftest import REPOSITORY
 
@@ -59,6 +60,22 @@ def test_a_judge_that_fails_is_no_acquittal(tmp_path: Path) -> None:
         bandit(root, executable)
 
 
+def test_findings_in_the_workflows_have_their_file_and_line(tmp_path: Path) -> None:
+    uses = {"symbolic": {"kind": "Primary", **in_file("deploy.yml")}, "concrete": at_row(29)}
+    step = {"symbolic": {"kind": "Hidden", **in_file("deploy.yml")}, "concrete": at_row(28)}
+    report = [{"ident": "unpinned-uses", "desc": "unpinned action reference", "locations": [step, uses]}]
+    place = ".github/workflows/deploy.yml:30"
+    assert zizmor(tmp_path, program(tmp_path / "zizmor", json.dumps(report))) == [
+        Finding("zizmor", "unpinned-uses", place, "unpinned action reference")
+    ]
+    assert zizmor(tmp_path, program(tmp_path / "zizmor", "[]")) == []
+
+
+def test_workflows_that_cannot_be_read_are_no_acquittal(tmp_path: Path) -> None:
+    with pytest.raises(JudgeError, match="no inputs collected"):
+        zizmor(tmp_path, program(tmp_path / "zizmor", "no inputs collected", status=3))
+
+
 def test_documentation_has_the_tables_of_rules_and_of_what_is_accepted() -> None:
     from infrastructure.audit.acknowledged import markdown_table
     from infrastructure.loss_modes.rules import markdown_table as rules_table
@@ -66,6 +83,20 @@ def test_documentation_has_the_tables_of_rules_and_of_what_is_accepted() -> None
     documentation = (REPOSITORY / "docs" / "security.md").read_text()
     assert markdown_table() in documentation
     assert rules_table() in documentation
+
+
+def in_file(name: str) -> dict[str, Any]:
+    return {"key": {"Local": {"verbatim_path": f".github/workflows/{name}"}}}
+
+
+def at_row(row: int) -> dict[str, Any]:
+    return {"location": {"start_point": {"row": row, "column": 0}}}
+
+
+def program(executable: Path, output: str, status: int = 0) -> Path:
+    executable.write_text(f"#!{sys.executable}\nprint({output!r})\nraise SystemExit({status})\n")
+    executable.chmod(0o755)
+    return executable
 
 
 def code(folder: Path, lines: dict[int, str], *, found: tuple[int, ...]) -> tuple[Path, Path]:
@@ -84,7 +115,4 @@ def code(folder: Path, lines: dict[int, str], *, found: tuple[int, ...]) -> tupl
         for line in found
     ]
     report = {"errors": [], "results": results, "metrics": {"_totals": {"loc": len(lines)}}}
-    executable = folder / "bandit"
-    executable.write_text(f"#!{sys.executable}\nprint({json.dumps(json.dumps(report))})\n")
-    executable.chmod(0o755)
-    return folder, executable
+    return folder, program(folder / "bandit", json.dumps(report))

@@ -47,6 +47,8 @@ def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:
         "AWS::Lambda::Version",
         # The metrics that they make are what costs.
         "AWS::Logs::MetricFilter",
+        # E-mails are billed with the topics.
+        "AWS::SNS::Subscription",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
     }

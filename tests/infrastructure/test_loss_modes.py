@@ -76,11 +76,26 @@ def no_rule_for_the_rest(broken: Broken) -> None:
     broken.remove(lambda each: each["Properties"].get("Name") == "shipment-event-unmatched-dev")
 
 
-def rules_have_swapped_permissions(broken: Broken) -> None:
+def rules_have_no_permissions(broken: Broken) -> None:
     for policy in broken.resources.values():
         if policy["Type"] == "AWS::SQS::QueuePolicy":
             statements = policy["Properties"]["PolicyDocument"]["Statement"]
             statements[:] = [each for each in statements if each["Effect"] == "Deny"]
+
+
+def one_topic_has_no_receiver(broken: Broken) -> None:
+    topic = broken.properties("AWS::SNS::Subscription")["TopicArn"]
+    broken.remove(
+        lambda each: each["Type"] == "AWS::SNS::Subscription" and each["Properties"]["TopicArn"] == topic
+    )
+
+
+def permissions_are_of_another_rule(broken: Broken) -> None:
+    for policy in broken.resources.values():
+        if policy["Type"] == "AWS::SQS::QueuePolicy":
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                if arn := statement["Condition"].get("ArnEquals", {}).get("aws:SourceArn"):
+                    arn["Fn::Join"][1][-1] += "-of-another-stage"
 
 
 def alarm_on(metric: str) -> Callable[[dict[str, Any]], bool]:
@@ -105,7 +120,9 @@ def first_statement(broken: Broken) -> dict[str, Any]:
 
 MISTAKES: Final[tuple[tuple[str, Change], ...]] = (
     ("RuleTargetDeadLetterQueue", without(Broken.target, "DeadLetterConfig")),
-    ("RuleTargetPermission", rules_have_swapped_permissions),
+    ("RuleTargetPermission", rules_have_no_permissions),
+    ("RuleTargetPermission", permissions_are_of_another_rule),
+    ("PermissionBeforeRule", without(lambda broken: broken.resource("AWS::Events::Rule"), "DependsOn")),
     ("WholeEnvelope", given(Broken.target, InputPath="$.detail")),
     ("UnmatchedEvents", no_rule_for_the_rest),
     ("UnmatchedEvents", one_rule_for_both_mistakes_missing),
@@ -142,7 +159,19 @@ MISTAKES: Final[tuple[tuple[str, Change], ...]] = (
     ("TimeToLive", without(lambda broken: broken.table, "TimeToLiveSpecification")),
     ("Retained", without(lambda broken: broken.resource("AWS::DynamoDB::Table"), "DeletionPolicy")),
     ("Retained", given(lambda broken: broken.resource("AWS::SQS::Queue"), UpdateReplacePolicy="Delete")),
+    (
+        "Retained",
+        given(lambda broken: broken.resource("AWS::DynamoDB::Table"), DeletionPolicy="Snapshot"),
+    ),
+    (
+        "Retained",
+        given(
+            lambda broken: broken.resource("AWS::DynamoDB::Table"), UpdateReplacePolicy="RetainExceptOnCreate"
+        ),
+    ),
     ("AlarmAction", without(dead_letter_alarm, "AlarmActions")),
+    ("AlarmReceiver", lambda broken: broken.remove(lambda each: each["Type"] == "AWS::SNS::Subscription")),
+    ("AlarmReceiver", one_topic_has_no_receiver),
     ("AlarmAction", given(dead_letter_alarm, ActionsEnabled=False)),
     ("DeadLetterAlarm", given(dead_letter_alarm, Threshold=10)),
     ("DeadLetterAlarm", given(dead_letter_alarm, MetricName="NumberOfMessagesSent")),
@@ -196,7 +225,7 @@ def test_a_breach_ends_the_synthesis_and_names_the_resource(tmp_path: Path) -> N
 def test_a_stage_whose_data_may_go_says_so_itself(tmp_path: Path) -> None:
     from infrastructure.app import build_app
 
-    settings = replace(settings_for("dev"), retain_data=False)
+    settings = replace(settings_for("dev"), retain_data=False, alarm_emails=("oncall@example.org",))
     build_app(settings, tmp_path / "assembly").synth()
     found = list(breaches(Template(tmp_path / "assembly", "dev").body))
     assert {breach.rule.name for breach in found} == {"Retained"}

@@ -9,6 +9,7 @@ from infrastructure.settings import ProvisionedPollers, settings_for
 from tests.infrastructure.template import Template
 
 OPTIONS: Final = {
+    "alarm_emails": ("oncall@example.org",),
     "batching_window_seconds": 2,
     "infrequent_access": False,
     "provisioned_pollers": ProvisionedPollers(minimum=4, maximum=40),

@@ -56,8 +56,12 @@ def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template) 
 
 def test_only_the_rules_may_send_to_the_queues(every_template: Template) -> None:
     environment = every_template.environment
-    shipment = every_template.arn("AWS::Events::Rule", Name=f"shipment-event-rule-{environment}")
-    unmatched = every_template.arn("AWS::Events::Rule", Name=f"shipment-event-unmatched-{environment}")
+    # As text, since a reference would make the policies wait for the rules.
+    rule = (
+        "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}"
+        f":rule/shipmentevents-{environment}/shipment-event-"
+    )
+    shipment, unmatched = f"{rule}rule-{environment}", f"{rule}unmatched-{environment}"
     for queue, rules in (
         (f"shipmentevents-queue-{environment}", [shipment]),
         (f"shipmentevents-dlq-{environment}", [shipment, unmatched]),
@@ -66,6 +70,9 @@ def test_only_the_rules_may_send_to_the_queues(every_template: Template) -> None
             "AWS::SQS::QueuePolicy", "Queues", every_template.ref("AWS::SQS::Queue", QueueName=queue)
         )
         allowed = [_without_sid(each) for each in statements if each["Effect"] == "Allow"]
+        for statement in allowed:
+            arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+            statement["Condition"]["ArnEquals"]["aws:SourceArn"] = text(arn)
         assert allowed == [
             {
                 "Effect": "Allow",
@@ -103,8 +110,24 @@ def test_alarms_can_use_the_key_of_their_topics(template: Template) -> None:
         "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
         "Resource": "*",
     } in statements
-    # The others are the logs and the account itself, without which nobody could administer the key.
-    assert len(statements) == 3
+    # The others are the logs, the limit to grants, and the account itself, without which nobody could
+    # administer the key.
+    assert len(statements) == 4
+
+
+def test_only_aws_services_may_create_grants_for_the_key(every_template: Template) -> None:
+    """The statement that AWS Control Tower's CT.KMS.PV.1 asks for."""
+    statements = every_template.properties("AWS::KMS::Key")["KeyPolicy"]["Statement"]
+    assert {
+        "Sid": "GrantsForServicesOnly",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "kms:CreateGrant",
+        "Resource": "*",
+        "Condition": {
+            "BoolIfExists": {"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}
+        },
+    } in statements
 
 
 def _without_sid(statement: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ ALLOWED_TYPES = {
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",
+    "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::Queue",
@@ -96,7 +97,7 @@ def test_logs_are_encrypted_with_the_key_that_only_they_may_use(every_template: 
     key = every_template.properties("AWS::KMS::Key")
     (statement,) = (each for each in key["KeyPolicy"]["Statement"] if each.get("Sid") == "AllowLogs")
     assert statement["Principal"] == {
-        "Service": {"Fn::Join": ["", ["logs.", {"Ref": "AWS::Region"}, ".amazonaws.com"]]}
+        "Service": {"Fn::Join": ["", ["logs.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}]]}
     }
     (condition,) = statement["Condition"].values()
     assert text(condition["kms:EncryptionContext:aws:logs:arn"]) == (

@@ -82,10 +82,14 @@ def test_batching_window_is_of_whole_seconds() -> None:
         replace(settings_for("dev"), batching_window_seconds=0.5)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("minimum", "maximum"), [(1, 10), (201, 300), (10, 9), (2, 2_001)])
+@pytest.mark.parametrize(("minimum", "maximum"), [(1, 10), (201, 300), (10, 9), (2, 10_001)])
 def test_pollers_that_lambda_would_refuse_are_refused_here(minimum: int, maximum: int) -> None:
     with pytest.raises(ValueError, match=f"provisioned_pollers is {minimum} to {maximum}, allowed is"):
         ProvisionedPollers(minimum=minimum, maximum=maximum)
+
+
+def test_pollers_go_as_far_as_lambda_goes() -> None:
+    assert ProvisionedPollers(minimum=200, maximum=10_000).maximum == 10_000
 
 
 def test_pollers_bound_the_batches_in_their_stead() -> None:
@@ -118,4 +122,14 @@ def test_options_for_higher_loads_are_off() -> None:
 @pytest.mark.parametrize("address", ["", "nobody", "@", "@example.org", "someone@"])
 def test_alarm_email_has_to_be_an_address(address: str) -> None:
     with pytest.raises(ValueError, match="no e-mail address"):
-        replace(settings_for("dev"), alarm_email=address)
+        replace(settings_for("dev"), alarm_emails=("oncall@example.org", address))
+
+
+def test_an_address_is_subscribed_once() -> None:
+    with pytest.raises(ValueError, match="alarm_emails has an address twice"):
+        replace(settings_for("dev"), alarm_emails=("a@example.org", "a@example.org"))
+
+
+def test_only_dev_says_that_nobody_has_to_hear_its_alarms() -> None:
+    assert {name for name, stage in STAGES.items() if stage.alarms_without_receivers} == {"dev"}
+    assert not any(stage.has_receivers for stage in STAGES.values())

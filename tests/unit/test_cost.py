@@ -184,7 +184,7 @@ def test_every_price_has_source_date_and_evidence() -> None:
 
 def test_every_price_is_used_and_every_use_has_a_price() -> None:
     pollers = ProvisionedPollers(minimum=2, maximum=10)
-    scaled = replace(PROD, alarm_email="a@example.org", provisioned_pollers=pollers)
+    scaled = replace(PROD, alarm_emails=("a@example.org",), provisioned_pollers=pollers)
     stages = [STANDARD, scaled]
     used = {
         usage.price

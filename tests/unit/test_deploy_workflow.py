@@ -82,16 +82,26 @@ def test_credentials_are_the_environments_role_and_come_after_the_installation(
     assert "secrets." not in (WORKFLOWS / "deploy.yml").read_text(encoding="utf-8")
 
 
-def test_actions_are_pinned_as_in_the_check(jobs: dict[str, Any]) -> None:
-    ours = {step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step}
-    checks = {
-        step["uses"] for job in load("check.yml")["jobs"].values() for step in job["steps"] if "uses" in step
-    }
-    assert checks <= ours
-    assert all(re.fullmatch(r"(actions|aws-actions)/[a-z-]+@v\d+", action) for action in ours)
+def test_actions_are_pinned_by_commit_and_named_by_version_everywhere_alike(jobs: dict[str, Any]) -> None:
+    """A tag can be moved to other code, and what runs here deploys with the roles of an account."""
+    pinned: dict[str, set[str]] = {}
+    for file in WORKFLOWS.glob("*.yml"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if "uses:" in line:
+                found = re.fullmatch(r" +- uses: ([a-z-]+/[a-z-]+)@([0-9a-f]{40} # v\d+\.\d+\.\d+)", line)
+                assert found, line
+                pinned.setdefault(found[1], set()).add(found[2])
+    assert {action.partition("/")[0] for action in pinned} == {"actions", "aws-actions"}
+    assert all(len(versions) == 1 for versions in pinned.values()), pinned
     for job in jobs.values():
         checkout = next(step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout"))
         assert checkout["with"] == {"persist-credentials": False}
+
+
+def test_dependabot_proposes_newer_actions_and_npm_packages() -> None:
+    updates = yaml.safe_load((WORKFLOWS.parent / "dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    assert {each["package-ecosystem"] for each in updates} == {"github-actions", "npm"}
+    assert all(each["directory"] == "/" and each["schedule"]["interval"] == "weekly" for each in updates)
 
 
 @pytest.mark.parametrize("fails", [False, True])

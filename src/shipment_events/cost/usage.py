@@ -90,7 +90,7 @@ class BilledSettings(Protocol):
     def canary_minutes(self) -> int | None: ...
 
     @property
-    def alarm_email(self) -> str | None: ...
+    def alarm_emails(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,5 +277,5 @@ def _watching(
     yield Usage("X-Ray", "traces", "xray_traces", traces)
     yield Usage("KMS", "key of the stage", "kms_keys", 1)
     yield Usage("KMS", "requests", "kms_requests", _KEY_USERS * _KEY_REQUESTS_AN_HOUR * HOURS_A_MONTH)
-    if settings.alarm_email:
-        yield Usage("SNS", "e-mails", "sns_emails", ALARM_MAILS)
+    if settings.alarm_emails:
+        yield Usage("SNS", "e-mails", "sns_emails", ALARM_MAILS * len(settings.alarm_emails))

@@ -125,6 +125,8 @@ class TestSynthesize:
         environment = (synthesized / "environment").read_text()
         assert "123456789012" not in environment
         assert "mine" not in environment
+        # Without a reason, a stage that names no receiver of its alarms would be refused.
+        assert "'ALARMS_WITHOUT_RECEIVERS': 'the local engine sends no e-mail'" in environment
 
     def test_an_app_that_fails_leaves_nothing_and_says_why(self, root: Path, tmp_path: Path) -> None:
         (root / "infrastructure" / "app.py").write_text("raise SystemExit('error: no such stage')")
