@@ -150,7 +150,7 @@ class EventTable:
         found: list[Occupied | Unavailable | None] = [None] * len(writes)
         looking = {index: write.beside() for index, write in enumerate(writes)}
         while looking:
-            there = self._read_content_hashes({place.key for place in looking.values()})
+            there = self._read_content_hashes(dict.fromkeys(place.key for place in looking.values()))
             further: dict[int, Write] = {}
             for index, place in looking.items():
                 result = there.get(place.key)

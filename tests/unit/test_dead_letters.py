@@ -324,7 +324,7 @@ def test_selection(selection: Selection, takes: bool) -> None:
         ("unmatched", body("a"), "--set source=shipment.service --export"),
         ("unmatched", FOREIGN, "--set source=shipment.service --export"),
         ("source_mismatch", FOREIGN, "--set source=shipment.service --export"),
-        ("unmatched", "{", "--set source=shipment.service --set detail-type=shipment.TYPE"),
+        ("unmatched", "{", "discard --id 01234567 --export"),
         ("unmatched", body("a", event_type="shipmnet.x"), "--set detail-type=shipment.TYPE"),
         ("invalid_json", "{", "discard --id 01234567 --export"),
     ],
