@@ -79,7 +79,7 @@ test-faults: setup ## Run the slow tests and those of faults, on a machine that 
 
 .PHONY: audit
 audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stage; fail on what nobody has accepted
-	@python -m infrastructure.audit
+	@python -m workbench.audit
 
 .PHONY: check
 check: lint audit test ## All that CI runs: lint, format, strict types, the audit and all tests
@@ -92,7 +92,7 @@ lint: setup ## Lint, format and strict types
 
 .PHONY: mutants
 mutants: setup ## Put each known mistake back and show that a test goes red
-	@python -m tests.mutants.run $(if $(ONLY),--only $(ONLY))
+	@python -m workbench.mutants.run $(if $(ONLY),--only $(ONLY))
 
 .PHONY: scale
 scale: setup $(BENCH_VENV)/.ready ## Simulate the stage up to 100,000 events a second and say what breaks first

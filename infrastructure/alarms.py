@@ -7,9 +7,9 @@ from typing import Final
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
-from infrastructure.settings import SECONDS_PER_DAY, StageSettings
-from shipment_events import names
-from shipment_events.outcome import Outcome
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
+from shipment_events.stages import SECONDS_PER_DAY, StageSettings
 
 SECONDS_PER_HOUR: Final = 3_600
 
@@ -186,7 +186,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             threshold=settings.most_concurrent_batches,
             periods=settings.concurrency_periods,
             meaning="As many batches are in work as the stage allows; more events than that have to wait.",
-            look_at="age of the oldest message, and processor_max_concurrency in infrastructure/settings.py.",
+            look_at="age of the oldest message, and processor_max_concurrency in src/shipment_events/stages.py.",
         ),
         AlarmSpec(
             name="table-throttled",

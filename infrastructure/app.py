@@ -17,9 +17,9 @@ from typing import Final
 
 from aws_cdk import App
 
-from infrastructure.settings import DEFAULT_STAGE, SlackChannel, StageSettings, settings_for
 from infrastructure.stack import ShipmentEventsStack
 from infrastructure.validation import enforce_rules
+from shipment_events.stages import DEFAULT_STAGE, SlackChannel, StageSettings, settings_for
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 
@@ -59,7 +59,7 @@ def _fill(app: App, settings: StageSettings) -> None:
     if not settings.has_receivers and settings.alarms_without_receivers is None:
         raise ValueError(
             f"nobody would be told of the alarms of {settings.environment}. Write addresses into alarm_emails"
-            f" of {settings.environment} in infrastructure/settings.py, or a channel into slack. To add an"
+            f" of {settings.environment} in src/shipment_events/stages.py, or a channel into slack. To add an"
             " address to this deploy only, set ALARM_EMAIL. If nobody has to be told, write the reason into"
             " alarms_without_receivers there, or into the variable ALARMS_WITHOUT_RECEIVERS"
         )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
-from infrastructure.settings import DEFAULT_STAGE, UnknownStageError, settings_for
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import DEFAULT_STAGE, UnknownStageError, settings_for
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -10,9 +10,9 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infrastructure.alarms import AlarmSpec, Urgency, alarm_specs
-from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import StageSettings
 
 
 class Monitoring(Construct):

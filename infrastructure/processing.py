@@ -12,9 +12,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import StageSettings
 
 SOURCE_ROOT: Final = Path(__file__).resolve().parent.parent / "src"
 

@@ -2,7 +2,7 @@
 
 from aws_cdk import RemovalPolicy
 
-from infrastructure.settings import StageSettings
+from shipment_events.stages import StageSettings
 
 
 def removal_policy(settings: StageSettings) -> RemovalPolicy:

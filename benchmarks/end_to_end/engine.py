@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shipment_events.local import engine as engines
-from shipment_events.local.clients import environment_variables, local_session
-from shipment_events.local.deploy import deploy
-from shipment_events.local.health import free_port
-from shipment_events.local.settings import Settings, repository_root
+from workbench.engine import engine as engines
+from workbench.engine.clients import environment_variables, local_session
+from workbench.engine.deploy import deploy
+from workbench.engine.health import free_port
+from workbench.engine.settings import Settings, repository_root
 
 STAGE: Final = "dev"
 

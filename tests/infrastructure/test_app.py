@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.loss_modes.rules import breaches
-from infrastructure.settings import STAGES
+from shipment_events.stages import STAGES
 from tests.infrastructure.conftest import REPOSITORY
 from tests.infrastructure.template import Template, text
+from workbench.loss_modes.rules import breaches
 
 
 def test_refusal_of_a_stage_is_one_line_and_a_status(tmp_path: Path) -> None:
@@ -73,7 +73,12 @@ def test_a_stage_that_tells_nobody_is_refused(
         _main()
     refusal = str(end.value.code)
     assert refusal.startswith(f"error: nobody would be told of the alarms of {stage}.")
-    for remedy in ("alarm_emails", "infrastructure/settings.py", "ALARM_EMAIL", "ALARMS_WITHOUT_RECEIVERS"):
+    for remedy in (
+        "alarm_emails",
+        "src/shipment_events/stages.py",
+        "ALARM_EMAIL",
+        "ALARMS_WITHOUT_RECEIVERS",
+    ):
         assert remedy in refusal
     assert not _written(tmp_path)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
-from infrastructure.settings import settings_for
+from shipment_events.stages import settings_for
 from tests.infrastructure.conftest import REPOSITORY
 from tests.infrastructure.template import Template
 

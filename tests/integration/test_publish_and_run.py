@@ -13,17 +13,17 @@ from typing import Any, Final
 
 import pytest
 
-from shipment_events import names
-from shipment_events.feed import generate
-from shipment_events.operations.dead_letters import read_dead_letters
-from shipment_events.operations.journal import read_journal
-from shipment_events.operations.queue_timing import EXACT_TIMING
-from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
-from shipment_events.outcome import Reason
-from shipment_events.queues import depth
-from shipment_events.store import EventTable
+from shipment_events.accounting.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Reason
+from shipment_events.dead_letters.letters import read_dead_letters
+from shipment_events.publishing.journal import read_journal
+from shipment_events.queue.messages import depth
+from shipment_events.queue.timing import EXACT_TIMING
+from shipment_events.table.store import EventTable
 from tests.integration.commands import Commands, exported
 from tests.integration.conftest import ROOT, LocalEngine
+from workbench.feed import generate
 
 pytestmark = pytest.mark.engine
 

@@ -24,7 +24,7 @@ from shipment_events.cli.schema import schema
 from shipment_events.cli.status import status
 from shipment_events.cli.timeline import timeline
 from shipment_events.cli.trace import trace
-from shipment_events.local.commands import local
+from workbench.engine.commands import local
 
 __all__ = ["main"]
 

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from shipment_events.cli.options import ago
 from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, print_table, printable, short
-from shipment_events.operations.dead_letters import DeadLetterMessage, Reading
-from shipment_events.operations.explain import Explanation
-from shipment_events.operations.settlement import Settlement
+from shipment_events.dead_letters.explain import Explanation
+from shipment_events.dead_letters.letters import DeadLetterMessage, Reading
+from shipment_events.dead_letters.settlement import Settlement
 
 HIDDEN = (
     "another command has them, or one that was killed had. Those come back by themselves, within a minute,"

@@ -21,7 +21,9 @@ from shipment_events.cli.dead_letter_views import (
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Age, NonEmptyText
 from shipment_events.cli.presentation import output
-from shipment_events.operations.dead_letters import (
+from shipment_events.dead_letters.explain import explain
+from shipment_events.dead_letters.exports import write_export
+from shipment_events.dead_letters.letters import (
     REASONS,
     DeadLetterMessage,
     Reading,
@@ -29,9 +31,7 @@ from shipment_events.operations.dead_letters import (
     read_dead_letters,
     require_one,
 )
-from shipment_events.operations.explain import explain
-from shipment_events.operations.letter_exports import write_export
-from shipment_events.operations.resources import Resources, find_resources
+from shipment_events.resources import Resources, find_resources
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

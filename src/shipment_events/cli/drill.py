@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from shipment_events.local.errors import LocalEngineError
-from shipment_events.local.settings import repository_root
+from workbench.engine.errors import LocalEngineError
+from workbench.engine.settings import repository_root
 
 if TYPE_CHECKING:
-    from shipment_events.drill.run import DrillProgress
+    from workbench.drill.run import DrillProgress
 
 
 @click.command()
@@ -52,7 +52,7 @@ def drill(*, minutes: float, events: int, faults: int, seed: int, as_json: bool)
     for module in ("microburst", "aiohttp"):
         if find_spec(module) is None:
             raise click.ClickException(f"the drill needs {module}, which is not installed. Run 'make setup'.")
-    from shipment_events.drill.run import EVENTS_FILE, DrillPlan, run_drill  # noqa: PLC0415
+    from workbench.drill.run import EVENTS_FILE, DrillPlan, run_drill  # noqa: PLC0415
 
     # So that the engine and all it started end with the drill, however it ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

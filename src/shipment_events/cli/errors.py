@@ -15,13 +15,13 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from shipment_events.aws_errors import error_code
-from shipment_events.operations.dead_letters import NotOneLetterError
-from shipment_events.operations.event_files import EventFileError
-from shipment_events.operations.letter_exports import LetterExportError
-from shipment_events.operations.replay import ReplayError
-from shipment_events.operations.resources import StackNotFoundError
+from shipment_events.dead_letters.exports import LetterExportError
+from shipment_events.dead_letters.letters import NotOneLetterError
 from shipment_events.operations.stage_settings import SettingsNotFoundError
-from shipment_events.publisher import BusNotFoundError
+from shipment_events.publishing.event_files import EventFileError
+from shipment_events.publishing.publisher import BusNotFoundError
+from shipment_events.resources import StackNotFoundError
+from shipment_events.watching.replay import ReplayError
 
 # A person waits for the answer: a wrong endpoint must not take the minutes of the client's defaults.
 CLIENT_CONFIG: Final = Config(

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from shipment_events.accounting.run import FeedProgress, FeedRun, run_feed
 from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
 from shipment_events.cli.options import FilePath
 from shipment_events.cli.presentation import (
@@ -20,12 +21,11 @@ from shipment_events.cli.presentation import (
     printable,
     timeline_table,
 )
-from shipment_events.feed import generate
-from shipment_events.operations.event_files import EventText, read_events
-from shipment_events.operations.resources import find_resources
-from shipment_events.operations.run_feed import FeedProgress, FeedRun, run_feed
-from shipment_events.publisher import Publisher
-from shipment_events.store import EventTable
+from shipment_events.publishing.event_files import EventText, read_events
+from shipment_events.publishing.publisher import Publisher
+from shipment_events.resources import find_resources
+from shipment_events.table.store import EventTable
+from workbench.feed import generate
 
 _count = click.option(
     "--events", "count", type=click.IntRange(min=0), default=5000, show_default=True, help="How many lines."

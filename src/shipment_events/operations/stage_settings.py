@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _FILE: Final = Path("infrastructure") / "settings.py"
-_MODULE: Final = "infrastructure.settings"
+_MODULE: Final = "shipment_events.stages"
 
 
 class SettingsNotFoundError(Exception):

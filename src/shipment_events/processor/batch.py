@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from traceback import format_tb
 from typing import TYPE_CHECKING, Final
 
-from shipment_events.event import KNOWN_NAMES, Envelope, find_envelope_id
-from shipment_events.item import Write, prepare_write
-from shipment_events.outcome import InvalidEventError, Outcome, Reason
+from shipment_events.contract.event import KNOWN_NAMES, Envelope, find_envelope_id
+from shipment_events.contract.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy
-from shipment_events.queues import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
-from shipment_events.store import (
+from shipment_events.queue.messages import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
+from shipment_events.table.item import Write, prepare_write
+from shipment_events.table.store import (
     EventTable,
     Inserted,
     InsertResult,

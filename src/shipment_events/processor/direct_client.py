@@ -16,9 +16,9 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
-from shipment_events.item import without_event
 from shipment_events.processor.connection import KeptConnection
 from shipment_events.processor.signature import Signer
+from shipment_events.table.item import without_event
 
 if TYPE_CHECKING:
     from botocore.session import Session

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shipment_events.event import Envelope
-from shipment_events.item import Write
-from shipment_events.outcome import Outcome, Reason
+from shipment_events.contract.event import Envelope
+from shipment_events.contract.outcome import Outcome, Reason
+from shipment_events.table.item import Write
 
 
 @dataclass(frozen=True, slots=True)

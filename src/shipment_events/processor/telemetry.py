@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from shipment_events.names import (
+from shipment_events.contract.names import (
     BATCH_MESSAGE,
     ENVIRONMENT_FIELD,
     FAILED_FIELD,
@@ -19,7 +19,7 @@ from shipment_events.names import (
     SETTLED_FIELD,
     VERSION_FIELD,
 )
-from shipment_events.outcome import Outcome
+from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.records import Settled
 
 _LEVELS: Final[Mapping[Outcome, str]] = {

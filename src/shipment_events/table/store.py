@@ -1,0 +1,316 @@
+"""The table of events: how items are written in one request, and read.
+
+But for ``table_copy.py``, no other module talks to DynamoDB.
+"""
+
+import heapq
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, STATUS_INDEX
+from shipment_events.table.item import (
+    ATTRIBUTES,
+    CONTENT_HASH,
+    PROCESSING,
+    ItemTimes,
+    StoredEvent,
+    Write,
+    content_hash_of,
+    index_values,
+    parameters_json,
+    stored_event,
+    utc_text,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+MAX_STATEMENTS: Final = 25
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+MAX_KEYS: Final = 100
+# Of what the events of one request may take together. It bounds the memory of a batch, and stays far below
+# the 16 MB that BatchWriteItem may send (BatchExecuteStatement's page names no limit):
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+MAX_REQUEST_BYTES: Final = 1024 * 1024
+# The service refuses a whole request with these for what one of its statements holds, or for its size.
+_REFUSED_WHOLE: Final = frozenset(
+    {"ValidationException", "SerializationException", "RequestEntityTooLargeException", "413"}
+)
+
+_INDEX_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """The item was written now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """The key is taken; ``content_hash`` is that of the item there."""
+
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nothing is known of the item, or it was not written; trying again may help."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The table refuses this item and always will."""
+
+    why: str
+
+
+InsertResult = Inserted | Occupied | Unavailable | Rejected
+
+
+class EventTable:
+    """The table of one environment.
+
+    Args:
+        client: DynamoDB client. It should not retry by itself where the caller does.
+        name: of the table.
+        retention: how long an event is kept.
+        shards: partitions over which the index spreads each status; None for one.
+        run_statements: sends a request of BatchExecuteStatement that is JSON text already; None for the
+            client's own, which is given what the text says.
+    """
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        name: str,
+        retention: timedelta = timedelta(days=90),
+        *,
+        shards: int | None = None,
+        run_statements: Callable[[str], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._retention = retention
+        self._shards = shards
+        values = ", ".join(f"'{attribute}': ?" for attribute in ATTRIBUTES)
+        self._insert_statement = json.dumps(f'INSERT INTO "{name}" VALUE {{{values}}}')
+        self._run_statements = run_statements or (
+            lambda request: client.batch_execute_statement(**json.loads(request))
+        )
+
+    def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
+        """Write each event unless its key is taken, in one request, and read back the keys that are.
+
+        Args:
+            writes: at most 25, with distinct keys; see :func:`slices`.
+            now: time of storing, aware.
+
+        Returns:
+            One result a write, in the same order. No result is ``Inserted`` unless the service said so.
+        """
+        results = self._insert(writes, now)
+        taken = [
+            write.key
+            for write, result in zip(writes, results, strict=True)
+            if isinstance(result, Occupied) and not result.content_hash
+        ]
+        if not taken:
+            return results
+        there = self._read_content_hashes(taken)
+        return [
+            # What is taken and was not found proves nothing of its event.
+            there.get(write.key, Unavailable("ReadBackIncomplete"))
+            if isinstance(result, Occupied) and not result.content_hash
+            else result
+            for write, result in zip(writes, results, strict=True)
+        ]
+
+    def find_beside(self, writes: Sequence[Write]) -> list[Occupied | Unavailable | None]:
+        """Whether events lie beside their own places, where they were stored as conflicts.
+
+        An event that lies there must not be written at its own place once that has become free.
+
+        Args:
+            writes: at their own places.
+
+        Returns:
+            For each write, in the same order: ``Occupied`` by the event itself, ``Unavailable`` where that is
+            not known, None where it lies nowhere beside.
+        """
+        found: list[Occupied | Unavailable | None] = [None] * len(writes)
+        looking = {index: write.beside() for index, write in enumerate(writes)}
+        while looking:
+            there = self._read_content_hashes(dict.fromkeys(place.key for place in looking.values()))
+            further: dict[int, Write] = {}
+            for index, place in looking.items():
+                result = there.get(place.key)
+                if isinstance(result, Occupied) and result.content_hash != place.content_hash:
+                    # A place beside may be another event's own; a conflict then goes one further.
+                    further[index] = place.beside()
+                else:
+                    found[index] = result
+            looking = further
+        return found
+
+    def timeline(self, shipment_id: str) -> Iterator[StoredEvent]:
+        """Events of one shipment, in the order in which they happened.
+
+        Raises:
+            botocore.exceptions.ClientError: the table cannot be read.
+        """
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="#shipment = :shipment",
+            ExpressionAttributeNames={"#shipment": PARTITION_KEY},
+            ExpressionAttributeValues={":shipment": {"S": shipment_id}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from map(stored_event, page["Items"])
+
+    def by_status(self, status: str, since: datetime, until: datetime) -> Iterator[StoredEvent]:
+        """Events of one status that happened in a window, in the order in which they happened.
+
+        Read from the index, so what was stored in the last second may be missing.
+
+        Args:
+            status: ``PROCESSED`` or ``CONFLICT``; the shards of it are merged.
+            since: first moment of the window, aware.
+            until: first moment after it, aware.
+
+        Raises:
+            botocore.exceptions.ClientError: the table cannot be read.
+        """
+        begin, end = utc_text(since), utc_text(until)
+        parts = [self._of_index_value(value, begin, end) for value in index_values(status, self._shards)]
+        return heapq.merge(*parts, key=lambda event: event.sort_key)
+
+    def _of_index_value(self, value: str, begin: str, end: str) -> Iterator[StoredEvent]:
+        if begin >= end:
+            return
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=STATUS_INDEX,
+            KeyConditionExpression="#status = :status AND #moment BETWEEN :begin AND :end",
+            ExpressionAttributeNames={"#status": STATUS_ATTRIBUTE, "#moment": SORT_KEY},
+            # A sort key is longer than its moment, so the end itself is out.
+            ExpressionAttributeValues={":status": {"S": value}, ":begin": {"S": begin}, ":end": {"S": end}},
+            # A page of each shard is in memory at the same time.
+            PaginationConfig={"PageSize": _INDEX_PAGE},
+        )
+        for page in pages:
+            yield from map(stored_event, page["Items"])
+
+    def scan(self) -> Iterator[StoredEvent]:
+        """Every event of the table, in no order.
+
+        Raises:
+            botocore.exceptions.ClientError: the table cannot be read.
+        """
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
+        for page in pages:
+            yield from map(stored_event, page["Items"])
+
+    def _insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
+        try:
+            answer = self._run_statements(self._request(writes, ItemTimes.of(now, self._retention)))
+        except ClientError as error:
+            if error_code(error) not in _REFUSED_WHOLE:
+                return [Unavailable(error_code(error))] * len(writes)
+            # It does not say for which statement: one foreign event must not take its neighbours with it,
+            # so they part until it stands alone.
+            if len(writes) == 1:
+                return [Rejected(error.response["Error"].get("Message", ""))]
+            middle = len(writes) // 2
+            return self._insert(writes[:middle], now) + self._insert(writes[middle:], now)
+        except BotoCoreError as error:
+            return [Unavailable(error_code(error))] * len(writes)
+        responses = answer.get("Responses", [])
+        if len(responses) != len(writes):
+            return [Unavailable("IncompleteResponse")] * len(writes)
+        return [_statement_result(response) for response in responses]
+
+    def _request(self, writes: Sequence[Write], times: ItemTimes) -> str:
+        statements = ",".join(
+            f'{{"Statement":{self._insert_statement},'
+            f'"Parameters":{parameters_json(write, times, self._shards)},'
+            '"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}'
+            for write in writes
+        )
+        return f'{{"Statements":[{statements}]}}'
+
+    def _read_content_hashes(
+        self, keys: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], Occupied | Unavailable]:
+        """What lies at the keys, or why that is not known; a key without an item is left out."""
+        there: dict[tuple[str, str], Occupied | Unavailable] = {}
+        remaining = iter(keys)
+        while part := list(islice(remaining, MAX_KEYS)):
+            there |= self._read_part(part)
+        return there
+
+    def _read_part(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Occupied | Unavailable]:
+        try:
+            answer = self._client.batch_get_item(
+                RequestItems={
+                    self._name: {
+                        "Keys": [{PARTITION_KEY: {"S": pk}, SORT_KEY: {"S": sk}} for pk, sk in keys],
+                        "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}, #processing.{CONTENT_HASH}",
+                        # A reserved word:
+                        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
+                        "ExpressionAttributeNames": {"#processing": PROCESSING},
+                        "ConsistentRead": True,
+                    }
+                }
+            )
+        except (ClientError, BotoCoreError) as error:
+            return dict.fromkeys(keys, Unavailable(error_code(error)))
+        # An item that does not exist is not returned, so only an answer that is whole proves its absence.
+        if "Responses" not in answer or "UnprocessedKeys" not in answer:
+            return dict.fromkeys(keys, Unavailable("IncompleteResponse"))
+        there: dict[tuple[str, str], Occupied | Unavailable] = {}
+        if unread := answer["UnprocessedKeys"].get(self._name):
+            there |= {_key(key): Unavailable("ReadBackIncomplete") for key in unread["Keys"]}
+        for item in answer["Responses"].get(self._name, []):
+            there[_key(item)] = Occupied(content_hash_of(item))
+        return there
+
+
+def slices(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    """Parts of at most 25 writes whose events take at most a megabyte together, or of one."""
+    start = size = 0
+    for position, write in enumerate(writes):
+        size += len(write.detail)
+        if position > start and (size > MAX_REQUEST_BYTES or position - start == MAX_STATEMENTS):
+            yield writes[start:position]
+            start, size = position, len(write.detail)
+    if writes:
+        yield writes[start:]
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]
+
+
+def _statement_result(response: Mapping[str, Any]) -> InsertResult:
+    """A response of HTTP status 200 still tells of each statement whether it failed."""
+    error = response.get("Error")
+    if not error:
+        return Inserted()
+    code = error.get("Code", "Unknown")
+    # The API reference names the first; ConditionalCheckFailed is what other statements get.
+    if code in {"DuplicateItem", "ConditionalCheckFailed"}:
+        return Occupied(content_hash_of(error.get("Item", {})))
+    if code == "ValidationError":
+        return Rejected(error.get("Message", code))
+    return Unavailable(code)

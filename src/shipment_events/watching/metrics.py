@@ -1,0 +1,161 @@
+"""What CloudWatch measured, and the alarms of a stage.
+
+No other module talks to CloudWatch.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
+
+_PERIOD_SECONDS: Final = 60
+
+
+# Of those that CloudWatch has, what the stack uses.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
+_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "GreaterThanThreshold": operator.gt,
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "LessThanThreshold": operator.lt,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageAlarm:
+    """An alarm of a stage, as it is deployed.
+
+    Attributes:
+        name: without the stage's prefix.
+        since: when its state last changed.
+        threshold: in the unit of its metric.
+        comparison: how a bad value compares with the threshold, in CloudWatch's words.
+    """
+
+    name: str
+    is_firing: bool
+    since: datetime
+    threshold: float
+    comparison: str
+
+    @property
+    def runbook_entry(self) -> str:
+        """The name without the number of the version that the alarm is about, if it is about one."""
+        return re.sub(r"-\d+$", "", self.name)
+
+    def is_bad(self, value: float) -> bool:
+        """Whether the alarm would count a value of its metric as bad."""
+        return _COMPARISONS[self.comparison](value, self.threshold)
+
+
+def outcome_counts(
+    client: "CloudWatchClient", environment: str, since: datetime, until: datetime
+) -> Mapping[Outcome, int] | None:
+    """How many events ended as what, or None where nothing was measured.
+
+    Raises:
+        botocore.exceptions.ClientError: the metrics cannot be read.
+    """
+    dimensions = {names.METRIC_DIMENSION: environment}
+    queries = [
+        _query(outcome.value, names.METRIC_NAMESPACE, outcome.metric, dimensions, "Sum")
+        for outcome in Outcome
+    ]
+    found = _values(client, queries, since, until)
+    if not any(found.values()):
+        return None
+    return {outcome: round(sum(found[outcome.value])) for outcome in Outcome}
+
+
+def latency_ms(
+    client: "CloudWatchClient", environment: str, since: datetime, until: datetime
+) -> tuple[float, float] | None:
+    """The highest median and 99th percentile of a minute, from the bus to the table; None if there is none.
+
+    Of the slowest event of each batch.
+
+    Raises:
+        botocore.exceptions.ClientError: the metrics cannot be read.
+    """
+    dimensions = {names.METRIC_DIMENSION: environment}
+    queries = [
+        _query(statistic, names.METRIC_NAMESPACE, names.LATENCY_METRIC, dimensions, statistic)
+        for statistic in ("p50", "p99")
+    ]
+    found = _values(client, queries, since, until)
+    return (max(found["p50"]), max(found["p99"])) if found["p50"] and found["p99"] else None
+
+
+def oldest_message_seconds(
+    client: "CloudWatchClient", environment: str, since: datetime, until: datetime
+) -> float | None:
+    """Age of the oldest message of the queue when it was last measured; None if it was not.
+
+    Raises:
+        botocore.exceptions.ClientError: the metrics cannot be read.
+    """
+    dimensions = {"QueueName": names.queue_name(environment)}
+    query = _query("age", "AWS/SQS", "ApproximateAgeOfOldestMessage", dimensions, "Maximum")
+    found = _values(client, [query], since, until)["age"]
+    return found[-1] if found else None
+
+
+def stage_alarms(client: "CloudWatchClient", environment: str) -> list[StageAlarm]:
+    """The stage's alarms, whatever their state. One without a threshold of its own is none of the stack's.
+
+    Raises:
+        botocore.exceptions.ClientError: the alarms cannot be read.
+    """
+    prefix = f"{names.stack_name(environment)}-"
+    pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+    return [
+        StageAlarm(
+            alarm["AlarmName"].removeprefix(prefix),
+            is_firing=alarm["StateValue"] == "ALARM",
+            since=alarm.get("StateTransitionedTimestamp", alarm["StateUpdatedTimestamp"]),
+            threshold=alarm["Threshold"],
+            comparison=alarm["ComparisonOperator"],
+        )
+        for page in pages
+        for alarm in page["MetricAlarms"]
+        if alarm["AlarmName"].startswith(prefix) and "Threshold" in alarm
+    ]
+
+
+def _query(
+    identifier: str, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str
+) -> "MetricDataQueryTypeDef":
+    return {
+        "Id": identifier,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            },
+            "Period": _PERIOD_SECONDS,
+            "Stat": statistic,
+        },
+    }
+
+
+def _values(
+    client: "CloudWatchClient", queries: "list[MetricDataQueryTypeDef]", since: datetime, until: datetime
+) -> dict[str, list[float]]:
+    """Values by the query's id, oldest first."""
+    found: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+    pages = client.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=queries, StartTime=since, EndTime=until, ScanBy="TimestampAscending"
+    )
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            found[result["Id"]] += result["Values"]
+    return found
