@@ -54,7 +54,7 @@ down: $(VENV)/.ready ## Stop the local engine
 .PHONY: run
 run: up ## Send a feed through the pipeline and account for every event (FEED=path for your own)
 	@echo
-	@eval "$$(shipments local env)" && shipments run $(if $(FEED),"$(FEED)")
+	@eval "$$(shipments local env)" && $(if $(FEED),shipments run "$(FEED)",shipments feed | shipments run -)
 
 .PHONY: drill
 drill: setup ## Throw faults at the stack on an engine of its own, and prove that nothing is lost
@@ -72,7 +72,7 @@ test-faults: setup ## Run the tests of single faults and of a short drill, on a 
 
 .PHONY: audit
 audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stage; fail on what nobody has accepted
-	@python -m infrastructure.audit
+	@python -m workbench.audit
 
 .PHONY: check
 check: lint audit test ## All that CI runs: lint, format, strict types, the audit and all tests
@@ -85,7 +85,7 @@ lint: setup ## Lint, format and strict types
 
 .PHONY: mutants
 mutants: setup ## Put each known mistake back and show that a test goes red
-	@python -m tests.mutants.run $(if $(ONLY),--only $(ONLY))
+	@python -m workbench.mutants.run $(if $(ONLY),--only $(ONLY))
 
 .PHONY: scale
 scale: setup $(BENCH_VENV)/.ready ## Simulate the stage up to 100,000 events a second and say what breaks first
@@ -130,7 +130,7 @@ adopt: synth node_modules/.ready ## Begin a stack anew with the table and queues
 lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
 	@for group in setup dev engine audit bench; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo pyproject.toml) || exit 1; \
+	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo --extra cli pyproject.toml) || exit 1; \
 	done
 	@npm install --package-lock-only
 
@@ -139,7 +139,7 @@ clean: ## Stop the local engine and remove all that was installed or made
 	@if [ -x $(BIN)/shipments ]; then shipments local down; fi
 	@rm -rf $(VENV) $(ENGINE_VENV) $(AUDIT_VENV) $(BENCH_VENV) node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
+$(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml workbench/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -147,7 +147,7 @@ $(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	$(call begin,$(VENV))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.lock
 	@$(call install,$(VENV),requirements-dev.lock)
-	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable workbench
 	@mv $(VENV)/.unfinished $@
 
 $(ENGINE_VENV)/.ready: requirements-engine.lock $(VENV)/.ready

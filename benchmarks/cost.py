@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Final
 
 from benchmarks.documents import DOCS, markdown_table, save_plot, write_between_markers
-from infrastructure.settings import settings_for
 from shipment_events.cost.bill import Bill, compared, monthly_bill
 from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK
 from shipment_events.cost.prices import Price, price_table
 from shipment_events.cost.workload import Workload
+from shipment_events.stages import settings_for
 
 DOCUMENT: Final = DOCS / "cost.md"
 PLOT: Final = DOCS / "cost.svg"

@@ -13,9 +13,9 @@ from typing import Final
 
 from aws_cdk import App
 
-from infrastructure.settings import DEFAULT_STAGE, SlackChannel, StageSettings, settings_for
 from infrastructure.stack import ShipmentEventsStack
 from infrastructure.validation import enforce_rules
+from shipment_events.stages import DEFAULT_STAGE, SlackChannel, StageSettings, settings_for
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 

@@ -4,9 +4,9 @@ from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import StageSettings
 
 
 class EventBuffer(Construct):

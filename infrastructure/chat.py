@@ -7,9 +7,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infrastructure.settings import SlackChannel
 from infrastructure.validation import acknowledge
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import SlackChannel
 
 
 class ChatNotifications(Construct):

@@ -8,9 +8,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infrastructure.metrics import READ_OPERATION, WRITE_OPERATION, PipelineMetrics
-from infrastructure.settings import StageSettings
-from shipment_events import names
-from shipment_events.outcome import Outcome
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
+from shipment_events.stages import StageSettings
 
 GRID_WIDTH: Final = 24
 """Columns of a CloudWatch dashboard."""

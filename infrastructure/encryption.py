@@ -5,8 +5,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infrastructure.settings import StageSettings
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import StageSettings
 
 
 class StageKey(Construct):

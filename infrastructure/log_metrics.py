@@ -12,8 +12,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from shipment_events import names
-from shipment_events.outcome import Outcome
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
 
 _OF_STAGE: Final = {names.METRIC_DIMENSION: names.ENVIRONMENT_FIELD}
 _OF_VERSION: Final = {**_OF_STAGE, names.VERSION_DIMENSION: names.VERSION_FIELD}

@@ -10,8 +10,8 @@ from typing import Final
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from shipment_events import names
-from shipment_events.outcome import Outcome
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
 
 WRITE_OPERATION: Final = "BatchExecuteStatement"
 READ_OPERATION: Final = "BatchGetItem"

@@ -13,9 +13,9 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
-from infrastructure.settings import StageSettings
-from shipment_events import names
-from shipment_events.outcome import Outcome
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
+from shipment_events.stages import StageSettings
 
 
 class Urgency(StrEnum):
@@ -260,7 +260,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             threshold=settings.most_concurrent_batches,
             periods=settings.concurrency_periods,
             meaning="As many batches are in work as the stage allows; more events than that have to wait.",
-            look_at="age of the oldest message, and processor_max_concurrency in infrastructure/settings.py.",
+            look_at="age of the oldest message, and processor_max_concurrency in stages.py.",
         ),
         AlarmSpec(
             name="table-throttled",

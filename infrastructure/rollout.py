@@ -10,8 +10,8 @@ from constructs import Construct
 from infrastructure.metrics import PipelineMetrics
 from infrastructure.monitoring import AlarmSpec, Monitoring, Urgency
 from infrastructure.processing import EventProcessing
-from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
+from shipment_events.stages import StageSettings
 
 GUARD_PERIOD_SECONDS: Final = 60
 """Lambda reports once a minute, and a canary has few of them."""

@@ -11,9 +11,9 @@ from infrastructure.log_metrics import LogMetrics
 from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
 from infrastructure.rollout import GuardedRollout
-from infrastructure.settings import StageSettings
 from infrastructure.storage import EventStorage
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import StageSettings
 
 
 class ShipmentEventsStack(Stack):

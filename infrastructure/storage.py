@@ -5,9 +5,9 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infrastructure.settings import StageSettings
 from infrastructure.validation import acknowledge
-from shipment_events import names
+from shipment_events.contract import names
+from shipment_events.stages import StageSettings
 
 
 class EventStorage(Construct):

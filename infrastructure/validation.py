@@ -11,7 +11,7 @@ from aws_cdk import Acknowledgment, App, CfnResource, Validations
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-from infrastructure.loss_modes.plugin import LossModes
+from workbench.loss_modes.plugin import LossModes
 
 _LINT_RULE: Final = re.compile(r"[EWI]\d{4}")
 _CHECKOV_RULE: Final = re.compile(r"CKV2?_AWS_\d+")

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from benchmarks.end_to_end.engine import STAGE, BenchmarkEngine, fresh_engine
 from benchmarks.results import PartResult, Table
-from shipment_events import names
-from shipment_events.exact_json import dumps
-from shipment_events.queues import send_bodies
+from shipment_events.contract import names
+from shipment_events.contract.exact_json import dumps
+from shipment_events.queue.messages import send_bodies
 
 DEAD_LETTERS: Final = 10_000
 # Events a second, None for as many as are stored, and how many of them: of fewer than 100 there is no p99.

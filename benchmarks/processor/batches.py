@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from shipment_events import names
-from shipment_events.feed import generate
-from shipment_events.publisher import prepare_text
+from shipment_events.contract import names
+from shipment_events.publishing.publisher import prepare_text
+from workbench.feed import generate
 
 _SEED: Final = 5
 

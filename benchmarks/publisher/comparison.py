@@ -14,9 +14,9 @@ import boto3
 from benchmarks.fake_services.endpoint import running_endpoint
 from benchmarks.results import PartResult, Table
 from benchmarks.statistics import quartiles, ratio_of_medians
-from shipment_events import names
-from shipment_events.feed import generate
-from shipment_events.publisher import MAX_REQUEST_ENTRIES, Publisher
+from shipment_events.contract import names
+from shipment_events.publishing.publisher import MAX_REQUEST_ENTRIES, Publisher
+from workbench.feed import generate
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

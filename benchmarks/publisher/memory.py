@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.fake_services.endpoint import Endpoint, running_endpoint
 from benchmarks.results import PartResult, Table
-from shipment_events.feed import generate
+from workbench.feed import generate
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 LIMIT_BYTES: Final = 80_000_000

@@ -29,12 +29,12 @@ from benchmarks.scale_model.outcome import Outcome, simulate
 from benchmarks.scale_model.quotas import PUBLISHED, Quotas
 from benchmarks.scale_model.report import DOCUMENT
 from benchmarks.scale_model.scenario import Scenario, Times
-from infrastructure.settings import settings_for
-from shipment_events import names
-from shipment_events.item import StoredEvent
-from shipment_events.local.clients import LOCAL_CONFIG, local_session
-from shipment_events.local.settings import settings_from
-from shipment_events.store import EventTable
+from shipment_events.contract import names
+from shipment_events.stages import settings_for
+from shipment_events.table.item import StoredEvent
+from shipment_events.table.store import EventTable
+from workbench.engine.clients import LOCAL_CONFIG, local_session
+from workbench.engine.settings import settings_from
 
 STAGE: Final = "dev"
 _UNLIMITED: Final = 1e9

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from benchmarks.scale_model.quotas import PUBLISHED, Quotas
-from infrastructure.settings import StageSettings, settings_for
 from shipment_events.cost.designs import OURS
 from shipment_events.cost.usage import ASSUMED_POLL_MS
 from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
+from shipment_events.stages import StageSettings, settings_for
 
 POLL: Final = ASSUMED_POLL_MS / 1000
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shipment_events.outcome import Reason
+from shipment_events.contract.outcome import Reason
 
 STORED: Final = "stored"
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from shipment_events.drill.faults import SERVICES
-from shipment_events.drill.proxy import FaultProxies
-from shipment_events.drill.stage import Stage, open_stage
-from shipment_events.local.health import free_ports
-from shipment_events.operations.dead_letters import DeadLetterMessage, read_dead_letters
-from shipment_events.publisher import Accepted, Publisher, prepare
-from shipment_events.queues import depth
+from shipment_events.dead_letters.letters import DeadLetterMessage, read_dead_letters
+from shipment_events.publishing.publisher import Accepted, Publisher, prepare
+from shipment_events.queue.messages import depth
 from tests.integration.conftest import ROOT
+from workbench.drill.faults import SERVICES
+from workbench.drill.proxy import FaultProxies
+from workbench.drill.stage import Stage, open_stage
+from workbench.engine.health import free_ports
 
 # Shorter, and the clients give up on a busy machine before the engine has answered.
 VISIBILITY_TIMEOUT = 18

@@ -13,19 +13,19 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from shipment_events.local import engine as engines
-from shipment_events.local.clients import LOCAL_CONFIG, local_session
-from shipment_events.local.health import free_port
-from shipment_events.local.settings import Settings
-from shipment_events.outcome import Outcome
+from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.telemetry import report_batch
-from shipment_events.store import EventTable
+from shipment_events.table.store import EventTable
+from tests.contract.json_values import typed
 from tests.faults.bad_input import BAD_INPUT, MAX_ITEM_BYTES, STORED, Row, event, filled
-from tests.unit.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, TABLE, FakeQueues, FakeTable
-from tests.unit.json_values import typed
+from tests.stand_ins.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, TABLE, FakeQueues, FakeTable
+from workbench.engine import engine as engines
+from workbench.engine.clients import LOCAL_CONFIG, local_session
+from workbench.engine.health import free_port
+from workbench.engine.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from shipment_events.drill.run import EVENTS_FILE, JOURNAL, DrillPlan, DrillProgress, run_drill
-from shipment_events.operations.journal import read_journal
+from shipment_events.publishing.journal import read_journal
 from tests.integration.conftest import ROOT
+from workbench.drill.run import EVENTS_FILE, JOURNAL, DrillPlan, DrillProgress, run_drill
 
 pytestmark = [pytest.mark.engine, pytest.mark.timed]
 

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from shipment_events.drill.faults import DYNAMODB, RESET_AFTER, THROTTLED, every, outage
-from shipment_events.drill.partial_proxy import WriteHook
-from shipment_events.operations.dead_letters import RETRIES_EXHAUSTED, Selection
-from shipment_events.operations.redrive import redrive
+from shipment_events.dead_letters.letters import RETRIES_EXHAUSTED, Selection
+from shipment_events.dead_letters.redrive import redrive
 from tests.faults.conftest import VISIBILITY_TIMEOUT, Scene
+from workbench.drill.faults import DYNAMODB, RESET_AFTER, THROTTLED, every, outage
+from workbench.drill.partial_proxy import WriteHook
 
 pytestmark = [pytest.mark.engine, pytest.mark.timed]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shipment_events.drill.partial_faults import (
+from workbench.drill.partial_faults import (
     FAILED_STATEMENTS,
     UNANSWERED_STATEMENTS,
     partial_fault,

@@ -18,15 +18,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from shipment_events import names
-from shipment_events.local import engine as engines
-from shipment_events.local import synthesis
-from shipment_events.local.clients import LOCAL_CONFIG
-from shipment_events.local.deploy import deploy
-from shipment_events.local.health import free_port
-from shipment_events.local.settings import REGION, Settings
+from shipment_events.contract import names
 from tests.integration.conftest import ENVIRONMENT, ROOT, LocalEngine, client_factory
 from tests.integration.test_outcomes import Pipeline, eventually, notes
+from workbench.engine import engine as engines
+from workbench.engine import synthesis
+from workbench.engine.clients import LOCAL_CONFIG
+from workbench.engine.deploy import deploy
+from workbench.engine.health import free_port
+from workbench.engine.settings import REGION, Settings
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(90)]
 

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from shipment_events.drill.verdict import SentEvent, judge, unique_letters
-from shipment_events.operations.dead_letters import DeadLetterMessage
-from shipment_events.operations.journal import JournalRecord
+from shipment_events.dead_letters.letters import DeadLetterMessage
+from shipment_events.publishing.journal import JournalRecord
+from workbench.drill.verdict import SentEvent, judge, unique_letters
 
 
 def sent(name: str, expected: str | None = None, **detail: Any) -> SentEvent:

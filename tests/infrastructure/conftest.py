@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.settings import STAGES
+from shipment_events.stages import STAGES
 from tests.infrastructure.template import Template
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from shipment_events.local import assembly
 from tests.infrastructure.template import Template
+from workbench.engine import assembly
 
 
 def test_another_template_gets_another_key_and_the_code_keeps_its_own(

@@ -15,10 +15,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infrastructure.monitoring import alarm_specs
 from infrastructure.rollout import guard_specs
-from infrastructure.settings import STAGES, StageSettings
 from infrastructure.stack import ShipmentEventsStack
-from shipment_events.outcome import Outcome
+from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.telemetry import report_batch
+from shipment_events.stages import STAGES, StageSettings
 from tests.infrastructure.log_filters import Measured, measured
 from tests.infrastructure.template import Template, text
 

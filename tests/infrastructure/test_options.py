@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from infrastructure.settings import ProvisionedPollers, settings_for
+from shipment_events.stages import ProvisionedPollers, settings_for
 from tests.infrastructure.template import Template
 
 OPTIONS: Final = {

@@ -7,9 +7,9 @@ import pytest
 
 from infrastructure.metrics import PipelineMetrics
 from infrastructure.rollout import guard_specs
-from infrastructure.settings import CANARY_MINUTES, STAGES
-from shipment_events.local.template import prepare
+from shipment_events.stages import CANARY_MINUTES, STAGES
 from tests.infrastructure.template import Template, permissions, text
+from workbench.engine.template import prepare
 
 VERSION = "AWS::Lambda::Version"
 ALIAS = "AWS::Lambda::Alias"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.settings import settings_for
+from shipment_events.stages import settings_for
 from tests.infrastructure.template import Template, as_list, text
 
 ALLOWED_TYPES = {

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from infrastructure.settings import STAGES, ProvisionedPollers, UnknownStageError, settings_for
+from shipment_events.stages import STAGES, ProvisionedPollers, UnknownStageError, settings_for
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])

@@ -12,7 +12,7 @@ import boto3
 from click.testing import CliRunner, Result
 
 from shipment_events.cli import main
-from shipment_events.local.clients import exports
+from workbench.engine.clients import exports
 
 _COMMAND: Final = "from shipment_events.cli import main; main(prog_name='shipments')"
 

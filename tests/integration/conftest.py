@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from shipment_events.local import engine as engines
-from shipment_events.local import synthesis
-from shipment_events.local.clients import LOCAL_CONFIG, local_session
-from shipment_events.local.deploy import deploy
-from shipment_events.local.health import free_port
-from shipment_events.local.settings import Settings
+from workbench.engine import engine as engines
+from workbench.engine import synthesis
+from workbench.engine.clients import LOCAL_CONFIG, local_session
+from workbench.engine.deploy import deploy
+from workbench.engine.health import free_port
+from workbench.engine.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ENVIRONMENT: Final = "dev"

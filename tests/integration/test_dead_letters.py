@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from shipment_events import names
-from shipment_events.names import SOURCE
-from shipment_events.operations.dead_letters import Selection
-from shipment_events.operations.journal import JournalRecord, JournalWriter
-from shipment_events.operations.redrive import redrive
-from shipment_events.queues import depth, peek, send_bodies
-from shipment_events.store import EventTable
+from shipment_events.contract import names
+from shipment_events.contract.names import SOURCE
+from shipment_events.dead_letters.letters import Selection
+from shipment_events.dead_letters.redrive import redrive
+from shipment_events.publishing.journal import JournalRecord, JournalWriter
+from shipment_events.queue.messages import depth, peek, send_bodies
+from shipment_events.table.store import EventTable
 from tests.integration.commands import Commands, QuickCommands, exported
 from tests.integration.conftest import LocalEngine
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from shipment_events import names
-from shipment_events.local import engine as engines
-from shipment_events.local.clients import environment_variables
-from shipment_events.local.deploy import deploy, deploy_with_cdk
-from shipment_events.local.errors import LocalEngineError
-from shipment_events.local.health import free_port
-from shipment_events.local.settings import Settings
+from shipment_events.contract import names
 from tests.integration.conftest import ENVIRONMENT, ROOT, client_factory
+from workbench.engine import engine as engines
+from workbench.engine.clients import environment_variables
+from workbench.engine.deploy import deploy, deploy_with_cdk
+from workbench.engine.errors import LocalEngineError
+from workbench.engine.health import free_port
+from workbench.engine.settings import Settings
 
 pytestmark = [
     pytest.mark.engine,

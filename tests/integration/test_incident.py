@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from shipment_events.local.health import free_port
 from tests.integration.commands import Commands, QuickCommands, exported
 from tests.integration.conftest import ROOT
+from workbench.engine.health import free_port
 
 pytestmark = pytest.mark.engine
 

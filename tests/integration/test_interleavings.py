@@ -25,15 +25,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shipment_events import names
-from shipment_events.item import CONFLICT, PROCESSED
-from shipment_events.outcome import Outcome
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.records import Record
 from shipment_events.processor.retries import RetryPolicy
-from shipment_events.store import EventTable
+from shipment_events.table.item import CONFLICT, PROCESSED
+from shipment_events.table.store import EventTable
 from tests.integration.conftest import LocalEngine
-from tests.unit.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, FakeQueues, client_error
+from tests.stand_ins.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, FakeQueues, client_error
 
 pytestmark = pytest.mark.engine
 

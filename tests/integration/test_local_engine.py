@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from shipment_events import names
-from shipment_events.local import engine as engines
-from shipment_events.local import record
-from shipment_events.local.deploy import deploy
-from shipment_events.local.engine import State
-from shipment_events.local.errors import LocalEngineError
-from shipment_events.local.health import free_port
-from shipment_events.local.processes import group_members
-from shipment_events.local.settings import HOST, Settings
+from shipment_events.contract import names
 from tests.integration.conftest import ROOT, LocalEngine, client_factory
 from tests.integration.small_stack import ENVIRONMENT, FUNCTION, QUEUE, TABLE, write_assembly
+from workbench.engine import engine as engines
+from workbench.engine import record
+from workbench.engine.deploy import deploy
+from workbench.engine.engine import State
+from workbench.engine.errors import LocalEngineError
+from workbench.engine.health import free_port
+from workbench.engine.processes import group_members
+from workbench.engine.settings import HOST, Settings
 
 pytestmark = pytest.mark.engine
 
@@ -243,7 +243,7 @@ class TestBadStates:
             squatter.listen()
             port = squatter.getsockname()[1]
             finished = subprocess.run(
-                [sys.executable, "-m", "shipment_events.local.commands", "up"],
+                [sys.executable, "-m", "workbench.engine.commands", "up"],
                 env={**os.environ, "SHIPMENTS_PORT": str(port)},
                 cwd=tmp_path,
                 capture_output=True,

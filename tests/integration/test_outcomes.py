@@ -16,13 +16,13 @@ from urllib.request import urlopen
 
 import pytest
 
-from shipment_events import names
-from shipment_events.exact_json import loads
-from shipment_events.item import StoredEvent
-from shipment_events.queues import peek
-from shipment_events.store import EventTable
+from shipment_events.contract import names
+from shipment_events.contract.exact_json import loads
+from shipment_events.queue.messages import peek
+from shipment_events.table.item import StoredEvent
+from shipment_events.table.store import EventTable
+from tests.contract.json_values import typed
 from tests.integration.conftest import ROOT, LocalEngine
-from tests.unit.json_values import typed
 
 pytestmark = pytest.mark.engine
 

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import pytest
 
-from shipment_events import names
-from shipment_events.feed import generate
-from shipment_events.operations.dead_letters import read_dead_letters
-from shipment_events.operations.journal import read_journal
-from shipment_events.operations.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
-from shipment_events.outcome import Reason
-from shipment_events.queues import depth
-from shipment_events.store import EventTable
+from shipment_events.accounting.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Reason
+from shipment_events.dead_letters.letters import read_dead_letters
+from shipment_events.publishing.journal import read_journal
+from shipment_events.queue.messages import depth
+from shipment_events.table.store import EventTable
 from tests.integration.commands import Commands, exported
 from tests.integration.conftest import ROOT, LocalEngine
+from workbench.feed import generate
 
 pytestmark = pytest.mark.engine
 
@@ -175,7 +175,7 @@ def test_a_run_accounts_for_every_event_and_a_second_one_changes_nothing(shipmen
 
 
 def test_a_generated_feed_runs_and_shows_a_timeline(shipments: Runs) -> None:
-    shown = shipments("run", "--events", "300", "--seed", "77").stdout
+    shown = shipments("run", "-", stdin="".join(f"{line.text}\n" for line in generate(300, seed=77))).stdout
     assert "published" in shown
     assert "Shipment " in shown
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from shipment_events.local.clients import environment_variables
 from tests.integration.conftest import ROOT, LocalEngine
+from workbench.engine.clients import environment_variables
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shipment_events import names
+from shipment_events.contract import names
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import LocalEngine
 from tests.integration.test_publish_and_run import wait_until_processed, wait_until_stored

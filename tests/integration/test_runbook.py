@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shipment_events import names
-from shipment_events.names import SOURCE
+from shipment_events.contract import names
+from shipment_events.contract.names import SOURCE
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import ROOT, LocalEngine
 from tests.integration.test_publish_and_run import wait_until_processed

@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shipment_events import names
-from shipment_events.event import parse_event
-from shipment_events.item import CONFLICT, PROCESSED, Write
-from shipment_events.store import EventTable, Inserted
+from shipment_events.contract import names
+from shipment_events.contract.event import parse_event
+from shipment_events.table.item import CONFLICT, PROCESSED, Write
+from shipment_events.table.store import EventTable, Inserted
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import LocalEngine
 

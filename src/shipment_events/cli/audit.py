@@ -12,15 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from shipment_events.accounting.audit import audit_journal
+from shipment_events.accounting.reconcile import Reconciliation
 from shipment_events.cli.dead_letter_views import HIDDEN
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.presentation import counts, output, print_table, printable
-from shipment_events.operations.audit import audit_journal
-from shipment_events.operations.journal import JournalRecord
-from shipment_events.operations.reconcile import Reconciliation
-from shipment_events.operations.resources import find_resources
-from shipment_events.queues import depth, depths
-from shipment_events.store import EventTable
+from shipment_events.publishing.journal import JournalRecord
+from shipment_events.queue.messages import depth, depths
+from shipment_events.resources import find_resources
+from shipment_events.table.store import EventTable
 
 _SHOWN = 20
 

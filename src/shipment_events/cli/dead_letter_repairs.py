@@ -20,11 +20,11 @@ from shipment_events.cli.dead_letter_views import (
 from shipment_events.cli.dead_letters import find_queues, json_option, read_selected, selected
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.presentation import output
-from shipment_events.exact_json import loads
-from shipment_events.operations.dead_letters import DeadLetterMessage, Selection, Settlement
-from shipment_events.operations.letter_exports import open_export, read_export
-from shipment_events.operations.redrive import Edit, broken_after, discard, redrive, redrive_export
-from shipment_events.queues import depth
+from shipment_events.contract.exact_json import loads
+from shipment_events.dead_letters.exports import open_export, read_export
+from shipment_events.dead_letters.letters import DeadLetterMessage, Selection, Settlement
+from shipment_events.dead_letters.redrive import Edit, broken_after, discard, redrive, redrive_export
+from shipment_events.queue.messages import depth
 
 
 @click.command(name="redrive")

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from shipment_events.cli.options import ago
 from shipment_events.cli.presentation import counts, print_table, printable
-from shipment_events.operations.dead_letters import DeadLetterMessage, Settlement
-from shipment_events.operations.explain import Explanation
+from shipment_events.dead_letters.explain import Explanation
+from shipment_events.dead_letters.letters import DeadLetterMessage, Settlement
 
 HIDDEN = (
     "another command has them, or one that was killed had. Those come back by themselves, within a minute,"

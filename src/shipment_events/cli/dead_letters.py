@@ -21,16 +21,16 @@ from shipment_events.cli.dead_letter_views import (
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Age
 from shipment_events.cli.presentation import output
-from shipment_events.operations.dead_letters import (
+from shipment_events.dead_letters.explain import explain
+from shipment_events.dead_letters.exports import write_export
+from shipment_events.dead_letters.letters import (
     REASONS,
     DeadLetterMessage,
     Selection,
     read_dead_letters,
 )
-from shipment_events.operations.explain import explain
-from shipment_events.operations.letter_exports import write_export
-from shipment_events.operations.resources import Resources, find_resources
-from shipment_events.queues import depth
+from shipment_events.queue.messages import depth
+from shipment_events.resources import Resources, find_resources
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

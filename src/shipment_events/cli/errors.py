@@ -15,12 +15,11 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from shipment_events.aws_errors import error_code
-from shipment_events.operations.event_files import EventFileError
-from shipment_events.operations.letter_exports import LetterExportError
-from shipment_events.operations.replay import ReplayError
-from shipment_events.operations.resources import StackNotFoundError
-from shipment_events.operations.stage_settings import SettingsNotFoundError
-from shipment_events.publisher import BusNotFoundError
+from shipment_events.dead_letters.exports import LetterExportError
+from shipment_events.publishing.event_files import EventFileError
+from shipment_events.publishing.publisher import BusNotFoundError
+from shipment_events.resources import StackNotFoundError
+from shipment_events.watching.replay import ReplayError
 
 # A person waits for the answer: a wrong endpoint must not take the minutes of the client's defaults.
 CLIENT_CONFIG: Final = Config(
@@ -38,13 +37,7 @@ _ANOTHER_STAGE: Final = (
 def what_to_do(error: Exception) -> str:
     """A sentence for an error that is no defect of ours, or empty."""
     match error:
-        case (
-            StackNotFoundError()
-            | SettingsNotFoundError()
-            | EventFileError()
-            | LetterExportError()
-            | ReplayError()
-        ):
+        case StackNotFoundError() | EventFileError() | LetterExportError() | ReplayError():
             return str(error)
         case BusNotFoundError():
             return f"{error}. {_ANOTHER_STAGE}"

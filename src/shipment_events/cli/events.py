@@ -10,10 +10,10 @@ import click
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Moment
 from shipment_events.cli.presentation import event_line, events_table, output, print_table
-from shipment_events.item import CONFLICT, PROCESSED
-from shipment_events.names import PARTITION_KEY
-from shipment_events.operations.resources import find_resources
-from shipment_events.store import EventTable
+from shipment_events.contract.names import PARTITION_KEY
+from shipment_events.resources import find_resources
+from shipment_events.table.item import CONFLICT, PROCESSED
+from shipment_events.table.store import EventTable
 
 
 @click.command()

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from shipment_events.exact_json import dumps
-from shipment_events.item import CONFLICT, StoredEvent
-from shipment_events.names import PARTITION_KEY
-from shipment_events.operations.run_feed import FeedRun
+from shipment_events.accounting.run import FeedRun
+from shipment_events.contract.exact_json import dumps
+from shipment_events.contract.names import PARTITION_KEY
+from shipment_events.table.item import CONFLICT, StoredEvent
 
 _PIPE_WIDTH: Final = 120
 _WIDEST_PIPE: Final = 200

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from shipment_events.cli.errors import INTERRUPTED
-from shipment_events.operations.event_files import EventFileError, EventText, read_events
-from shipment_events.operations.journal import JournalWriter
-from shipment_events.operations.publish_file import KeptEvents, Publication, publish_events
-from shipment_events.outcome import InvalidEventError
-from shipment_events.publisher import Publisher
+from shipment_events.contract.outcome import InvalidEventError
+from shipment_events.publishing.event_files import EventFileError, EventText, read_events
+from shipment_events.publishing.journal import JournalWriter
+from shipment_events.publishing.publish_file import KeptEvents, Publication, publish_events
+from shipment_events.publishing.publisher import Publisher
 
 
 @click.command()

@@ -13,8 +13,8 @@ from rich.console import Console
 from shipment_events.aws_errors import error_code
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.presentation import counts
-from shipment_events.operations.resources import find_resources
-from shipment_events.table_copy import Copied, copy_missing
+from shipment_events.resources import find_resources
+from shipment_events.table.copy import Copied, copy_missing
 
 
 @click.command()

@@ -9,12 +9,12 @@ import boto3
 import click
 from rich.console import Console
 
-from shipment_events.archive import ReplayState, cancel_replay
 from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
 from shipment_events.cli.options import Moment
-from shipment_events.operations.replay import ReplayPlan, ReplayResult, plan_replay, run_replay
-from shipment_events.operations.resources import find_resources
-from shipment_events.outcome import Outcome
+from shipment_events.contract.outcome import Outcome
+from shipment_events.resources import find_resources
+from shipment_events.watching.archive import ReplayState, cancel_replay
+from shipment_events.watching.replay import ReplayPlan, ReplayResult, plan_replay, run_replay
 
 
 @click.command()

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from shipment_events.schema import event_schema
+from shipment_events.contract.schema import event_schema
 
 
 @click.command()

@@ -15,9 +15,9 @@ from rich.text import Text
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import ago
 from shipment_events.cli.presentation import counts, output, printable
-from shipment_events.operations.resources import find_resources
-from shipment_events.operations.status import Health, PipelineStatus, StatusReader
-from shipment_events.outcome import Outcome
+from shipment_events.contract.outcome import Outcome
+from shipment_events.resources import find_resources
+from shipment_events.watching.status import Health, PipelineStatus, StatusReader
 
 _STYLES: Final = {Health.HEALTHY: "bold green", Health.BEHIND: "bold yellow", Health.FAILING: "bold red"}
 

@@ -8,8 +8,8 @@ import click
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Identifier
 from shipment_events.cli.presentation import event_line, output, print_table, timeline_table
-from shipment_events.operations.resources import find_resources
-from shipment_events.store import EventTable
+from shipment_events.resources import find_resources
+from shipment_events.table.store import EventTable
 
 
 @click.command()

@@ -13,11 +13,11 @@ from rich.text import Text
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Identifier, Moment
 from shipment_events.cli.presentation import output, print_table, printable
-from shipment_events.operations.journal import read_journal
-from shipment_events.operations.resources import find_resources
-from shipment_events.operations.trace import Step
-from shipment_events.operations.trace import trace as trace_steps
-from shipment_events.store import EventTable
+from shipment_events.publishing.journal import read_journal
+from shipment_events.resources import find_resources
+from shipment_events.table.store import EventTable
+from shipment_events.watching.trace import Step
+from shipment_events.watching.trace import trace as trace_steps
 
 
 @click.command()

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from traceback import format_exception
 from typing import TYPE_CHECKING
 
-from shipment_events.event import Envelope, find_envelope_id, open_envelope, parse_event
-from shipment_events.item import Write, ensure_fits
-from shipment_events.outcome import InvalidEventError, Outcome, Reason
+from shipment_events.contract.event import Envelope, find_envelope_id, open_envelope, parse_event
+from shipment_events.contract.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy
-from shipment_events.queues import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
-from shipment_events.store import (
+from shipment_events.queue.messages import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
+from shipment_events.table.item import Write, ensure_fits
+from shipment_events.table.store import (
     MAX_STATEMENTS,
     EventTable,
     Inserted,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import botocore.session
 from botocore.config import Config
 
-from shipment_events.outcome import Outcome
+from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.direct_client import DirectDynamoDBClient, can_reach
 from shipment_events.processor.records import Record
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
 from shipment_events.processor.telemetry import report_batch
-from shipment_events.store import EventTable
+from shipment_events.table.store import EventTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

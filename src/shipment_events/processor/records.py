@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shipment_events.event import Envelope, ShipmentEvent
-from shipment_events.outcome import Outcome, Reason
+from shipment_events.contract.event import Envelope, ShipmentEvent
+from shipment_events.contract.outcome import Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)

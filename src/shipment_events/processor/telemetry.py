@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from shipment_events.names import (
+from shipment_events.contract.names import (
     BATCH_MESSAGE,
     ENVIRONMENT_FIELD,
     FAILED_FIELD,
@@ -20,7 +20,7 @@ from shipment_events.names import (
     SETTLED_FIELD,
     VERSION_FIELD,
 )
-from shipment_events.outcome import Outcome
+from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.records import Settled
 
 _LEVELS: Final[Mapping[Outcome, str]] = {

@@ -1,0 +1,104 @@
+"""Hold a producer's journal against the table and the dead-letter queue."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from shipment_events.accounting.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
+from shipment_events.contract.exact_json import dumps, loads
+from shipment_events.dead_letters.exports import Decision, Exported, read_export
+from shipment_events.dead_letters.letters import read_dead_letters
+from shipment_events.dead_letters.redrive import Edit, edited
+from shipment_events.publishing.journal import JournalRecord, read_journal
+from shipment_events.table.store import EventTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_READERS: Final = 4
+_READ_AHEAD: Final = 64
+
+
+def audit_journal(
+    journal_path: Path,
+    table: EventTable,
+    sqs: "SQSClient",
+    dead_letter_queue_url: str,
+    *,
+    exports: Sequence[Path] = (),
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> Reconciliation:
+    """Find where each event of a journal is.
+
+    Only the journal's own shipments are read, so the size of the table does not matter; the journal is held
+    in memory.
+
+    Args:
+        exports: files of dead letters that were discarded, or changed on their way back, oldest first. The
+            latter have to be in the table as they were changed, the former nowhere.
+        on_progress: called with shipments read and shipments in all.
+
+    Of several dead letters with the same envelope and reason one counts: dead letters are at least once, and
+    a replay quarantines a broken event anew.
+
+    Raises:
+        ValueError: a line of the journal is no record; the message names it.
+        LetterExportError: likewise of an export.
+        OSError: the journal or an export cannot be read.
+        botocore.exceptions.ClientError: table or queue cannot be read.
+    """
+    decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
+    with journal_path.open(encoding="utf-8") as lines:
+        shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal(lines), decided))))
+    letters = read_dead_letters(sqs, dead_letter_queue_url)
+    with journal_path.open(encoding="utf-8") as lines:
+        return reconcile(
+            _as_decided(read_journal(lines), decided),
+            _stored_events(table, shipment_ids, on_progress),
+            {QueuedEvent(letter.envelope_id, letter.reason) for letter in letters},
+            {key for key, found in decided.items() if found.decision is Decision.DISCARDED},
+        )
+
+
+def _as_decided(records: Iterable[JournalRecord], decided: Mapping[str, Exported]) -> Iterator[JournalRecord]:
+    """The journal as if the producer had sent what somebody made of its broken events."""
+    for record in records:
+        found = decided.get(record.envelope_id)
+        if found is None or found.decision is not Decision.REDRIVEN or not found.changes:
+            yield record
+            continue
+        edits = [Edit(name, value) for name, value in found.changes.items()]
+        envelope = loads(edited(found.letter.body, edits))
+        yield replace(
+            record,
+            source=envelope["source"],
+            detail_type=envelope["detail-type"],
+            detail=dumps(envelope["detail"]),
+        )
+
+
+def _stored_events(
+    table: EventTable, shipment_ids: Sequence[str], on_progress: Callable[[int, int], None]
+) -> Iterator[TableEvent]:
+    done = 0
+    with ThreadPoolExecutor(_READERS) as pool:
+        # Some at a time: what is read before it is wanted is held in memory.
+        for start in range(0, len(shipment_ids), _READ_AHEAD):
+            some = shipment_ids[start : start + _READ_AHEAD]
+            for timeline in pool.map(lambda shipment_id: list(table.timeline(shipment_id)), some):
+                for item in timeline:
+                    stored_at = datetime.fromisoformat(item.stored_at)
+                    yield TableEvent(item.correlation_id, item.status, stored_at, item.detail)
+                done += 1
+                on_progress(done, len(shipment_ids))
+
+
+def _shipment_ids(records: Iterable[JournalRecord]) -> Iterable[str]:
+    for record in records:
+        shipment_id = json.loads(record.detail).get("shipment_id")
+        if isinstance(shipment_id, str) and shipment_id:
+            yield shipment_id

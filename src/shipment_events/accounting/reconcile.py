@@ -1,0 +1,216 @@
+"""Account for every event that the bus accepted: in the table once, or in the dead-letter queue.
+
+This judges the pipeline, so it shares none of the pipeline's rules: it reads the journal, the items and the
+dead letters, and compares contents in a way of its own.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+from shipment_events.publishing.journal import JournalRecord
+
+_BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class TableEvent:
+    """An item of the table, as far as it matters here."""
+
+    correlation_id: str
+    status: str
+    stored_at: datetime
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    """A dead letter, as far as it matters here."""
+
+    envelope_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What is kept of a ``TableEvent``."""
+
+    correlation_id: str
+    status: str
+    stored_at: datetime
+    event_id: Any
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Where the accepted events are. ``published`` is the sum of the six counts below it.
+
+    Attributes:
+        discarded: journal records that are nowhere, as somebody decided.
+        lost: journal records that are nowhere.
+        doubled: events that lie in more than one place, each with where.
+        altered: correlation ids of items that a delivery of this journal stored as what it was not: with
+            other content, or as an event of its own.
+        unexpected: items of these shipments that other deliveries stored and no journal record accounts for:
+            earlier runs, other producers.
+        latencies_ms: from sending to storing, of the events that this journal's deliveries stored.
+        first_sent_at: of all records.
+        last_stored_at: of the events that this journal's deliveries stored.
+    """
+
+    published: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    quarantined: int = 0
+    discarded: int = 0
+    lost: list[JournalRecord] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+    unexpected: int = 0
+    quarantined_by_reason: Counter[str] = field(default_factory=Counter)
+    latencies_ms: list[float] = field(default_factory=list)
+    first_sent_at: datetime | None = None
+    last_stored_at: datetime | None = None
+
+
+def reconcile(
+    journal: Iterable[JournalRecord],
+    table: Iterable[TableEvent],
+    dead_letters: Iterable[QueuedEvent],
+    discarded: Collection[str] = (),
+) -> Reconciliation:
+    """Hold the journal against the table and the dead-letter queue.
+
+    Of an item no more than a digest of its content is held in memory.
+
+    Args:
+        table: every item of the journal's shipments.
+        dead_letters: messages of the dead-letter queue; those of other events are passed over.
+        discarded: envelope ids of events that need not be anywhere.
+    """
+    items: dict[bytes | str, list[_Item]] = defaultdict(list)
+    for event in table:
+        items[_content(event.detail)].append(
+            _Item(event.correlation_id, event.status, event.stored_at, event.detail.get("event_id"))
+        )
+    letters: dict[str, list[QueuedEvent]] = defaultdict(list)
+    for letter in dead_letters:
+        letters[letter.envelope_id].append(letter)
+
+    groups: dict[Any, list[JournalRecord]] = defaultdict(list)
+    for record in journal:
+        detail = json.loads(record.detail, parse_float=Decimal, parse_int=Decimal)
+        groups[(_content(detail), detail.get("event_id"))].append(record)
+
+    result = Reconciliation()
+    claimed: set[int] = set()
+    for (content, event_id), records in groups.items():
+        found = [item for item in items.get(content, ()) if item.event_id == event_id]
+        claimed.update(map(id, found))
+        _account(result, records, found, letters, discarded)
+    ours = {record.envelope_id for records in groups.values() for record in records}
+    for item in chain.from_iterable(items.values()):
+        if id(item) not in claimed:
+            if item.correlation_id in ours:
+                result.altered.append(item.correlation_id)
+            else:
+                result.unexpected += 1
+    return result
+
+
+def _account(
+    result: Reconciliation,
+    records: list[JournalRecord],
+    found: list[_Item],
+    letters: Mapping[str, list[QueuedEvent]],
+    discarded: Collection[str],
+) -> None:
+    result.published += len(records)
+    sent = min(datetime.fromisoformat(record.sent_at) for record in records)
+    result.first_sent_at = min(result.first_sent_at or sent, sent)
+    alive: list[JournalRecord] = []
+    for record in records:
+        dead = letters.get(record.envelope_id, [])
+        if not dead:
+            alive.append(record)
+            continue
+        result.quarantined += 1
+        result.quarantined_by_reason[dead[0].reason] += 1
+        if len(dead) > 1:
+            result.doubled.append(f"{record.envelope_id}: {len(dead)} times in the dead-letter queue")
+    if not found:
+        lost = [record for record in alive if record.envelope_id not in discarded]
+        result.lost += lost
+        result.discarded += len(alive) - len(lost)
+        return
+    if len(found) > 1:
+        result.doubled.append(f"{records[0].envelope_id}: {len(found)} times in the table")
+    if not alive or any(item.correlation_id in letters for item in found):
+        result.doubled.append(f"{records[0].envelope_id}: in the table and in the dead-letter queue")
+    if not alive:
+        return
+    if found[0].status == "CONFLICT":
+        result.conflict += 1
+    else:
+        result.stored += 1
+    result.duplicate += len(alive) - 1
+    _time(result, alive, found[0])
+
+
+def _time(result: Reconciliation, records: list[JournalRecord], item: _Item) -> None:
+    for record in records:
+        if record.envelope_id == item.correlation_id:
+            took = item.stored_at - datetime.fromisoformat(record.sent_at)
+            result.latencies_ms.append(took.total_seconds() * 1000)
+            result.last_stored_at = max(result.last_stored_at or item.stored_at, item.stored_at)
+
+
+def _content(detail: Mapping[str, Any]) -> bytes | str:
+    """Equal for equal content: blind to key order, event id, offset of the time, spelling of numbers."""
+    rest = {name: value for name, value in detail.items() if name != "event_id"}
+    if "event_timestamp" in rest:
+        rest["event_timestamp"] = _instant(rest["event_timestamp"])
+    try:
+        return hashlib.sha256(_canonical(rest).encode()).digest()
+    except RecursionError:
+        # Nested far deeper than an item can be: equal to nothing in the table.
+        return repr(rest)
+
+
+def _instant(text: Any) -> Any:
+    try:
+        # ISO 8601 knows T and Z; producers also write t and z.
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, AttributeError, OverflowError):
+        return text
+    finer = _BEYOND_MICROSECONDS.search(text)
+    return f"{moment.isoformat()}+{finer[1].rstrip('0') if finer else ''}"
+
+
+def _canonical(value: Any) -> str:
+    if isinstance(value, dict):
+        fields = sorted(f"{json.dumps(name)}:{_canonical(inner)}" for name, inner in value.items())
+        return f"{{{','.join(fields)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_canonical, value))}]"
+    if isinstance(value, Decimal) and value.is_finite():
+        return _canonical_number(value)
+    return json.dumps(value)
+
+
+def _canonical_number(value: Decimal) -> str:
+    """1.50, 1.5 and 15e-1 are one number, and so are 0 and -0."""
+    sign, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    significant = text.rstrip("0")
+    if not significant:
+        return "0"
+    return f"{'-' * sign}{significant}e{int(exponent) + len(text) - len(significant)}"

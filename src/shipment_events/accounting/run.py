@@ -1,0 +1,247 @@
+"""Send a feed through the deployed pipeline and account for every event of it."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any, Final
+
+from shipment_events.accounting.audit import audit_journal
+from shipment_events.accounting.reconcile import Reconciliation
+from shipment_events.contract.event import MAX_EVENT_TYPE_CHARACTERS
+from shipment_events.contract.exact_json import loads
+from shipment_events.contract.outcome import InvalidEventError
+from shipment_events.publishing.event_files import EventFileError, EventText
+from shipment_events.publishing.journal import JournalRecord, JournalWriter
+from shipment_events.publishing.publish_file import to_entry
+from shipment_events.publishing.publisher import (
+    MAX_REQUEST_BYTES,
+    Accepted,
+    Entry,
+    Publisher,
+    Unsent,
+    ensure_carried,
+)
+from shipment_events.queue.messages import depth
+from shipment_events.table.store import EventTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_POLL_SECONDS: Final = 0.2
+_PACE_ENTRIES: Final = 200
+_PACE_SECONDS: Final = 0.05
+_MAX_WAITING: Final = 400
+# Counts of a queue are approximate on AWS, so an empty queue is asked again before anything is called lost.
+_SECOND_LOOKS: Final = 3
+_SECOND_LOOK_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
+class FeedProgress:
+    """How far a run is, for whoever watches."""
+
+    accepted: int = 0
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class FeedRun:
+    """A run's result.
+
+    Attributes:
+        refused_by_reason: lines that no bus would take (no JSON object), by reason code.
+        unsent_by_error: entries that the bus did not take, by error code.
+        input_error: why the feed could not be read to its end, or empty.
+        waiting: messages still in the queue at the end; their events count as lost until they come out.
+        shipment_ids: of the accepted events.
+    """
+
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    refused_by_reason: Counter[str] = field(default_factory=Counter)
+    unsent_by_error: Counter[str] = field(default_factory=Counter)
+    input_error: str = ""
+    waiting: int = 0
+    shipment_ids: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def succeeded(self) -> bool:
+        """Nothing lost, doubled, altered, unsent or unread."""
+        found = self.reconciliation
+        return not (found.lost or found.doubled or found.altered or self.unsent_by_error or self.input_error)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report, for machines; times in milliseconds."""
+        found = self.reconciliation
+        seconds = _seconds(found)
+        return {
+            "published": found.published,
+            "stored": found.stored,
+            "duplicate": found.duplicate,
+            "conflict": found.conflict,
+            "quarantined": found.quarantined,
+            "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
+            "lost": len(found.lost),
+            "doubled": len(found.doubled),
+            "waiting": self.waiting,
+            "altered": len(found.altered),
+            "unexpected": found.unexpected,
+            "refused": self.refused_by_reason.total(),
+            "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
+            "unsent": self.unsent_by_error.total(),
+            "unsent_by_error": dict(sorted(self.unsent_by_error.items())),
+            "seconds": round(seconds, 3),
+            "events_per_second": round(found.published / seconds, 1) if seconds else 0.0,
+            "latency_ms": _percentiles(found.latencies_ms),
+            "lost_events": [record.envelope_id for record in found.lost[:100]],
+            "doubled_events": found.doubled[:100],
+            "altered_events": found.altered[:100],
+            "input_error": self.input_error or None,
+        }
+
+
+def run_feed(
+    events: Iterable[EventText],
+    *,
+    publisher: Publisher,
+    table: EventTable,
+    sqs: "SQSClient",
+    queue_url: str,
+    dead_letter_queue_url: str,
+    journal_path: Path,
+    rate: float | None = None,
+    patience: float = 60.0,
+    on_progress: Callable[[FeedProgress], None] = lambda _: None,
+) -> FeedRun:
+    """Publish a feed, wait until the queue is empty, and find where each event is.
+
+    Broken events go out too, as a producer without our publisher would send them, as far as a bus takes them.
+
+    Args:
+        journal_path: gets the journal of what the bus accepted.
+        rate: events a second, or None for as fast as the pipeline stores them.
+        patience: seconds without any change of the queue after which waiting ends.
+
+    Raises:
+        botocore.exceptions.ClientError: table or queues cannot be read.
+    """
+    run = FeedRun()
+    progress = FeedProgress()
+
+    def wait_for_queue(most: int, poll_seconds: float) -> bool:
+        """Wait until so many wait in the queue at most; False where nothing moved for too long."""
+        last_change = time.monotonic()
+        while (waiting := depth(sqs, queue_url)) > most:
+            if waiting != progress.waiting:
+                progress.waiting = waiting
+                last_change = time.monotonic()
+                on_progress(progress)
+            elif time.monotonic() - last_change > patience:
+                return False
+            time.sleep(poll_seconds)
+        progress.waiting = waiting
+        on_progress(progress)
+        return True
+
+    entries = _paced(_entries(events, run), lambda: wait_for_queue(_MAX_WAITING, _PACE_SECONDS))
+    sending = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
+    with JournalWriter(journal_path) as journal, closing(sending) as receipts:
+        for receipt in receipts:
+            if isinstance(receipt, Accepted):
+                journal.write(JournalRecord.of(receipt))
+                run.shipment_ids.update(_shipment_id(receipt.entry))
+                progress.accepted += 1
+                on_progress(progress)
+            else:
+                run.unsent_by_error[receipt.why] += 1
+    wait_for_queue(0, _POLL_SECONDS)
+    run.waiting = progress.waiting
+    for _ in range(_SECOND_LOOKS):
+        run.reconciliation = audit_journal(journal_path, table, sqs, dead_letter_queue_url)
+        if not run.reconciliation.lost:
+            break
+        time.sleep(_SECOND_LOOK_SECONDS)
+    return run
+
+
+def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:
+    try:
+        for event in events:
+            try:
+                yield to_entry(event)
+            except InvalidEventError as error:
+                if careless := careless_entry(event):
+                    yield careless
+                else:
+                    run.refused_by_reason[error.reason.value] += 1
+    except EventFileError as error:
+        # What was read before is sent and accounted for.
+        run.input_error = str(error)
+
+
+def _paced(entries: Iterator[Entry], wait_for_queue: Callable[[], bool]) -> Iterator[Entry]:
+    """Entries, held back while many wait in the queue: what is measured is the pipeline, not a backlog."""
+    is_moving = True
+    for number, entry in enumerate(entries, start=1):
+        yield entry
+        if is_moving and number % _PACE_ENTRIES == 0:
+            is_moving = wait_for_queue()
+
+
+def careless_entry(event: EventText) -> Entry | None:
+    """The event as a producer without validation would send it, or None where the bus would refuse it.
+
+    PutEvents takes a JSON object of at most 1 MB; the local engine is less strict than AWS. Of a key that
+    comes twice a bus may keep one only, so it is refused like a number that a bus may round.
+    """
+    if event.is_cut:
+        return None
+    try:
+        detail = loads(event.text)
+        ensure_carried(detail)
+        event.text.encode()
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(detail, dict):
+        return None
+    event_type = detail.get("event_type")
+    if not (isinstance(event_type, str) and 0 < len(event_type) <= MAX_EVENT_TYPE_CHARACTERS):
+        event_type = "shipment.unknown"
+    entry = Entry(event.position, event_type, event.text)
+    return entry if entry.size <= MAX_REQUEST_BYTES else None
+
+
+def _shipment_id(entry: Entry) -> list[str]:
+    shipment_id = json.loads(entry.detail).get("shipment_id")
+    return [shipment_id] if isinstance(shipment_id, str) and shipment_id else []
+
+
+def _send_at_rate(
+    publisher: Publisher, entries: Iterator[Entry], rate: float
+) -> Generator[Accepted | Unsent, None, None]:
+    step = max(1, min(10, int(rate / 20)))
+    start = time.monotonic()
+    sent = 0
+    while batch := list(islice(entries, step)):
+        time.sleep(max(0.0, start + sent / rate - time.monotonic()))
+        sent += len(batch)
+        yield from publisher.send(batch)
+
+
+def _seconds(found: Reconciliation) -> float:
+    if found.first_sent_at is None or found.last_stored_at is None:
+        return 0.0
+    return (found.last_stored_at - found.first_sent_at).total_seconds()
+
+
+def _percentiles(latencies: list[float]) -> dict[str, float | None]:
+    if len(latencies) < 2:
+        only = round(latencies[0], 1) if latencies else None
+        return {"p50": only, "p99": only}
+    cuts = quantiles(latencies, n=100, method="inclusive")
+    return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}

@@ -1,0 +1,108 @@
+"""``shipments run``."""
+
+import json
+import sys
+from pathlib import Path
+
+import boto3
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from shipment_events.accounting.run import FeedProgress, FeedRun, run_feed
+from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
+from shipment_events.cli.presentation import output, print_feed_report, print_table, timeline_table
+from shipment_events.publishing.event_files import read_events
+from shipment_events.publishing.publisher import Publisher
+from shipment_events.resources import find_resources
+from shipment_events.table.store import EventTable
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1),
+    help="Events a second; without it as fast as the pipeline stores them.",
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), default=Path(".local/report.json"),
+    show_default=True, help="Where the report goes as JSON; the journal goes beside it.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_obj
+def run(
+    environment: str,
+    *,
+    file: str,
+    rate: float | None,
+    report: Path,
+    as_json: bool,
+) -> None:
+    """Send a feed through the deployed pipeline and account for every event of it.
+
+    FILE may be -, standard input. Broken events go out as well, the way a producer without our publisher
+    would send them. The account compares what the bus accepted with what lies in the table and the
+    dead-letter queue.
+
+    \b
+    Example:
+      shipments run events.ndjson.gz
+
+    Exit status: 0 nothing is lost, doubled, altered, unsent or unread; 1 otherwise; 130 interrupted.
+    """
+    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
+    table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
+    journal = report.with_name("journal.ndjson")
+    console = Console(stderr=True)
+    accepted = 0
+    try:
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        ) as progress:  # fmt: skip
+            task = progress.add_task("publishing", total=None)
+
+            def show(state: FeedProgress) -> None:
+                nonlocal accepted
+                accepted = state.accepted
+                waiting = f", {state.waiting:,} waiting" if state.waiting else ""
+                progress.update(task, description=f"{accepted:,} events on the bus{waiting}")
+
+            result = run_feed(
+                read_events(file),
+                publisher=Publisher.connect(environment),
+                table=table,
+                sqs=boto3.client("sqs", config=CLIENT_CONFIG),
+                queue_url=resources.queue_url,
+                dead_letter_queue_url=resources.dead_letter_queue_url,
+                journal_path=journal,
+                rate=rate,
+                on_progress=show,
+            )
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nInterrupted; the bus has accepted at least {accepted:,} events."
+            + (f" To account for them: shipments audit {journal}" if accepted else ""),
+            err=True,
+        )
+        sys.exit(INTERRUPTED)
+    report.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(result.as_json()))
+    else:
+        _print(result, table, report)
+    if result.input_error:
+        click.echo(f"Error: {result.input_error}", err=True)
+    if not result.succeeded:
+        sys.exit(1)
+
+
+def _print(result: FeedRun, table: EventTable, report: Path) -> None:
+    console = output()
+    print_feed_report(console, result)
+    console.print(f"Report: {report}", style="dim", highlight=False)
+    if result.shipment_ids:
+        (shipment_id, _), *_ = result.shipment_ids.most_common(1)
+        console.print()
+        print_table(console, timeline_table(shipment_id, table.timeline(shipment_id)))

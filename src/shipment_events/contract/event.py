@@ -1,0 +1,310 @@
+"""The shipment event: what a producer may send, and what makes two events the same one.
+
+An event is the ``detail`` of an EventBridge event. Its identity is ``(shipment_id, moment, event_id)``;
+everything else is content. This module knows JSON and time, and no AWS service.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from shipment_events.contract.exact_json import canonical_json, loads, shown, type_name
+from shipment_events.contract.names import EVENT_TYPE_PREFIX
+from shipment_events.contract.outcome import InvalidEventError, Reason
+
+# A partition key may have 2,048 bytes, a sort key 1,024: the moment, a conflict's content hash and the
+# separators need 93 of them.
+MAX_SHIPMENT_ID_BYTES: Final = 2048
+MAX_EVENT_ID_BYTES: Final = 900
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+MAX_EVENT_TYPE_CHARACTERS: Final = 128
+# The longest of the bus's own texts is the ARN of a replay.
+MAX_LABEL_CHARACTERS: Final = 1600
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the contract.
+
+    Attributes:
+        kind: the JSON type and form expected.
+        required: whether an event without it is refused; an optional field may also be ``null``.
+        max_bytes: bound on the UTF-8 length of a text, or None where only the item's size bounds it.
+    """
+
+    kind: Literal["text", "timestamp", "event_type", "object"]
+    description: str
+    required: bool = False
+    max_bytes: int | None = None
+
+
+FIELDS: Final[Mapping[str, Field]] = {
+    "shipment_id": Field(
+        "text", "The shipment that the event belongs to.", required=True, max_bytes=MAX_SHIPMENT_ID_BYTES
+    ),
+    "event_timestamp": Field(
+        "timestamp", "When it happened: ISO 8601 with an offset or Z, for example 2025-03-01T14:05:00+01:00.",
+        required=True,
+    ),
+    "event_type": Field(
+        "event_type", "What happened, for example shipment.departed; equal to the detail-type.", required=True
+    ),
+    "event_id": Field(
+        "text", "The producer's own id of the event; derived from the content where it is absent.",
+        max_bytes=MAX_EVENT_ID_BYTES,
+    ),
+    "carrier": Field("text", "Who moves the shipment."),
+    "tracking_number": Field("text", "The carrier's number for the shipment."),
+    "carrier_code": Field("text", "The carrier's own code for this kind of event."),
+    "status": Field("text", "The shipment's status after the event."),
+    "reason_code": Field("text", "Why, for exceptions."),
+    "description": Field("text", "Free text for people."),
+    "location": Field("object", "Where it happened."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentEvent:
+    """A valid event.
+
+    Attributes:
+        shipment_id: the shipment.
+        moment: the time it happened in UTC at fixed width (``2025-03-01T13:05:00.000000Z``), so that the
+            order of the texts is the order in time. Microseconds; finer digits are cut.
+        event_id: the producer's id, or one derived from the content.
+        event_type: what happened.
+        content_hash: SHA-256 (hex) of the content, blind to key order, white space, the spelling of numbers
+            and the offset in which the time was written.
+        content_bytes: length of the canonical content in UTF-8.
+        detail: the event as it came, numbers as ``Decimal``.
+    """
+
+    shipment_id: str
+    moment: str
+    event_id: str
+    event_type: str
+    content_hash: str
+    content_bytes: int
+    detail: dict[str, Any]
+
+    @property
+    def sort_key(self) -> str:
+        """Sort key under which the event is stored."""
+        return f"{self.moment}#{self.event_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What EventBridge wraps around an event.
+
+    Attributes:
+        id: given by the bus to each accepted event; the correlation id of logs and items.
+        time: when the bus accepted it, whole seconds, ISO 8601; empty where it is absent.
+        detail_type: equal to the event's type.
+        replay_name: set where the event comes from a replay of the archive.
+        detail: the event, not yet validated.
+    """
+
+    id: str
+    time: str
+    detail_type: str
+    replay_name: str | None
+    detail: dict[str, Any]
+
+
+def open_envelope(body: str) -> Envelope:
+    """Read the body of a queue message.
+
+    Raises:
+        InvalidEventError: the body is no JSON, or no EventBridge envelope.
+    """
+    envelope = loads(body)
+    if not isinstance(envelope, dict):
+        raise InvalidEventError(
+            Reason.INVALID_ENVELOPE, f"body: expected an EventBridge envelope, got {type_name(envelope)}"
+        )
+    for name, expected, kind in (("detail-type", "a text", str), ("detail", "an object", dict)):
+        if name not in envelope:
+            raise InvalidEventError(Reason.INVALID_ENVELOPE, f"{name}: expected {expected}, it is missing")
+        if not isinstance(envelope[name], kind):
+            found = type_name(envelope[name])
+            raise InvalidEventError(Reason.INVALID_ENVELOPE, f"{name}: expected {expected}, got {found}")
+    return Envelope(
+        id=_plain_text(envelope.get("id")),
+        time=_plain_text(envelope.get("time")),
+        detail_type=envelope["detail-type"],
+        replay_name=_plain_text(envelope.get("replay-name")) or None,
+        detail=envelope["detail"],
+    )
+
+
+def find_envelope_id(body: str) -> str:
+    """Id that the bus gave to a message's event, even where :func:`open_envelope` refuses it; or empty."""
+    try:
+        envelope = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    return _plain_text(envelope.get("id")) if isinstance(envelope, dict) else ""
+
+
+def parse_event(detail: object, *, detail_type: str | None = None) -> ShipmentEvent:
+    """Validate an event and find its identity.
+
+    Args:
+        detail: the event as :func:`loads` gave it.
+        detail_type: of the envelope; where given, ``event_type`` must equal it.
+
+    Raises:
+        InvalidEventError: the first rule that the event breaks.
+    """
+    if not isinstance(detail, dict):
+        raise InvalidEventError(
+            Reason.INVALID_ENVELOPE, f"detail: expected an object, got {type_name(detail)}"
+        )
+    for name, field in FIELDS.items():
+        if name not in detail:
+            if field.required:
+                raise InvalidEventError(
+                    Reason.MISSING_FIELD, f"{name}: expected {_expected(field)}, it is missing"
+                )
+        elif field.required or detail[name] is not None:
+            _CHECKS[field.kind](name, detail[name], field)
+    if detail_type is not None and detail["event_type"] != detail_type:
+        raise InvalidEventError(
+            Reason.EVENT_TYPE_MISMATCH,
+            f"event_type: expected the detail-type {shown(detail_type)}, got {shown(detail['event_type'])}",
+        )
+    moment, finer_digits = _parse_timestamp("event_timestamp", detail["event_timestamp"])
+    content = _canonical_content(detail, moment + finer_digits)
+    content_hash = hashlib.sha256(content).hexdigest()
+    return ShipmentEvent(
+        shipment_id=detail["shipment_id"],
+        moment=moment,
+        event_id=event_id_of(detail, content_hash),
+        event_type=detail["event_type"],
+        content_hash=content_hash,
+        content_bytes=len(content),
+        detail=detail,
+    )
+
+
+def event_id_of(detail: Mapping[str, Any], content_hash: str) -> str:
+    """The producer's id of a valid event, or the one derived from its content."""
+    return detail.get("event_id") or content_hash[:32]
+
+
+def _canonical_content(detail: Mapping[str, Any], instant: str) -> bytes:
+    content = {**detail, "event_timestamp": instant}
+    content.pop("event_id", None)
+    try:
+        return canonical_json(content).encode()
+    except UnicodeEncodeError as error:
+        # Half of a surrogate pair is legal in JSON but is no Unicode text, so no service can store it.
+        context = error.object[max(0, error.start - 20) : error.start].encode("ascii", "replace").decode()
+        raise InvalidEventError(
+            Reason.INVALID_TEXT, f"expected Unicode text, got a lone surrogate after {context!r}"
+        ) from None
+
+
+# RFC 3339 and the ISO 8601 spellings near it: seconds may be absent, a comma may be the decimal sign, the
+# offset may lack its colon or minutes. The fields' ranges are datetime's business, but for the hour: 24:00
+# means the next day in newer Pythons and an error in older ones.
+_TIMESTAMP = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d)(?::(\d\d)(?:[.,](\d{1,18}))?)?"
+    r"([Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)",
+    re.ASCII,
+)
+
+
+def _parse_timestamp(name: str, value: str) -> tuple[str, str]:
+    """The moment and its digits beyond the microsecond, without trailing zeros."""
+    match = _TIMESTAMP.fullmatch(value)
+    if not match:
+        raise _invalid_timestamp(name, value, "")
+    date, time, seconds, fraction, offset = match.groups(default="")
+    if seconds == "60":
+        raise _invalid_timestamp(name, value, "; a leap second has no place in UTC clocks")
+    if offset in "Zz":
+        offset = "+00:00"
+    try:
+        local = datetime.fromisoformat(f"{date}T{time}:{seconds or '00'}.{fraction[:6]:0<6}{offset}")
+        moment = local.astimezone(UTC).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError) as error:
+        raise _invalid_timestamp(name, value, f"; {error}") from None
+    return moment.replace("+00:00", "Z"), fraction[6:].rstrip("0")
+
+
+def _invalid_timestamp(name: str, value: str, why: str) -> InvalidEventError:
+    return InvalidEventError(
+        Reason.INVALID_TIMESTAMP, f"{name}: expected ISO 8601 with an offset or Z, got {shown(value)}{why}"
+    )
+
+
+def _check_text(name: str, value: object, field: Field) -> None:
+    if not isinstance(value, str) or not (value or field.max_bytes is None):
+        raise _invalid_field(name, value, field)
+    if field.max_bytes is None:
+        return
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        # Here and not with the content, because the event id is no part of that.
+        raise InvalidEventError(
+            Reason.INVALID_TEXT, f"{name}: expected Unicode text, got a lone surrogate in {shown(value)}"
+        ) from None
+    if size > field.max_bytes:
+        raise InvalidEventError(
+            Reason.INVALID_FIELD, f"{name}: expected at most {field.max_bytes} bytes, got {size}"
+        )
+
+
+def _check_timestamp(name: str, value: object, field: Field) -> None:
+    if not isinstance(value, str):
+        raise InvalidEventError(
+            Reason.INVALID_TIMESTAMP, f"{name}: expected {_expected(field)}, got {type_name(value)}"
+        )
+
+
+def _check_event_type(name: str, value: object, field: Field) -> None:
+    if not (
+        isinstance(value, str)
+        and value.startswith(EVENT_TYPE_PREFIX)
+        and len(EVENT_TYPE_PREFIX) < len(value) <= MAX_EVENT_TYPE_CHARACTERS
+    ):
+        raise _invalid_field(name, value, field)
+
+
+def _check_object(name: str, value: object, field: Field) -> None:
+    if not isinstance(value, dict):
+        raise _invalid_field(name, value, field)
+
+
+_CHECKS: Final[Mapping[str, Callable[[str, object, Field], None]]] = {
+    "text": _check_text,
+    "timestamp": _check_timestamp,
+    "event_type": _check_event_type,
+    "object": _check_object,
+}
+
+
+def _invalid_field(name: str, value: object, field: Field) -> InvalidEventError:
+    found = shown(value) if isinstance(value, str) else type_name(value)
+    return InvalidEventError(Reason.INVALID_FIELD, f"{name}: expected {_expected(field)}, got {found}")
+
+
+def _expected(field: Field) -> str:
+    return {
+        "text": "a text" if field.max_bytes is None else "a non-empty text",
+        "timestamp": "ISO 8601 with an offset or Z",
+        "event_type": f"{EVENT_TYPE_PREFIX}* of at most {MAX_EVENT_TYPE_CHARACTERS} characters",
+        "object": "an object",
+    }[field.kind]
+
+
+def _plain_text(value: object) -> str:
+    """The bus writes ASCII here; what came to the queue past the bus may hold anything."""
+    return value if isinstance(value, str) and value.isascii() and len(value) <= MAX_LABEL_CHARACTERS else ""

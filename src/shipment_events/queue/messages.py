@@ -1,0 +1,272 @@
+"""The two queues: quarantine an event, put a retry off, see what waits.
+
+No other module talks to SQS.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+from shipment_events.contract.outcome import Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+    from mypy_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
+
+REASON_ATTRIBUTE: Final = "reason"
+DETAIL_ATTRIBUTE: Final = "detail"
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_BATCH_ENTRIES: Final = 10
+MAX_BATCH_BYTES: Final = 1024 * 1024
+_LONGEST_HOLD: Final = 11 * 3600
+# Names, types and values of the attributes count towards a message's size.
+_ATTRIBUTE_OVERHEAD_BYTES: Final = len(REASON_ATTRIBUTE) + len(DETAIL_ATTRIBUTE) + 2 * len("String")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message for the dead-letter queue.
+
+    Attributes:
+        body: the EventBridge envelope, untouched.
+        reason: stable code.
+        detail: which field, what was expected; ASCII.
+    """
+
+    body: str
+    reason: Reason
+    detail: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards the service's limit."""
+        body = len(self.body.encode("utf-8", "surrogatepass"))
+        return body + len(self.reason) + len(self.detail) + _ATTRIBUTE_OVERHEAD_BYTES
+
+
+def send_dead_letters(client: "SQSClient", queue_url: str, letters: Sequence[DeadLetter]) -> dict[int, str]:
+    """Quarantine events in as few requests as the limits allow.
+
+    Returns:
+        Why, for the index of each message that may not be in the queue.
+    """
+    return _send(
+        client, queue_url, [letter.size for letter in letters], lambda index: _entry(index, letters[index])
+    )
+
+
+def send_bodies(client: "SQSClient", queue_url: str, bodies: Sequence[str]) -> dict[int, str]:
+    """Send messages without attributes in as few requests as the limits allow.
+
+    Returns:
+        Why, for the index of each message that may not be in the queue.
+    """
+    return _send(
+        client,
+        queue_url,
+        [len(body.encode("utf-8", "surrogatepass")) for body in bodies],
+        lambda index: {"Id": str(index), "MessageBody": bodies[index]},
+    )
+
+
+def delete(client: "SQSClient", queue_url: str, handles: Sequence[str]) -> dict[int, str]:
+    """Delete at most 10 messages by their receipt handles.
+
+    Returns:
+        Why, for the index of each message that may still be there.
+    """
+    try:
+        answer = client.delete_message_batch(
+            QueueUrl=queue_url,
+            Entries=[{"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(handles)],
+        )
+    except (ClientError, BotoCoreError) as error:
+        return dict.fromkeys(range(len(handles)), error_code(error))
+    return _failures(answer.get("Failed", []))
+
+
+def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, int]]) -> dict[int, str]:
+    """Set when failed messages become visible again.
+
+    Args:
+        receipts: at most 10 pairs of receipt handle and seconds from now.
+
+    Returns:
+        Why, for the index of each message that keeps its present visibility: it comes back later than
+        asked for, but no less surely.
+    """
+    try:
+        answer = client.change_message_visibility_batch(
+            QueueUrl=queue_url,
+            Entries=[
+                {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                for index, (handle, seconds) in enumerate(receipts)
+            ],
+        )
+    except (ClientError, BotoCoreError) as error:
+        return dict.fromkeys(range(len(receipts)), error_code(error))
+    return _failures(answer.get("Failed", []))
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Messages of a queue; SQS calls the numbers approximate.
+
+    Attributes:
+        in_flight: received and neither deleted nor visible again.
+    """
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.in_flight + self.delayed
+
+
+def depths(client: "SQSClient", queue_url: str) -> Depth:
+    """How many messages a queue has.
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    names: list[QueueAttributeNameType] = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    attributes = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    return Depth(*(int(attributes.get(name, "0")) for name in names))
+
+
+def depth(client: "SQSClient", queue_url: str) -> int:
+    """Messages that wait or are being worked on.
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    return depths(client, queue_url).total
+
+
+def receive(
+    client: "SQSClient", queue_url: str, *, hold_seconds: int, most: int = MAX_BATCH_ENTRIES
+) -> "list[MessageTypeDef]":
+    """At most 10 visible messages with all their attributes, hidden from others for ``hold_seconds``.
+
+    None means that none is visible: a receive that does not wait asks a part of the servers only.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    return client.receive_message(
+        QueueUrl=queue_url,
+        MaxNumberOfMessages=most,
+        VisibilityTimeout=hold_seconds,
+        WaitTimeSeconds=1,
+        MessageAttributeNames=["All"],
+        MessageSystemAttributeNames=["All"],
+    ).get("Messages", [])
+
+
+def hide(client: "SQSClient", queue_url: str, handles: Sequence[str], seconds: int) -> None:
+    """Hide received messages for so long from now, 0 to show them; what fails comes back by itself."""
+    for start in range(0, len(handles), MAX_BATCH_ENTRIES):
+        some = handles[start : start + MAX_BATCH_ENTRIES]
+        put_off(client, queue_url, [(handle, seconds) for handle in some])
+
+
+def peek(
+    client: "SQSClient", queue_url: str, *, hold_seconds: int | None = None, most: int | None = None
+) -> "list[MessageTypeDef]":
+    """Visible messages of a queue, all or so many, left in it: visible again before this returns.
+
+    Args:
+        hold_seconds: for which they stay hidden if this is killed. None is a minute, or for a long queue
+            several times as long as it takes to read: what comes back meanwhile would be read again.
+
+    Raises:
+        botocore.exceptions.ClientError: the queue cannot be read.
+    """
+    seen: dict[str, MessageTypeDef] = {}
+    hold = hold_seconds or min(_LONGEST_HOLD, max(60, depth(client, queue_url) // 50))
+    stale = 0
+    try:
+        while (most is None or len(seen) < most) and stale <= len(seen):
+            messages = receive(client, queue_url, hold_seconds=hold)
+            if not messages:
+                break
+            before = len(seen)
+            seen.update((message["MessageId"], message) for message in messages)
+            stale = stale + len(messages) if len(seen) == before else 0
+    finally:
+        hide(client, queue_url, [message["ReceiptHandle"] for message in seen.values()], 0)
+    return list(seen.values())
+
+
+def _send(
+    client: "SQSClient",
+    queue_url: str,
+    sizes: Sequence[int],
+    entry: "Callable[[int], SendMessageBatchRequestEntryTypeDef]",
+) -> dict[int, str]:
+    failed: dict[int, str] = {}
+    for indices in _pack(sizes):
+        try:
+            answer = client.send_message_batch(
+                QueueUrl=queue_url, Entries=[entry(index) for index in indices]
+            )
+        except (ClientError, BotoCoreError) as error:
+            failed.update(dict.fromkeys(indices, error_code(error)))
+        else:
+            failed.update(dict.fromkeys(indices, "IncompleteResponse"))
+            failed.update(_failures(answer.get("Failed", [])))
+            for successful in answer.get("Successful", []):
+                sent = entry(int(successful["Id"]))["MessageBody"]
+                if successful["MD5OfMessageBody"] == _md5(sent):
+                    failed.pop(int(successful["Id"]), None)
+    return failed
+
+
+def _md5(body: str) -> str:
+    return hashlib.md5(body.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> dict[int, str]:
+    return {int(entry["Id"]): entry["Code"] for entry in entries}
+
+
+def _pack(sizes: Sequence[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    total = 0
+    for index, size in enumerate(sizes):
+        if batch and (len(batch) == MAX_BATCH_ENTRIES or total + size > MAX_BATCH_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(index)
+        total += size
+    if batch:
+        yield batch
+
+
+def _entry(index: int, letter: DeadLetter) -> "SendMessageBatchRequestEntryTypeDef":
+    return {
+        "Id": str(index),
+        "MessageBody": letter.body,
+        "MessageAttributes": {
+            REASON_ATTRIBUTE: {"DataType": "String", "StringValue": letter.reason.value},
+            DETAIL_ATTRIBUTE: {"DataType": "String", "StringValue": letter.detail},
+        },
+    }

@@ -1,0 +1,125 @@
+"""The account of a run: it rests on what the bus answered, and a run that lost anything has not succeeded."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from shipment_events.accounting import run as run_feed_module
+from shipment_events.accounting.run import FeedRun, run_feed
+from shipment_events.contract.exact_json import loads
+from shipment_events.publishing.event_files import EventText
+from shipment_events.table.item import StoredEvent
+from shipment_events.table.store import EventTable
+from tests.stand_ins.bus import Entry, FakeBus, publisher_on
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+REFUSAL = "NotAuthorizedForSourceException"
+
+
+class RememberingBus(FakeBus):
+    """A bus that knows which entry got which id, and takes no event of the refused shipments."""
+
+    def __init__(self, refused: frozenset[str] = frozenset()) -> None:
+        super().__init__(
+            lambda entries: [REFUSAL if shipment_of(entry) in refused else None for entry in entries]
+        )
+        self.delivered: dict[str, Entry] = {}
+
+    def _result(self, entry: Entry, code: str | None) -> dict[str, str]:
+        result = super()._result(entry, code)
+        if "EventId" in result:
+            self.delivered[result["EventId"]] = entry
+        return result
+
+
+class StoredFromBus:
+    """A table that holds what the bus delivered, but for the lost shipments."""
+
+    def __init__(self, bus: RememberingBus, lost: frozenset[str]) -> None:
+        self._bus = bus
+        self._lost = lost
+
+    def timeline(self, shipment_id: str) -> Iterator[StoredEvent]:
+        for envelope_id, entry in self._bus.delivered.items():
+            if shipment_of(entry) == shipment_id and shipment_id not in self._lost:
+                now = datetime.now(UTC).isoformat()
+                detail = loads(entry["Detail"])
+                yield StoredEvent("key", "PROCESSED", detail["event_id"], now, envelope_id, detail)
+
+
+class EmptyQueues:
+    """SQS with nothing in it."""
+
+    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        return {"Attributes": {"ApproximateNumberOfMessages": "0"}}
+
+    def receive_message(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+
+def shipment_of(entry: Entry) -> str:
+    shipment_id: str = json.loads(entry["Detail"])["shipment_id"]
+    return shipment_id
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_feed_module, "_SECOND_LOOK_SECONDS", 0.0)
+
+
+def run(
+    folder: Path, shipments: Sequence[str], *, refused: str | None = None, lost: str | None = None
+) -> FeedRun:
+    bus = RememberingBus(frozenset([refused] if refused else []))
+    table = StoredFromBus(bus, frozenset([lost] if lost else []))
+    return run_feed(
+        (
+            EventText(
+                position,
+                json.dumps(
+                    {
+                        "shipment_id": shipment,
+                        "event_timestamp": "2025-03-01T14:05:00Z",
+                        "event_type": "shipment.departed",
+                    }
+                ),
+            )
+            for position, shipment in enumerate(shipments, start=1)
+        ),
+        publisher=publisher_on(bus),
+        table=cast("EventTable", table),
+        sqs=cast("SQSClient", EmptyQueues()),
+        queue_url="queue",
+        dead_letter_queue_url="dead-letter-queue",
+        journal_path=folder / "journal.ndjson",
+    )
+
+
+def test_run_that_finds_every_event_has_succeeded(tmp_path: Path) -> None:
+    found = run(tmp_path, ["S-1", "S-2"])
+    assert (found.reconciliation.published, found.reconciliation.stored) == (2, 2)
+    assert found.succeeded
+
+
+def test_lost_event_is_named_and_the_run_has_failed(tmp_path: Path) -> None:
+    found = run(tmp_path, ["S-1", "S-2", "S-3"], lost="S-2")
+    report = found.as_json()
+    assert (report["published"], report["stored"], report["lost"]) == (3, 2, 1)
+    assert report["lost_events"] == [record.envelope_id for record in found.reconciliation.lost]
+    assert not found.succeeded
+
+
+def test_journal_holds_what_the_bus_took_and_nothing_else(tmp_path: Path) -> None:
+    """An event that the bus refused is unsent: it cannot be lost, and the producer still has it."""
+    found = run(tmp_path, ["S-1", "S-2", "S-3"], refused="S-2")
+    journal = [json.loads(line) for line in (tmp_path / "journal.ndjson").read_text().splitlines()]
+    assert [json.loads(record["detail"])["shipment_id"] for record in journal] == ["S-1", "S-3"]
+    assert (found.reconciliation.published, found.reconciliation.lost) == (2, [])
+    assert found.unsent_by_error == {REFUSAL: 1}
+    assert not found.succeeded

@@ -1,0 +1,541 @@
+"""The processor: each record ends as exactly one outcome, and none that the table does not bear out."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from unittest.mock import patch
+
+import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shipment_events.contract.event import parse_event
+from shipment_events.contract.outcome import Outcome, Reason
+from shipment_events.processor import batch as batch_module
+from shipment_events.processor.batch import BatchProcessor
+from shipment_events.processor.records import Record, Settled
+from shipment_events.processor.retries import RetryPolicy
+from shipment_events.table.store import EventTable
+from tests.stand_ins.fakes import (
+    DEAD_LETTER_QUEUE_URL,
+    QUEUE_URL,
+    TABLE,
+    FakeQueues,
+    FakeTable,
+    Fault,
+    client_error,
+)
+
+POLICY: Final = RetryPolicy(visibility_timeout=360)
+TIME_OUT: Final = ReadTimeoutError(endpoint_url="https://dynamodb")
+
+
+@dataclass
+class Clock:
+    """Time that passes only where it is told to."""
+
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@dataclass
+class Pipeline:
+    """The processor between its table and its queues."""
+
+    table: FakeTable = field(default_factory=FakeTable)
+    queues: FakeQueues = field(default_factory=FakeQueues)
+    clock: Clock = field(default_factory=Clock)
+    seconds: float = 60
+
+    def process(self, *records: Record) -> list[Settled]:
+        processor = BatchProcessor(
+            EventTable(self.table.client, TABLE),
+            self.queues.client,
+            QUEUE_URL,
+            DEAD_LETTER_QUEUE_URL,
+            POLICY,
+        )
+        deadline = self.clock.now + self.seconds
+        with patch.object(batch_module, "time", self.clock):
+            settled = processor.process(records, lambda: deadline - self.clock.now)
+        assert self.clock.now < deadline
+        return settled
+
+    def outcomes(self, *records: Record) -> list[Outcome]:
+        """Outcomes in the order of the records."""
+        of_id = {result.record.message_id: result.outcome for result in self.process(*records)}
+        assert len(of_id) == len(records)
+        return [of_id[record.message_id] for record in records]
+
+    def statuses(self) -> dict[str, str]:
+        """Status of each item by what the producer wrote into its field ``note``."""
+        return {
+            item["detail"]["M"].get("note", {"S": ""})["S"]: item["processing_status"]["S"]
+            for item in self.table.items.values()
+        }
+
+
+def body(**fields: Any) -> str:
+    detail = {
+        "shipment_id": "S-1",
+        "event_timestamp": "2025-03-01T14:05:00+01:00",
+        "event_type": "shipment.departed",
+    } | fields
+    return json.dumps(
+        {
+            "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+            "time": "2025-03-01T13:05:01Z",
+            "source": "shipment.service",
+            "detail-type": "shipment.departed",
+            "detail": detail,
+        }
+    )
+
+
+def record(number: int = 0, *, text: str | None = None, receive_count: int = 1, **fields: Any) -> Record:
+    """Message of the number; its event differs from others by the fields alone."""
+    return Record(f"m-{number}", f"receipt-{number}", receive_count, body(**fields) if text is None else text)
+
+
+def distinct(count: int) -> list[Record]:
+    return [record(number, shipment_id=f"S-{number}") for number in range(count)]
+
+
+class TestStored:
+    def test_new_events_take_one_request(self) -> None:
+        pipeline = Pipeline()
+        assert pipeline.outcomes(*distinct(10)) == [Outcome.STORED] * 10
+        assert len(pipeline.table.items) == 10
+        assert (len(pipeline.table.statements), pipeline.table.reads) == (1, 0)
+        assert not pipeline.clock.slept
+        assert not pipeline.queues.visibility
+        assert not pipeline.queues.letters
+
+    def test_batch_beyond_the_limit_of_a_request_is_split(self) -> None:
+        pipeline = Pipeline()
+        assert pipeline.outcomes(*distinct(60)) == [Outcome.STORED] * 60
+        assert [len(statements) for statements in pipeline.table.statements] == [25, 25, 10]
+
+    def test_two_events_of_one_second_are_two(self) -> None:
+        pipeline = Pipeline()
+        both = record(1, note="scan"), record(2, note="photo")
+        assert pipeline.outcomes(*both) == [Outcome.STORED] * 2
+        assert pipeline.statuses() == {"scan": "PROCESSED", "photo": "PROCESSED"}
+
+    def test_settled_event_tells_what_telemetry_needs(self) -> None:
+        (result,) = Pipeline().process(record())
+        assert result.correlation_id == "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
+        assert result.event
+        assert result.envelope
+        assert result.stored_at
+        assert result.stored_at.utcoffset() is not None
+        assert (result.reason, result.detail) == (None, None)
+
+    def test_empty_batch_asks_for_nothing(self) -> None:
+        pipeline = Pipeline()
+        assert pipeline.process() == []
+        assert not pipeline.table.statements
+
+
+@pytest.mark.parametrize("returns_old_items", [True, False])
+class TestSameIdentity:
+    @pytest.fixture
+    def pipeline(self, returns_old_items: bool) -> Pipeline:
+        return Pipeline(FakeTable(returns_old_items=returns_old_items))
+
+    def test_repeat_is_a_duplicate(self, pipeline: Pipeline) -> None:
+        pipeline.process(record(1, note="one"))
+        before = dict(pipeline.table.items)
+        assert pipeline.outcomes(record(2, note="one")) == [Outcome.DUPLICATE]
+        assert pipeline.table.items == before
+
+    def test_repeat_in_the_same_batch_is_a_duplicate(self, pipeline: Pipeline) -> None:
+        outcomes = pipeline.outcomes(*(record(number, note="one") for number in range(3)))
+        assert outcomes == [Outcome.STORED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+        assert len(pipeline.table.items) == 1
+
+    def test_message_that_comes_twice_in_a_batch_is_stored_once(self, pipeline: Pipeline) -> None:
+        settled = pipeline.process(record(1), record(1))
+        assert sorted(result.outcome for result in settled) == [Outcome.DUPLICATE, Outcome.STORED]
+
+    def test_other_content_is_a_conflict_beside_the_first(self, pipeline: Pipeline) -> None:
+        pipeline.process(record(1, event_id="E", note="first"))
+        assert pipeline.outcomes(record(2, event_id="E", note="second")) == [Outcome.CONFLICT]
+        assert pipeline.statuses() == {"first": "PROCESSED", "second": "CONFLICT"}
+
+    def test_other_content_in_the_same_batch_is_a_conflict(self, pipeline: Pipeline) -> None:
+        outcomes = pipeline.outcomes(
+            record(1, event_id="E", note="first"),
+            record(2, event_id="E", note="second"),
+            record(3, event_id="E", note="first"),
+            record(4, event_id="E", note="third"),
+            record(5, event_id="E", note="second"),
+        )
+        assert outcomes == [
+            Outcome.STORED,
+            Outcome.CONFLICT,
+            Outcome.DUPLICATE,
+            Outcome.CONFLICT,
+            Outcome.DUPLICATE,
+        ]
+        assert pipeline.statuses() == {"first": "PROCESSED", "second": "CONFLICT", "third": "CONFLICT"}
+
+    def test_conflict_that_is_repeated_is_a_duplicate(self, pipeline: Pipeline) -> None:
+        for number, note in enumerate(["first", "second", "third"]):
+            pipeline.process(record(number, event_id="E", note=note))
+        before = dict(pipeline.table.items)
+        for note in ("third", "second", "first"):
+            assert pipeline.outcomes(record(9, event_id="E", note=note)) == [Outcome.DUPLICATE]
+        assert pipeline.table.items == before
+
+    def test_conflict_finds_its_place_although_another_event_took_it(self, pipeline: Pipeline) -> None:
+        """An event id may be any text, even one that is the place of a conflict to come."""
+        pipeline.process(record(1, event_id="E", note="first"))
+        (second,) = Pipeline().process(record(2, event_id="E", note="second"))
+        assert second.event
+        squatter = record(3, event_id=f"E#{second.event.content_hash}", note="squatter")
+        assert pipeline.outcomes(squatter) == [Outcome.STORED]
+        assert pipeline.outcomes(record(4, event_id="E", note="second")) == [Outcome.CONFLICT]
+        assert pipeline.outcomes(record(5, event_id="E", note="second")) == [Outcome.DUPLICATE]
+        assert pipeline.statuses() == {"first": "PROCESSED", "squatter": "PROCESSED", "second": "CONFLICT"}
+
+
+class TestQuarantined:
+    @pytest.mark.parametrize(
+        ("text", "reason", "says"),
+        [
+            ("not JSON", "invalid_json", "expected JSON"),
+            ('{"detail-type":"shipment.departed"}', "invalid_envelope", "detail: expected an object"),
+            (body(shipment_id=""), "invalid_field", "shipment_id: expected a non-empty text"),
+            (body(event_timestamp="yesterday"), "invalid_timestamp", "event_timestamp: expected ISO 8601"),
+            (
+                body(event_type="shipment.arrived"),
+                "event_type_mismatch",
+                "event_type: expected the detail-type",
+            ),
+            (body(event_id="\ud800"), "invalid_text", "event_id: expected Unicode text"),
+            (body(note="x" * 410_000), "too_large", "event: expected an item of at most"),
+        ],
+    )
+    def test_hopeless_event_goes_to_the_dead_letter_queue_as_it_came(
+        self, text: str, reason: str, says: str
+    ) -> None:
+        pipeline = Pipeline()
+        assert pipeline.outcomes(record(text=text)) == [Outcome.QUARANTINED]
+        ((letter, attributes),) = pipeline.queues.letters
+        assert letter == text
+        assert attributes["reason"] == reason
+        assert attributes["detail"].startswith(says)
+        assert set(attributes) == {"reason", "detail"}
+        assert not pipeline.table.statements
+        assert not pipeline.queues.visibility
+
+    def test_neighbours_are_stored(self) -> None:
+        pipeline = Pipeline()
+        records = distinct(10)
+        records[3] = record(3, text="broken")
+        records[7] = record(7, shipment_id=7)
+        outcomes = pipeline.outcomes(*records)
+        assert Counter(outcomes) == {Outcome.STORED: 8, Outcome.QUARANTINED: 2}
+        assert outcomes[3] == outcomes[7] == Outcome.QUARANTINED
+        assert len(pipeline.table.items) == 8
+
+    @pytest.mark.parametrize(
+        "why", ["Item size has exceeded the maximum allowed size", "größer als 400 KB", ""]
+    )
+    def test_event_that_the_table_refuses_leaves_its_neighbours_alone(self, why: str) -> None:
+        class Table(FakeTable):
+            def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
+                if any(statement["Parameters"][0] == {"S": "S-4"} for statement in request["Statements"]):
+                    raise client_error("ValidationException", why)
+                return super().batch_execute_statement(**request)
+
+        pipeline = Pipeline(Table())
+        outcomes = pipeline.outcomes(*distinct(10))
+        assert outcomes == [Outcome.STORED] * 4 + [Outcome.QUARANTINED] + [Outcome.STORED] * 5
+        ((letter, attributes),) = pipeline.queues.letters
+        assert letter == record(shipment_id="S-4").body
+        assert attributes["reason"] == Reason.UNSTORABLE
+        assert attributes["detail"]
+        assert attributes["detail"].isascii()
+        assert not pipeline.clock.slept
+
+    def test_event_that_shares_its_place_with_a_refused_one_is_not_refused_with_it(self) -> None:
+        def refuse(item: Mapping[str, Any]) -> str | None:
+            return "no" if item["detail"]["M"]["note"]["S"] == "bad" else None
+
+        pipeline = Pipeline(FakeTable(refuses=refuse))
+        both = record(1, event_id="E", note="bad"), record(2, event_id="E", note="good")
+        assert pipeline.outcomes(*both) == [Outcome.QUARANTINED, Outcome.STORED]
+
+    def test_letter_that_cannot_be_sent_is_retried_alone(self) -> None:
+        pipeline = Pipeline(queues=FakeQueues(refuses=lambda text: text == "broken 2"))
+        records = [record(1, text="broken 1"), record(2, text="broken 2"), record(3)]
+        settled = {result.record.message_id: result for result in pipeline.process(*records)}
+        assert settled["m-1"].outcome is Outcome.QUARANTINED
+        assert settled["m-2"].outcome is Outcome.RETRIED
+        assert settled["m-2"].detail == "quarantine: InternalError"
+        assert settled["m-3"].outcome is Outcome.STORED
+        assert [text for text, _ in pipeline.queues.letters] == ["broken 1"]
+        assert set(pipeline.queues.visibility) == {"receipt-2"}
+
+    def test_letters_whose_request_fails_are_retried(self) -> None:
+        pipeline = Pipeline(queues=FakeQueues(send_errors=[client_error("ServiceUnavailable")]))
+        records = [record(number, text=f"broken {number}") for number in range(12)]
+        assert pipeline.outcomes(*records) == [Outcome.RETRIED] * 10 + [Outcome.QUARANTINED] * 2
+
+    def test_letter_that_the_answer_does_not_mention_is_retried(self) -> None:
+        pipeline = Pipeline(queues=FakeQueues(forgets=1))
+        records = [record(number, text=f"broken {number}") for number in range(3)]
+        assert pipeline.outcomes(*records) == [Outcome.QUARANTINED] * 2 + [Outcome.RETRIED]
+
+    def test_letters_that_are_too_much_for_one_request_are_split(self) -> None:
+        pipeline = Pipeline()
+        records = [record(number, shipment_id=number, note="x" * 500_000) for number in range(5)]
+        assert pipeline.outcomes(*records) == [Outcome.QUARANTINED] * 5
+        assert len(pipeline.queues.letters) == 5
+
+
+class TestRetried:
+    def test_blip_is_over_within_the_invocation(self) -> None:
+        pipeline = Pipeline(FakeTable(faults=[Fault(codes={3: "ThrottlingError", 5: "InternalServerError"})]))
+        assert pipeline.outcomes(*distinct(10)) == [Outcome.STORED] * 10
+        assert [len(statements) for statements in pipeline.table.statements] == [10, 2]
+        (pause,) = pipeline.clock.slept
+        assert 0.025 <= pause <= 0.05
+
+    def test_request_that_failed_is_tried_again(self) -> None:
+        faults = [Fault(error=client_error("InternalServerError")), Fault(error=TIME_OUT)]
+        pipeline = Pipeline(FakeTable(faults=faults))
+        assert pipeline.outcomes(*distinct(3)) == [Outcome.STORED] * 3
+
+    def test_write_whose_answer_was_lost_is_found_and_not_doubled(self) -> None:
+        pipeline = Pipeline(FakeTable(faults=[Fault(error=TIME_OUT, acted=True)]))
+        assert pipeline.outcomes(*distinct(3)) == [Outcome.DUPLICATE] * 3
+        assert len(pipeline.table.items) == 3
+
+    def test_conflict_whose_answer_was_lost_is_found_and_not_doubled(self) -> None:
+        pipeline = Pipeline()
+        pipeline.process(record(1, event_id="E", note="first"))
+        pipeline.table.faults = [Fault(), Fault(error=TIME_OUT, acted=True)]
+        assert pipeline.outcomes(record(2, event_id="E", note="second")) == [Outcome.DUPLICATE]
+        assert pipeline.statuses() == {"first": "PROCESSED", "second": "CONFLICT"}
+
+    def test_read_back_that_fails_is_tried_again(self) -> None:
+        pipeline = Pipeline(FakeTable(returns_old_items=False))
+        pipeline.process(record(1))
+        pipeline.table.read_faults = [1, TIME_OUT]
+        assert pipeline.outcomes(record(2)) == [Outcome.DUPLICATE]
+        assert pipeline.table.reads == 3
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault(error=client_error("ProvisionedThroughputExceededException")),
+            Fault(error=EndpointConnectionError(endpoint_url="https://dynamodb")),
+            Fault(codes=dict.fromkeys(range(10), "ThrottlingError")),
+            Fault(lost_responses=1),
+        ],
+    )
+    def test_outage_is_given_up_within_the_budget(self, fault: Fault) -> None:
+        pipeline = Pipeline(FakeTable(faults=[fault] * 1000))
+        assert pipeline.outcomes(*distinct(10)) == [Outcome.RETRIED] * 10
+        assert 5 < sum(pipeline.clock.slept) <= POLICY.budget
+        assert max(pipeline.clock.slept) <= POLICY.longest_delay
+        assert len(pipeline.table.statements) < 25
+
+    def test_one_that_stays_throttled_does_not_hold_the_others(self) -> None:
+        class Table(FakeTable):
+            def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
+                hot = {
+                    position: "ThrottlingError"
+                    for position, statement in enumerate(request["Statements"])
+                    if statement["Parameters"][0] == {"S": "S-2"}
+                }
+                self.faults = [Fault(codes=hot)]
+                return super().batch_execute_statement(**request)
+
+        pipeline = Pipeline(Table())
+        assert pipeline.outcomes(*distinct(4)) == [Outcome.STORED] * 2 + [Outcome.RETRIED, Outcome.STORED]
+        assert len(pipeline.table.items) == 3
+
+    def test_slow_outage_is_given_up_before_the_deadline(self) -> None:
+        pipeline = Pipeline(FakeTable(faults=[Fault(error=TIME_OUT)] * 1000))
+        pipeline.seconds = POLICY.reserve + 5
+        pipeline.table.after_request = lambda: pipeline.clock.sleep(4)
+        assert pipeline.outcomes(*distinct(10)) == [Outcome.RETRIED] * 10
+        assert len(pipeline.table.statements) == 2
+
+    def test_conflict_that_could_not_be_written_any_more_is_retried(self) -> None:
+        pipeline = Pipeline()
+        pipeline.process(record(1, event_id="E", note="first"))
+        pipeline.table.faults = [Fault(), *[Fault(error=TIME_OUT)] * 1000]
+        assert pipeline.outcomes(record(2, event_id="E", note="second")) == [Outcome.RETRIED]
+        assert pipeline.statuses() == {"first": "PROCESSED"}
+
+    def test_cause_is_told(self) -> None:
+        pipeline = Pipeline(FakeTable(faults=[Fault(error=TIME_OUT)] * 1000))
+        (result,) = pipeline.process(record())
+        assert result.detail == "ReadTimeoutError"
+
+    @pytest.mark.parametrize(
+        ("receive_count", "least", "most"), [(1, 5, 15), (2, 360, 360), (3, 360, 360), (7, 360, 360)]
+    )
+    def test_wait_in_the_queue_depends_on_how_often_it_was_received(
+        self, receive_count: int, least: int, most: int
+    ) -> None:
+        faults = [Fault(error=TIME_OUT)] * 1000
+        pipeline = Pipeline(FakeTable(faults=faults))
+        records = [
+            record(number, shipment_id=f"S-{number}", receive_count=receive_count) for number in range(25)
+        ]
+        pipeline.process(*records)
+        waits = pipeline.queues.visibility
+        assert set(waits) == {f"receipt-{number}" for number in range(25)}
+        assert least <= min(waits.values()) <= max(waits.values()) <= most
+        assert len(set(waits.values())) > 1 or least == most, "all would come back at once"
+
+    def test_visibility_that_cannot_be_changed_changes_no_outcome(self) -> None:
+        faults = [Fault(error=TIME_OUT)] * 1000
+        queues = FakeQueues(refused_receipts=frozenset({"receipt-1"}))
+        settled = {
+            r.record.message_id: r for r in Pipeline(FakeTable(faults=faults), queues).process(*distinct(3))
+        }
+        assert [result.outcome for result in settled.values()] == [Outcome.RETRIED] * 3
+        assert settled["m-1"].detail == "ReadTimeoutError; put off: Expired"
+        assert settled["m-2"].detail == "ReadTimeoutError"
+        assert set(queues.visibility) == {"receipt-0", "receipt-2"}
+
+    def test_queue_that_is_away_changes_no_outcome(self) -> None:
+        queues = FakeQueues(put_off_error=EndpointConnectionError(endpoint_url="https://sqs"))
+        pipeline = Pipeline(FakeTable(faults=[Fault(error=TIME_OUT)] * 1000), queues)
+        assert pipeline.outcomes(*distinct(3)) == [Outcome.RETRIED] * 3
+
+    def test_defect_of_ours_holds_up_one_event_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def defective(detail: Any, **options: Any) -> Any:
+            if detail["shipment_id"] == "S-1":
+                raise ZeroDivisionError("a defect")
+            return parse_event(detail, **options)
+
+        monkeypatch.setattr(batch_module, "parse_event", defective)
+        pipeline = Pipeline()
+        settled = {result.record.message_id: result for result in pipeline.process(*distinct(3))}
+        assert [settled[f"m-{number}"].outcome for number in range(3)] == [
+            Outcome.STORED,
+            Outcome.RETRIED,
+            Outcome.STORED,
+        ]
+        assert "ZeroDivisionError: a defect" in (settled["m-1"].detail or "")
+        assert settled["m-1"].correlation_id == "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
+        assert set(pipeline.queues.visibility) == {"receipt-1"}
+
+
+_BODIES = st.one_of(
+    st.sampled_from(["broken", "{}", "[]"]),
+    st.builds(
+        lambda shipment, event_id, note: body(shipment_id=shipment, note=note, **event_id),
+        st.sampled_from(["S-1", "S-2"]),
+        st.sampled_from([{}, {"event_id": "E"}, {"event_id": "F"}]),
+        st.sampled_from(["x", "y", "z"]),
+    ),
+)
+_FAULTS = st.one_of(
+    st.just(Fault()),
+    st.builds(
+        Fault,
+        error=st.sampled_from(
+            [TIME_OUT, client_error("ThrottlingException"), client_error("InternalServerError")]
+        ),
+        acted=st.booleans(),
+    ),
+    st.builds(
+        Fault,
+        codes=st.dictionaries(
+            st.integers(0, 11),
+            st.sampled_from(["ThrottlingError", "ValidationError", "ConditionalCheckFailed"]),
+        ),
+    ),
+    st.builds(Fault, lost_responses=st.integers(0, 3)),
+)
+
+
+@st.composite
+def troubled_pipelines(draw: st.DrawFn) -> Pipeline:
+    table = FakeTable(
+        faults=draw(st.lists(_FAULTS, max_size=6)),
+        read_faults=draw(st.lists(st.sampled_from([0, 1, TIME_OUT]), max_size=3)),
+        returns_old_items=draw(st.booleans()),
+    )
+    if draw(st.booleans()):
+        table.faults += [Fault(error=TIME_OUT)] * 1000
+    queues = FakeQueues(
+        send_errors=draw(st.lists(st.just(client_error("ServiceUnavailable")), max_size=1)),
+        put_off_error=draw(st.none() | st.just(TIME_OUT)),
+    )
+    return Pipeline(table, queues)
+
+
+@settings(max_examples=80)
+@given(troubled_pipelines(), st.lists(st.lists(_BODIES, max_size=12), min_size=1, max_size=3))
+def test_no_outcome_without_its_proof(pipeline: Pipeline, batches: Sequence[Sequence[str]]) -> None:
+    """Whatever goes wrong: one outcome a record, and each one is borne out by table and queues."""
+    for batch in batches:
+        before = set(pipeline.table.items)
+        records = [record(number, text=text) for number, text in enumerate(batch)]
+        settled = pipeline.process(*records)
+        assert sorted(result.record.message_id for result in settled) == sorted(r.message_id for r in records)
+        for result in settled:
+            assert_borne_out(result, pipeline, before)
+        new = set(pipeline.table.items) - before
+        written = [r for r in settled if r.outcome in {Outcome.STORED, Outcome.CONFLICT}]
+        assert len(written) <= len(new), "an item counts for one event"
+
+
+def assert_borne_out(result: Settled, pipeline: Pipeline, before: set[tuple[str, str]]) -> None:
+    items = pipeline.table.items
+    bodies = [text for text, _ in pipeline.queues.letters]
+    if result.outcome is Outcome.QUARANTINED:
+        assert result.record.body in bodies
+        assert result.reason
+        return
+    if result.outcome is Outcome.RETRIED:
+        put_off = result.record.receipt_handle in pipeline.queues.visibility
+        assert put_off or "put off: " in (result.detail or "")
+        return
+    assert result.event
+    own = result.event.shipment_id, result.event.sort_key
+    beside = own[0], f"{own[1]}#{result.event.content_hash}"
+    place = next(key for key in (own, beside) if _hash(items.get(key)) == result.event.content_hash)
+    assert items[place]["processing_status"] == {"S": "PROCESSED" if place == own else "CONFLICT"}
+    if result.outcome is Outcome.STORED:
+        assert place == own
+        assert own not in before
+    if result.outcome is Outcome.CONFLICT:
+        assert place == beside
+        assert beside not in before
+        assert own in items
+
+
+def _hash(item: Mapping[str, Any] | None) -> str | None:
+    return item["processing"]["M"]["content_hash"]["S"] if item else None
+
+
+@given(st.lists(_BODIES, max_size=12), st.booleans())
+def test_nothing_is_retried_where_nothing_is_wrong(batch: Sequence[str], returns_old_items: bool) -> None:
+    pipeline = Pipeline(FakeTable(returns_old_items=returns_old_items))
+    outcomes = Counter(pipeline.outcomes(*(record(number, text=text) for number, text in enumerate(batch))))
+    assert outcomes[Outcome.RETRIED] == 0
+    assert outcomes[Outcome.STORED] + outcomes[Outcome.CONFLICT] == len(pipeline.table.items)
+    assert outcomes[Outcome.QUARANTINED] == len(pipeline.queues.letters)
+    assert not pipeline.clock.slept

@@ -1,0 +1,97 @@
+"""Copying back what is missing: what DynamoDB may answer in between."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shipment_events.table.copy import Copied, copy_missing
+
+NOW: Final = datetime(2026, 5, 4, 10, tzinfo=UTC)
+
+
+def item(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "shipment_id": {"S": f"S-{number}"},
+        "event_timestamp": {"S": "2026-05-04T10:00:00.000000Z#1"},
+        "expires_at": {"N": str(int(NOW.timestamp()) + 1)},
+        **more,
+    }
+
+
+class Tables:
+    """Two tables by name, behind as much of a DynamoDB client as is called."""
+
+    def __init__(self, restored: Sequence[dict[str, Any]], live: Sequence[dict[str, Any]] = ()) -> None:
+        self.restored = list(restored)
+        self.live = {each["shipment_id"]["S"]: each for each in live}
+        self.appears: dict[str, Any] | None = None
+        """Stored by the pipeline between our look and our write."""
+        self.most_keys = 100
+        self.refusal = "ConditionalCheckFailedException"
+
+    def get_paginator(self, operation: str) -> "Tables":
+        assert operation == "scan"
+        return self
+
+    def paginate(self, *, TableName: str, ConsistentRead: bool) -> Iterator[dict[str, Any]]:  # noqa: N803 - AWS's names
+        assert (TableName, ConsistentRead) == ("restored", True)
+        yield {"Items": self.restored}
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        keys = RequestItems["live"]["Keys"]
+        assert 1 <= len(keys) <= 100
+        now, later = keys[: self.most_keys], keys[self.most_keys :]
+        found = [self.live[key["shipment_id"]["S"]] for key in now if key["shipment_id"]["S"] in self.live]
+        if self.appears is not None:
+            self.live[self.appears["shipment_id"]["S"]] = self.appears
+        left = {"live": {**RequestItems["live"], "Keys": later}} if later else {}
+        return {"Responses": {"live": found}, "UnprocessedKeys": left}
+
+    def put_item(self, *, TableName: str, Item: dict[str, Any], ConditionExpression: str) -> None:  # noqa: N803 - AWS's names
+        assert (TableName, ConditionExpression) == ("live", "attribute_not_exists(shipment_id)")
+        if Item["shipment_id"]["S"] in self.live or self.refusal == "AccessDeniedException":
+            raise ClientError({"Error": {"Code": self.refusal}}, "PutItem")
+        self.live[Item["shipment_id"]["S"]] = Item
+
+
+def copied(tables: Tables, *, trial: bool = False) -> Copied:
+    (*_, last) = copy_missing(tables, "restored", "live", NOW, trial=trial)  # type: ignore[arg-type]
+    return last
+
+
+def test_all_are_compared_when_the_service_answers_in_parts() -> None:
+    tables = Tables([item(n) for n in range(250)], [item(n) for n in range(0, 250, 2)])
+    tables.most_keys = 30
+    assert copied(tables) == Copied(copied=125, present=125)
+    assert len(tables.live) == 250
+
+
+def test_an_event_that_the_pipeline_stores_meanwhile_is_not_overwritten() -> None:
+    tables = Tables([item(1)])
+    tables.appears = item(1, by={"S": "pipeline"})
+    assert copied(tables) == Copied(present=1)
+    assert tables.live["S-1"] == tables.appears
+
+
+def test_a_trial_writes_nothing() -> None:
+    tables = Tables([item(1), item(2, expires_at={"N": str(int(NOW.timestamp()))})])
+    assert copied(tables, trial=True) == Copied(copied=1, expired=1)
+    assert not tables.live
+
+
+def test_what_else_goes_wrong_is_no_count() -> None:
+    tables = Tables([item(1)])
+    tables.refusal = "AccessDeniedException"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        copied(tables)
+
+
+def test_a_batch_is_counted_before_the_next_is_read() -> None:
+    progress = [
+        (each.copied, each.present)
+        for each in copy_missing(Tables([item(n) for n in range(150)]), "restored", "live", NOW)  # type: ignore[arg-type]
+    ]
+    assert progress == [(100, 0), (150, 0)]

@@ -1,0 +1,195 @@
+"""Each rule against loss catches the mistake it is for, and lets the real stack through."""
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from shipment_events.stages import settings_for
+from tests.infrastructure.template import Template
+from workbench.loss_modes.rules import RULES, breaches
+
+Change = Callable[["Broken"], None]
+
+QUEUE: Final = "shipmentevents-queue-dev"
+DEAD_LETTERS: Final = "shipmentevents-dlq-dev"
+
+
+class Broken:
+    """A copy of the template, to break."""
+
+    def __init__(self, template: Template) -> None:
+        self.body = copy.deepcopy(template.body)
+        self.resources: dict[str, dict[str, Any]] = self.body["Resources"]
+
+    def resource(self, resource_type: str, **wanted: str) -> dict[str, Any]:
+        """The first resource of the type with these properties."""
+        return next(
+            resource
+            for resource in self.resources.values()
+            if resource["Type"] == resource_type and wanted.items() <= resource["Properties"].items()
+        )
+
+    def properties(self, resource_type: str, **wanted: str) -> dict[str, Any]:
+        properties: dict[str, Any] = self.resource(resource_type, **wanted)["Properties"]
+        return properties
+
+    def target(self, rule: str = "shipment-event-rule-dev") -> dict[str, Any]:
+        target: dict[str, Any] = self.properties("AWS::Events::Rule", Name=rule)["Targets"][0]
+        return target
+
+    def remove(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        for logical_id in [name for name, resource in self.resources.items() if wanted(resource)]:
+            del self.resources[logical_id]
+
+    @property
+    def source(self) -> dict[str, Any]:
+        return self.properties("AWS::Lambda::EventSourceMapping")
+
+    @property
+    def table(self) -> dict[str, Any]:
+        return self.properties("AWS::DynamoDB::Table")
+
+
+def queue(name: str, **changed: Any) -> Change:
+    return lambda broken: broken.properties("AWS::SQS::Queue", QueueName=name).update(changed)
+
+
+def without(find: Callable[[Broken], dict[str, Any]], key: str) -> Change:
+    return lambda broken: find(broken).pop(key)
+
+
+def given(find: Callable[[Broken], dict[str, Any]], **changed: Any) -> Change:
+    return lambda broken: find(broken).update(changed)
+
+
+def one_rule_for_both_mistakes_missing(broken: Broken) -> None:
+    rule = broken.properties("AWS::Events::Rule", Name="shipment-event-unmatched-dev")
+    rule["EventPattern"] = rule["EventPattern"]["$or"][0]
+
+
+def no_rule_for_the_rest(broken: Broken) -> None:
+    broken.remove(lambda each: each["Properties"].get("Name") == "shipment-event-unmatched-dev")
+
+
+def rules_have_swapped_permissions(broken: Broken) -> None:
+    for policy in broken.resources.values():
+        if policy["Type"] == "AWS::SQS::QueuePolicy":
+            statements = policy["Properties"]["PolicyDocument"]["Statement"]
+            statements[:] = [each for each in statements if each["Effect"] == "Deny"]
+
+
+def alarm_on(metric: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda each: (
+        each["Type"] == "AWS::CloudWatch::Alarm" and each["Properties"].get("MetricName") == metric
+    )
+
+
+def dead_letter_alarm(broken: Broken) -> dict[str, Any]:
+    return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-dead-letters")
+
+
+def first_statement(broken: Broken) -> dict[str, Any]:
+    policies = broken.properties("AWS::IAM::Role")["Policies"]
+    statement: dict[str, Any] = policies[0]["PolicyDocument"]["Statement"][0]
+    return statement
+
+
+MISTAKES: Final[tuple[tuple[str, Change], ...]] = (
+    ("RuleTargetDeadLetterQueue", without(Broken.target, "DeadLetterConfig")),
+    ("RuleTargetPermission", rules_have_swapped_permissions),
+    ("WholeEnvelope", given(Broken.target, InputPath="$.detail")),
+    ("UnmatchedEvents", no_rule_for_the_rest),
+    ("UnmatchedEvents", one_rule_for_both_mistakes_missing),
+    ("RuleEnabled", given(lambda broken: broken.properties("AWS::Events::Rule"), State="DISABLED")),
+    ("Archive", lambda broken: broken.remove(lambda each: each["Type"] == "AWS::Events::Archive")),
+    (
+        "Archive",
+        given(lambda broken: broken.properties("AWS::Events::Archive"), EventPattern={"source": ["x"]}),
+    ),
+    (
+        "QueueRedrive",
+        without(lambda broken: broken.properties("AWS::SQS::Queue", QueueName=QUEUE), "RedrivePolicy"),
+    ),
+    (
+        "EnoughReceives",
+        lambda broken: broken.properties("AWS::SQS::Queue", QueueName=QUEUE)["RedrivePolicy"].update(
+            maxReceiveCount=1
+        ),
+    ),
+    ("DeadLetterRetention", queue(DEAD_LETTERS, MessageRetentionPeriod=345_600)),
+    ("DeadLetterRetention", queue(QUEUE, MessageRetentionPeriod=1_209_600)),
+    ("VisibilityTimeout", queue(QUEUE, VisibilityTimeout=359)),
+    ("VisibilityTimeout", given(lambda broken: broken.properties("AWS::Lambda::Function"), Timeout=61)),
+    ("PartialBatchResponse", without(lambda broken: broken.source, "FunctionResponseTypes")),
+    ("EventSourceFilter", given(lambda broken: broken.source, FilterCriteria={"Filters": []})),
+    ("EventSourceEnabled", given(lambda broken: broken.source, Enabled=False)),
+    ("EventSourceConcurrency", without(lambda broken: broken.source, "ScalingConfig")),
+    (
+        "EventSourceConcurrency",
+        given(lambda broken: broken.properties("AWS::Lambda::Function"), ReservedConcurrentExecutions=5),
+    ),
+    ("PointInTimeRecovery", without(lambda broken: broken.table, "PointInTimeRecoverySpecification")),
+    ("Stream", given(lambda broken: broken.table, StreamSpecification={"StreamViewType": "KEYS_ONLY"})),
+    ("TimeToLive", without(lambda broken: broken.table, "TimeToLiveSpecification")),
+    ("Retained", without(lambda broken: broken.resource("AWS::DynamoDB::Table"), "DeletionPolicy")),
+    ("Retained", given(lambda broken: broken.resource("AWS::SQS::Queue"), UpdateReplacePolicy="Delete")),
+    ("AlarmAction", without(dead_letter_alarm, "AlarmActions")),
+    ("AlarmAction", given(dead_letter_alarm, ActionsEnabled=False)),
+    ("DeadLetterAlarm", given(dead_letter_alarm, Threshold=10)),
+    ("DeadLetterAlarm", given(dead_letter_alarm, MetricName="NumberOfMessagesSent")),
+    ("DeliveryAlarm", lambda broken: broken.remove(alarm_on("InvocationsFailedToBeSentToDlq"))),
+    ("DeliveryAlarm", lambda broken: broken.remove(alarm_on("FailedInvocations"))),
+    ("WildcardAction", given(first_statement, Action=["dynamodb:*"])),
+    ("WildcardAction", given(first_statement, Action="sqs:Delete*")),
+)
+
+
+def test_the_real_stack_breaks_no_rule(every_template: Template) -> None:
+    assert not list(breaches(every_template.body))
+
+
+@pytest.mark.parametrize(
+    ("rule", "mistake"), MISTAKES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_mistake_is_caught_by_its_rule(template: Template, rule: str, mistake: Change) -> None:
+    broken = Broken(template)
+    mistake(broken)
+    found = list(breaches(broken.body))
+    assert {breach.rule.name for breach in found} == {rule}
+    assert all(breach.logical_id in broken.resources for breach in found)
+
+
+def test_every_rule_has_a_mistake_that_it_catches() -> None:
+    assert {rule for rule, _ in MISTAKES} == {rule.name for rule in RULES}
+
+
+def test_a_breach_ends_the_synthesis_and_names_the_resource(tmp_path: Path) -> None:
+    from aws_cdk import CfnResource
+
+    from infrastructure.app import build_app
+
+    app = build_app(settings_for("dev"), tmp_path / "assembly")
+    source = next(
+        each
+        for each in app.node.find_all()
+        if isinstance(each, CfnResource) and each.cfn_resource_type == "AWS::Lambda::EventSourceMapping"
+    )
+    source.add_property_deletion_override("FunctionResponseTypes")
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    report = json.loads((tmp_path / "assembly" / "validation-report.json").read_text())
+    assert "PartialBatchResponse" in json.dumps(report)
+
+
+def test_a_stage_whose_data_may_go_says_so_itself(tmp_path: Path) -> None:
+    from infrastructure.app import build_app
+
+    settings = replace(settings_for("dev"), retain_data=False)
+    build_app(settings, tmp_path / "assembly").synth()
+    found = list(breaches(Template(tmp_path / "assembly", "dev").body))
+    assert {breach.rule.name for breach in found} == {"Retained"}

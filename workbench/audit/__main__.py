@@ -1,0 +1,105 @@
+"""Print one table of all judges; fail on an open finding or an acknowledgement that accepts nothing."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.table import Table
+
+from infrastructure.app import REPOSITORY
+from infrastructure.validation import Acknowledgement
+from shipment_events.cli.presentation import output
+from shipment_events.stages import STAGES
+from workbench.audit import judges
+from workbench.audit.acknowledged import markdown_table
+from workbench.audit.code import BANDIT, FOLDERS, bandit
+from workbench.audit.findings import Finding, Verdict, judge
+from workbench.audit.stage import Stage, build
+from workbench.loss_modes.rules import markdown_table as rules_table
+
+TOOLS: Final = REPOSITORY / ".venv-audit" / "bin"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything that was found, by stage and in the code."""
+
+    stages: Sequence[Stage]
+    verdicts: Sequence[Verdict]
+
+    @property
+    def open(self) -> list[Finding]:
+        """Findings that nobody has accepted."""
+        return sorted({finding for verdict in self.verdicts for finding in verdict.open})
+
+    @property
+    def stale(self) -> list[Acknowledgement]:
+        """Acknowledgements without a finding."""
+        stale = {each for verdict in self.verdicts for each in verdict.stale}
+        return sorted(stale, key=lambda each: (each.place, each.rule))
+
+    def rows(self) -> Iterator[tuple[str, str, int, int]]:
+        """Judge, what it looked at, and the numbers of findings acknowledged and open."""
+        resources = sum(len(stage.template["Resources"]) for stage in self.stages)
+        templates = f"{resources} resources, {len(self.stages)} stages"
+        names = (judges.LOSS_MODES, *judges.PACKS, judges.CFN_LINT, judges.CHECKOV)
+        subjects = {**dict.fromkeys(names, templates), BANDIT: " and ".join(FOLDERS)}
+        for name, subject in subjects.items():
+            acknowledged = sum(
+                each.judge == name for verdict in self.verdicts for each in verdict.acknowledged
+            )
+            left = sum(each.judge == name for verdict in self.verdicts for each in verdict.open)
+            yield name, subject, acknowledged, left
+
+
+def audit(folder: Path) -> Audit:
+    """Run every judge; the stages are synthesized into ``folder``."""
+    with ThreadPoolExecutor() as pool:
+        code = pool.submit(bandit, REPOSITORY, TOOLS / "bandit")
+        stages = [build(settings, folder / name) for name, settings in STAGES.items()]
+        by_checkov = pool.submit(judges.checkov, stages, TOOLS / "checkov")
+        verdicts = [_judge_stage(stage, by_checkov, pool) for stage in stages]
+        return Audit(stages, [*verdicts, code.result()])
+
+
+def _judge_stage(
+    stage: Stage, by_checkov: Future[dict[str, list[Finding]]], pool: ThreadPoolExecutor
+) -> Verdict:
+    linted = pool.submit(lambda: list(judges.cfn_lint(stage)))
+    findings = [*judges.loss_modes(stage), *judges.cdk_nag(stage), *linted.result()]
+    return judge([*findings, *by_checkov.result()[stage.environment]], stage.acknowledgements)
+
+
+def main() -> int:
+    """Run the command; the exit status is 1 if anything is open or stale."""
+    if sys.argv[1:] == ["--tables"]:
+        sys.stdout.write(f"{rules_table()}\n{markdown_table()}")
+        return 0
+    console = output()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            result = audit(Path(folder))
+    except judges.JudgeError as error:
+        console.print(f"error: {error}", markup=False)
+        return 1
+    table = Table()
+    for heading in ("judge", "what it looked at"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("findings", "acknowledged", "open"):
+        table.add_column(heading, justify="right")
+    for name, subject, acknowledged, left in result.rows():
+        table.add_row(name, subject, str(acknowledged + left), str(acknowledged), str(left))
+    console.print(table)
+    for finding in result.open:
+        sys.stdout.write(f"open: {finding.place}: {finding.rule}: {finding.message}\n")
+    for each in result.stale:
+        sys.stdout.write(f"accepts nothing: {each.place}: {each.rule}: {each.reason}\n")
+    return 1 if result.open or result.stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

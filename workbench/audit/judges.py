@@ -1,0 +1,94 @@
+"""The judges of a template. Each answers with all it finds, acknowledged or not."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from cdk_nag import (
+    AwsSolutionsChecks,
+    HIPAASecurityChecks,
+    NagPack,
+    NIST80053R5Checks,
+    PCIDSS321Checks,
+    ServerlessChecks,
+)
+
+from workbench.audit.findings import Finding
+from workbench.audit.stage import Stage
+from workbench.loss_modes import plugin
+from workbench.loss_modes.rules import breaches
+
+PACKS: Final[Mapping[str, Callable[[Any], NagPack]]] = {
+    "cdk-nag AwsSolutions": AwsSolutionsChecks,
+    "cdk-nag Serverless": ServerlessChecks,
+    "cdk-nag NIST 800-53 R5": NIST80053R5Checks,
+    "cdk-nag HIPAA Security": HIPAASecurityChecks,
+    "cdk-nag PCI DSS 3.2.1": PCIDSS321Checks,
+}
+LOSS_MODES: Final = "loss modes (our own)"
+CFN_LINT: Final = "cfn-lint"
+CHECKOV: Final = "checkov"
+
+
+class JudgeError(Exception):
+    """A judge did not come to a verdict, which must not pass for one."""
+
+
+def loss_modes(stage: Stage) -> Iterator[Finding]:
+    """Our own rules."""
+    for breach in breaches(stage.template):
+        rule = f"{plugin.NAME}::{breach.rule.name}"
+        yield Finding(LOSS_MODES, rule, stage.place(breach.logical_id), breach.problem)
+
+
+def cdk_nag(stage: Stage) -> Iterator[Finding]:
+    """Every pack; warnings count as findings too."""
+    for name, pack in PACKS.items():
+        for violation in pack(stage.app).validate_scope(stage.app).violations:
+            for resource in violation.violating_resources:
+                place = resource.construct_path or ""
+                yield Finding(name, violation.rule_name, place, violation.description or "")
+
+
+def cfn_lint(stage: Stage) -> Iterator[Finding]:
+    """The linter; its informational rules are about style."""
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json"]
+    run = _run([*command, "--", str(stage.template_path)])
+    # It adds up 2 for errors and 4 for warnings; 1 is a failure of its own.
+    if run.returncode % 2:
+        raise JudgeError(f"cfn-lint: {run.stderr.strip() or run.stdout.strip()}")
+    for match in json.loads(run.stdout or "[]"):
+        path = match["Location"]["Path"] or []
+        place = stage.place(path[1]) if len(path) > 1 and path[0] == "Resources" else "/".join(map(str, path))
+        yield Finding(CFN_LINT, match["Rule"]["Id"], place, match["Message"])
+
+
+def checkov(stages: Sequence[Stage], executable: Path) -> dict[str, list[Finding]]:
+    """Findings by environment: one run for all stages, since its start takes longer than its work."""
+    files = [argument for stage in stages for argument in ("--file", str(stage.template_path))]
+    options = ["--framework", "cloudformation", "--skip-download", "--compact", "--output", "json"]
+    run = _run([str(executable), *options, *files])
+    try:
+        report = json.loads(run.stdout)
+        failed = report["results"]["failed_checks"]
+        looked_at = report["summary"]["passed"] + report["summary"]["failed"]
+    except (ValueError, KeyError, TypeError):
+        raise JudgeError(f"checkov: {run.stderr.strip() or run.stdout.strip()}") from None
+    if report["summary"]["parsing_errors"] or looked_at == 0:
+        raise JudgeError(f"checkov could not read the templates: {report['summary']}")
+    found: dict[str, list[Finding]] = {stage.environment: [] for stage in stages}
+    for check in failed:
+        for stage in stages:
+            if Path(check["file_abs_path"]) == stage.template_path.resolve():
+                place = stage.place(check["resource"].rpartition(".")[2])
+                found[stage.environment].append(
+                    Finding(CHECKOV, check["check_id"], place, check["check_name"])
+                )
+    return found
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, our own command

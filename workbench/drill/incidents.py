@@ -1,0 +1,136 @@
+"""What befalls containers, connections and the engine itself, beside the faults of requests."""
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS, NamedRule, outage
+from workbench.drill.partial_proxy import WriteHook
+from workbench.drill.proxy import FaultProxies
+from workbench.drill.stage import Stage
+
+KILLED_BEFORE_WRITE: Final = "killed_before_write"
+KILLED_AFTER_WRITE: Final = "killed_after_write"
+FUNCTION_TIMEOUT: Final = "function_timeout"
+REFUSED: Final = "refused_connections"
+TABLE_OUTAGE: Final = "table_outage_begun"
+ENGINE_RESTART: Final = "engine_restart"
+
+_HOOK_SECONDS: Final = 5.0
+# The engine stands still for a moment so that no request is under way when it writes its state down.
+_SETTLE_SECONDS: Final = 0.5
+
+
+@dataclass(slots=True)
+class Incidents:
+    """Throws the incidents, one after the other.
+
+    Attributes:
+        seconds: over which they are spread.
+        calm: gives the faults that hold while nothing else is set for a service.
+        fired: number of incidents by kind.
+        last_fired_at: end of the last one, seconds since 1970; 0 for none.
+        current: what happens now, for whoever watches.
+    """
+
+    stage: Stage
+    proxies: FaultProxies
+    seed: int
+    seconds: float
+    calm: Callable[[str], list[NamedRule]]
+    fired: Counter[str] = field(default_factory=Counter)
+    last_fired_at: float = 0.0
+    current: str = ""
+
+    def throw(self, stopped: threading.Event) -> None:
+        """Throw them until their time is over or ``stopped`` is set.
+
+        Raises:
+            LocalEngineError: the engine could not be restarted.
+        """
+        start = time.monotonic()
+        for due, incident in self._plan():
+            if stopped.wait(max(0.0, start + due - time.monotonic())):
+                return
+            incident(stopped)
+            self.last_fired_at = time.time()
+            self.current = ""
+
+    def _plan(self) -> list[tuple[float, Callable[[threading.Event], None]]]:
+        rng = Random(self.seed)  # noqa: S311 - a drill must be repeatable
+        repeated: list[Callable[[threading.Event], None]] = [
+            self._kill_before,
+            self._kill_after,
+            self._freeze,
+            lambda stopped: self._refuse(DYNAMODB, stopped),
+            lambda stopped: self._refuse(SQS, stopped),
+            lambda stopped: self._refuse(EVENTS, stopped),
+            self._break_table,
+        ]
+        rounds = max(1, round(self.seconds / 45))
+        plan: list[Callable[[threading.Event], None]] = []
+        for _ in range(rounds):
+            plan += rng.sample(repeated, len(repeated))
+        plan.insert(len(plan) // 2, self._restart_engine)
+        step = 0.9 * self.seconds / len(plan)
+        return [(step * (number + rng.random() / 2), incident) for number, incident in enumerate(plan)]
+
+    def _kill_before(self, _: threading.Event) -> None:
+        self._at_write(KILLED_BEFORE_WRITE, after_write=False, number=signal.SIGKILL)
+
+    def _kill_after(self, _: threading.Event) -> None:
+        self._at_write(KILLED_AFTER_WRITE, after_write=True, number=signal.SIGKILL)
+
+    def _freeze(self, stopped: threading.Event) -> None:
+        if self._at_write(FUNCTION_TIMEOUT, after_write=False, number=signal.SIGSTOP):
+            stopped.wait(self.stage.function_timeout + 0.5)
+            # Those that ran a batch are gone, ended by the service; the idle ones go on.
+            self.stage.signal_workers(signal.SIGCONT)
+
+    def _at_write(self, kind: str, *, after_write: bool, number: signal.Signals) -> bool:
+        """Send the containers a signal while one of them writes; False where none did for long."""
+        self.current = kind
+        done = threading.Event()
+
+        def act() -> None:
+            self.stage.signal_workers(number)
+            done.set()
+
+        self.proxies.at_next_write(WriteHook(after_write, act))
+        if done.wait(_HOOK_SECONDS):
+            self.fired[kind] += 1
+            return True
+        self.proxies.at_next_write(None)
+        return False
+
+    def _refuse(self, service: str, stopped: threading.Event) -> None:
+        self.current = f"{REFUSED} ({service})"
+        self.proxies.refuse(service)
+        self.fired[REFUSED] += 1
+        stopped.wait(self._length(0.02))
+        self.proxies.accept(service)
+
+    def _break_table(self, stopped: threading.Event) -> None:
+        self.current = TABLE_OUTAGE
+        self.proxies.set_faults(DYNAMODB, outage())
+        self.fired[TABLE_OUTAGE] += 1
+        stopped.wait(self._length(0.03))
+        self.proxies.set_faults(DYNAMODB, self.calm(DYNAMODB))
+
+    def _restart_engine(self, _: threading.Event) -> None:
+        self.current = ENGINE_RESTART
+        for service in SERVICES:
+            self.proxies.refuse(service)
+        time.sleep(_SETTLE_SECONDS)
+        self.stage.restart()
+        for service in SERVICES:
+            self.proxies.accept(service)
+        self.fired[ENGINE_RESTART] += 1
+
+    def _length(self, share: float) -> float:
+        return min(4.0, max(0.5, share * self.seconds))

@@ -1,0 +1,103 @@
+"""What a drill found, for people and for machines."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from shipment_events.accounting.reconcile import Reconciliation
+from workbench.drill.verdict import Verdict
+
+_NAMED: Final = 100
+
+
+@dataclass(slots=True)
+class DrillReport:
+    """A drill's result. Times are in seconds.
+
+    Attributes:
+        wanted_events: the least number of events to be accepted.
+        wanted_faults: the least number of faults to be fired.
+        fault_kinds: faults that fired, by kind, from the proxies' own records and the log of incidents.
+        recovery_seconds: from the end of the last fault until the queue was empty; None if it never was.
+        unsent: events that the bus did not take even after the faults.
+        sent_again: events that the publisher handed back during the faults and that were published again.
+        redriven: events that ran out of receives and were moved back from the dead-letter queue once.
+        quarantined_again: exact repeats among the dead letters.
+        visibility_timeout: of the queue during the drill; 360 where deployed, everything else in ratio.
+    """
+
+    seed: int
+    minutes: float
+    wanted_events: int
+    wanted_faults: int
+    visibility_timeout: int
+    fault_kinds: Counter[str] = field(default_factory=Counter)
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    verdict: Verdict = field(default_factory=Verdict)
+    refused: Counter[str] = field(default_factory=Counter)
+    bursts: int = 0
+    unsent: int = 0
+    sent_again: int = 0
+    redriven: int = 0
+    quarantined_again: int = 0
+    recovery_seconds: float | None = None
+    duration_seconds: float = 0.0
+
+    @property
+    def failures(self) -> list[str]:
+        """Why the drill failed; empty if it did not."""
+        found = self.reconciliation
+        counts = {
+            "lost": len(found.lost),
+            "doubled": len(found.doubled),
+            "altered": len(found.altered),
+            "phantom": found.unexpected + len(self.verdict.phantoms),
+            "misjudged": len(self.verdict.misjudged),
+            "unsent": self.unsent,
+        }
+        failures = [f"{count:,} {name}" for name, count in counts.items() if count]
+        if self.recovery_seconds is None:
+            failures.append("the queue did not empty after the last fault")
+        if found.published < self.wanted_events:
+            failures.append(f"{found.published:,} events instead of {self.wanted_events:,}")
+        if self.fault_kinds.total() < self.wanted_faults:
+            failures.append(f"{self.fault_kinds.total():,} faults instead of {self.wanted_faults:,}")
+        return failures
+
+    def as_json(self) -> dict[str, Any]:
+        """The report, for machines."""
+        found = self.reconciliation
+        return {
+            "seed": self.seed,
+            "minutes": self.minutes,
+            "duration_seconds": round(self.duration_seconds, 1),
+            "visibility_timeout_seconds": self.visibility_timeout,
+            "events": found.published,
+            "faults": self.fault_kinds.total(),
+            "fault_kinds": dict(self.fault_kinds.most_common()),
+            "bursts": self.bursts,
+            "outcomes": {
+                "stored": found.stored,
+                "duplicate": found.duplicate,
+                "conflict": found.conflict,
+                "quarantined": found.quarantined,
+                "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
+            },
+            "recovery_seconds": None if self.recovery_seconds is None else round(self.recovery_seconds, 1),
+            "lost": len(found.lost),
+            "doubled": len(found.doubled),
+            "altered": len(found.altered),
+            "phantom": found.unexpected + len(self.verdict.phantoms),
+            "misjudged": len(self.verdict.misjudged),
+            "unsent": self.unsent,
+            "refused": self.refused.total(),
+            "sent_again": self.sent_again,
+            "redriven": self.redriven,
+            "quarantined_again": self.quarantined_again,
+            "lost_events": [record.envelope_id for record in found.lost[:_NAMED]],
+            "doubled_events": found.doubled[:_NAMED],
+            "altered_events": found.altered[:_NAMED],
+            "phantom_events": self.verdict.phantoms[:_NAMED],
+            "misjudged_events": self.verdict.misjudged[:_NAMED],
+            "failures": self.failures,
+        }

@@ -1,0 +1,233 @@
+"""Run a drill: start, send under faults, wait until quiet, account for everything, clean up."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.config import Config
+
+from shipment_events.accounting.reconcile import QueuedEvent, TableEvent, reconcile
+from shipment_events.dead_letters.letters import RETRIES_EXHAUSTED, Selection, read_dead_letters
+from shipment_events.dead_letters.redrive import redrive
+from shipment_events.publishing.journal import JournalRecord, JournalWriter
+from shipment_events.publishing.publisher import Accepted, Entry, Publisher
+from shipment_events.queue.messages import depth
+from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS
+from workbench.drill.proxy import FaultProxies
+from workbench.drill.report import DrillReport
+from workbench.drill.stage import Stage, open_stage
+from workbench.drill.storm import Storm
+from workbench.drill.traffic import Traffic
+from workbench.drill.verdict import SentEvent, judge, unique_letters
+from workbench.engine.clients import local_session
+from workbench.engine.health import free_ports
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+JOURNAL: Final = "drill-journal.ndjson"
+EVENTS_FILE: Final = "drill-events.ndjson"
+PROXY_LOG: Final = "drill-proxies.log"
+
+_PUBLISHER_TIMEOUT: Final = 1.0
+_POLL_SECONDS: Final = 0.2
+# Counts of a queue are approximate, so an empty queue is asked again before anything is called lost.
+_SECOND_LOOKS: Final = 3
+_SECOND_LOOK_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class DrillPlan:
+    """What is asked of a drill.
+
+    Attributes:
+        root: the repository.
+        folder: gets journal and events, and for the time of the drill the engine.
+        minutes: for which faults are thrown, or up to double until events and faults are reached.
+        visibility_timeout: seconds of the scaled stage, a multiple of 6.
+    """
+
+    root: Path
+    folder: Path
+    seed: int
+    minutes: float = 2.0
+    events: int = 20_000
+    faults: int = 1_000
+    visibility_timeout: int = 36
+
+
+@dataclass(slots=True)
+class DrillProgress:
+    """How far a drill is, for whoever watches."""
+
+    phase: str = ""
+    accepted: int = 0
+    faults: int = 0
+    waiting: int = 0
+    incident: str = ""
+
+
+def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = lambda _: None) -> DrillReport:
+    """Run a drill on an engine of its own, and leave nothing behind but the report, journal and events.
+
+    Raises:
+        LocalEngineError: the engine does not start, restart or stop, or the stack cannot be deployed.
+        botocore.exceptions.ClientError: the engine cannot be read in the end.
+    """
+    started = time.monotonic()
+    progress = DrillProgress("starting")
+    on_progress(progress)
+    engine_port, partial_port, *service_ports = free_ports(2 + len(SERVICES))
+    ports = {"partial": partial_port, **dict(zip(SERVICES, service_ports, strict=True))}
+    report = DrillReport(
+        seed=plan.seed,
+        minutes=plan.minutes,
+        wanted_events=plan.events,
+        wanted_faults=plan.faults,
+        visibility_timeout=plan.visibility_timeout,
+    )
+    with ExitStack() as stack:
+        stack.enter_context(_log_of_proxies(plan.folder / PROXY_LOG))
+        proxies = stack.enter_context(FaultProxies(engine_port, ports, plan.seed))
+        stage = stack.enter_context(
+            open_stage(
+                plan.root,
+                plan.folder / "drill",
+                engine_port,
+                visibility_timeout=plan.visibility_timeout,
+                engine_environment=proxies.function_environment,
+            )
+        )
+        journal = stack.enter_context(JournalWriter(plan.folder / JOURNAL))
+        events = stack.enter_context((plan.folder / EVENTS_FILE).open("w", encoding="utf-8"))
+        traffic = Traffic(plan.seed)
+        sent: list[SentEvent] = []
+
+        def note(receipt: Accepted) -> None:
+            record = JournalRecord.of(receipt)
+            journal.write(record)
+            events.write(f"{record.detail}\n")
+            sent.append(SentEvent(record, traffic.expected[receipt.entry.position]))
+            progress.accepted = len(sent)
+
+        def show(faults: int, incident: str) -> None:
+            progress.phase, progress.faults, progress.incident = "sending under faults", faults, incident
+            on_progress(progress)
+
+        publisher = Publisher(_events_client(proxies), stage.resources.event_bus_name)
+        storm = Storm(stage, proxies, publisher, plan.seed, plan.minutes * 60, _timeouts(plan))
+        unsent = storm.rage(traffic, plan.events, plan.faults, note, show)
+        report.fault_kinds = storm.fired()
+        report.bursts, report.refused = traffic.bursts, traffic.refused
+        progress.phase, progress.incident = "recovering", ""
+        report.sent_again, report.unsent = _send_again(publisher, unsent, note)
+        quiet_at = _wait_until_quiet(stage, progress, on_progress)
+        if quiet_at is not None:
+            report.recovery_seconds = max(0.0, quiet_at - storm.last_fault_at())
+        report.redriven = len(
+            redrive(
+                stage.sqs,
+                stage.resources.dead_letter_queue_url,
+                stage.resources.queue_url,
+                Selection(reason=RETRIES_EXHAUSTED),
+            ).settled
+        )
+        if report.redriven:
+            progress.phase = f"recovering {report.redriven:,} redriven events"
+            _wait_until_quiet(stage, progress, on_progress)
+        progress.phase = "accounting"
+        on_progress(progress)
+        for _ in range(_SECOND_LOOKS):
+            _account(stage, sent, report)
+            if not report.reconciliation.lost:
+                break
+            time.sleep(_SECOND_LOOK_SECONDS)
+    report.duration_seconds = time.monotonic() - started
+    return report
+
+
+@contextmanager
+def _log_of_proxies(path: Path) -> Iterator[None]:
+    """Keep what the proxies say of the connections that they cut out of the terminal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    loggers = [logging.getLogger(name) for name in ("aiohttp", "asyncio", "microburst")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+        handler.close()
+
+
+def _timeouts(plan: DrillPlan) -> dict[str, float]:
+    """Seconds after which the client of each service gives up on an answer."""
+    of_function = plan.visibility_timeout / 120
+    return {DYNAMODB: of_function, SQS: of_function, EVENTS: _PUBLISHER_TIMEOUT}
+
+
+def _events_client(proxies: FaultProxies) -> "EventBridgeClient":
+    config = Config(
+        proxies={},
+        connect_timeout=_PUBLISHER_TIMEOUT,
+        read_timeout=_PUBLISHER_TIMEOUT,
+        retries={"total_max_attempts": 1},
+    )
+    session: Any = local_session()
+    client: EventBridgeClient = session.client("events", endpoint_url=proxies.endpoint(EVENTS), config=config)
+    return client
+
+
+def _send_again(
+    publisher: Publisher, unsent: list[Entry], note: Callable[[Accepted], None]
+) -> tuple[int, int]:
+    """What its user does with what the publisher hands back; returns how many went and how many did not."""
+    accepted = 0
+    for receipt in publisher.send(unsent):
+        if isinstance(receipt, Accepted):
+            accepted += 1
+            note(receipt)
+    return accepted, len(unsent) - accepted
+
+
+def _wait_until_quiet(
+    stage: Stage, progress: DrillProgress, on_progress: Callable[[DrillProgress], None]
+) -> float | None:
+    """When the queue became empty, seconds since 1970; None if it did not in the time of all receives."""
+    deadline = time.monotonic() + 4 * stage.visibility_timeout + 60
+    empty_since: float | None = None
+    while time.monotonic() < deadline:
+        progress.waiting = depth(stage.sqs, stage.resources.queue_url)
+        on_progress(progress)
+        if progress.waiting:
+            empty_since = None
+        elif empty_since is None:
+            empty_since = time.time()
+        else:
+            return empty_since
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _account(stage: Stage, sent: list[SentEvent], report: DrillReport) -> None:
+    letters, report.quarantined_again = unique_letters(
+        read_dead_letters(stage.sqs, stage.resources.dead_letter_queue_url)
+    )
+    report.reconciliation = reconcile(
+        (event.record for event in sent),
+        (
+            TableEvent(item.correlation_id, item.status, datetime.fromisoformat(item.stored_at), item.detail)
+            for item in stage.table.scan()
+        ),
+        (QueuedEvent(letter.envelope_id, letter.reason) for letter in letters),
+    )
+    report.verdict = judge(sent, letters)

@@ -1,0 +1,144 @@
+"""A private engine with the real stack on it, its times scaled down together, and ways to hurt it."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from shipment_events.contract import names
+from shipment_events.resources import Resources, find_resources
+from shipment_events.table.store import EventTable
+from workbench.engine import engine as engines
+from workbench.engine import synthesis
+from workbench.engine.clients import LOCAL_CONFIG, local_session
+from workbench.engine.deploy import deploy
+from workbench.engine.processes import group_members
+from workbench.engine.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+
+_VISIBILITY_MULTIPLE: Final = 6
+
+
+@dataclass(slots=True)
+class Stage:
+    """A deployed stack on an engine of its own. Its clients bypass the fault proxies."""
+
+    settings: Settings
+    engine_environment: Mapping[str, str]
+    visibility_timeout: int
+    resources: Resources
+    sqs: "SQSClient"
+    dynamodb: "DynamoDBClient"
+    events: "EventBridgeClient"
+    _pid: int = field(default=0)
+
+    @property
+    def table(self) -> EventTable:
+        """The table of events."""
+        return EventTable(self.dynamodb, self.resources.table_name)
+
+    @property
+    def function_timeout(self) -> int:
+        """Seconds after which the service ends the function."""
+        return self.visibility_timeout // _VISIBILITY_MULTIPLE
+
+    def workers(self) -> list[int]:
+        """Process ids of the function's running containers."""
+        return [pid for pid in group_members(self._pid) if pid != self._pid]
+
+    def signal_workers(self, number: signal.Signals) -> None:
+        """Send every container of the function a signal."""
+        for pid in self.workers():
+            # It may have ended since the listing.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def restart(self) -> None:
+        """Stop the engine politely, so that it keeps its state, and start it again.
+
+        Raises:
+            LocalEngineError: it did not stop by itself, or does not start.
+        """
+        engines.stop(self.settings)
+        self._pid = engines.start(self.settings, extra_environment=self.engine_environment).pid
+
+
+@contextmanager
+def open_stage(
+    root: Path,
+    home: Path,
+    port: int,
+    *,
+    visibility_timeout: int,
+    engine_environment: Mapping[str, str],
+    environment: str = "dev",
+) -> Iterator[Stage]:
+    """Start an engine, deploy the stack and scale its times; in the end stop and remove it all.
+
+    Args:
+        home: folder of the engine, removed in the end.
+        visibility_timeout: of the queue, in seconds, a multiple of 6. The function's timeout and all waits
+            and client timeouts within it follow in the ratios of the deployed stack.
+        engine_environment: variables that reach the engine and the functions it runs.
+
+    Raises:
+        LocalEngineError: the engine does not start or the stack cannot be deployed.
+    """
+    if visibility_timeout % _VISIBILITY_MULTIPLE:
+        raise ValueError(
+            f"visibility_timeout: expected a multiple of {_VISIBILITY_MULTIPLE}, got {visibility_timeout}"
+        )
+    assembly, _ = synthesis.synthesize(root, environment, root / ".local" / "assemblies")
+    settings = Settings(root=root, home=home, port=port, environment=environment)
+    try:
+        running = engines.start(settings, extra_environment=engine_environment, fresh=True)
+        deploy(running.endpoint, assembly, environment)
+        yield _scaled(settings, engine_environment, visibility_timeout, running)
+    finally:
+        engines.stop(settings)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _scaled(
+    settings: Settings,
+    engine_environment: Mapping[str, str],
+    visibility_timeout: int,
+    running: engines.RunningEngine,
+) -> Stage:
+    session: Any = local_session()
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=running.endpoint, config=LOCAL_CONFIG)
+
+    stage = Stage(
+        settings=settings,
+        engine_environment=engine_environment,
+        visibility_timeout=visibility_timeout,
+        resources=find_resources(client("cloudformation"), settings.environment),
+        sqs=client("sqs"),
+        dynamodb=client("dynamodb"),
+        events=client("events"),
+        _pid=running.pid,
+    )
+    stage.sqs.set_queue_attributes(
+        QueueUrl=stage.resources.queue_url, Attributes={"VisibilityTimeout": str(visibility_timeout)}
+    )
+    functions: LambdaClient = client("lambda")
+    function = names.processor_name(settings.environment)
+    variables = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    functions.update_function_configuration(
+        FunctionName=function,
+        Timeout=stage.function_timeout,
+        Environment={"Variables": {**variables, "VISIBILITY_TIMEOUT_SECONDS": str(visibility_timeout)}},
+    )
+    functions.get_waiter("function_updated_v2").wait(FunctionName=function)
+    return stage

@@ -1,0 +1,116 @@
+"""The time of the drill in which events are sent and everything goes wrong."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from shipment_events.publishing.publisher import Accepted, Entry, Publisher
+from workbench.drill.faults import SERVICES, NamedRule, background
+from workbench.drill.incidents import Incidents
+from workbench.drill.proxy import FaultProxies
+from workbench.drill.stage import Stage
+from workbench.drill.traffic import Traffic
+
+_PARTIAL_SHARE: Final = 0.12
+_MOST_SHARE: Final = 0.35
+# Seen: a tenth of a request for each event to the bus, the rest to the table and the queues, where batches
+# are seldom full and retries come on top.
+_REQUESTS_AN_EVENT: Final = 0.4
+_SHOW_SECONDS: Final = 0.2
+
+
+@dataclass(slots=True)
+class Storm:
+    """Faults of requests and incidents over a time.
+
+    Attributes:
+        seconds: how long it rages, or up to double until enough happened.
+        client_timeouts: seconds after which the client of each service gives up.
+    """
+
+    stage: Stage
+    proxies: FaultProxies
+    publisher: Publisher
+    seed: int
+    seconds: float
+    client_timeouts: Mapping[str, float]
+    _incidents: Incidents | None = field(default=None)
+
+    def rage(
+        self,
+        traffic: Traffic,
+        events: int,
+        faults: int,
+        note: Callable[[Accepted], None],
+        show: Callable[[int, str], None],
+    ) -> list[Entry]:
+        """Send under faults until the time is over and events and faults are enough.
+
+        Args:
+            note: told of each event that the bus accepted.
+            show: told now and then of the number of faults and of the present incident.
+
+        Returns:
+            Entries that the publisher handed back.
+
+        Raises:
+            LocalEngineError: the engine could not be restarted.
+        """
+        share = min(_MOST_SHARE, faults / (events * _REQUESTS_AN_EVENT))
+
+        def calm(service: str) -> list[NamedRule]:
+            return background(service, share, self.client_timeouts[service])
+
+        for service in SERVICES:
+            self.proxies.set_faults(service, calm(service))
+        self.proxies.set_partial_faults(_PARTIAL_SHARE)
+        self._incidents = incidents = Incidents(self.stage, self.proxies, self.seed, self.seconds, calm)
+        accepted = 0
+        unsent: list[Entry] = []
+        start = time.monotonic()
+
+        def due(entries: Iterator[Entry]) -> Iterator[Entry]:
+            # Ended here and not by closing the publisher, which would not wait for the last receipts.
+            for entry in entries:
+                yield entry
+                elapsed = time.monotonic() - start
+                enough = accepted >= events and self.fired().total() >= faults
+                if elapsed >= self.seconds and (enough or elapsed >= 2 * self.seconds):
+                    return
+
+        stopped = threading.Event()
+        shown_at = 0.0
+        with ThreadPoolExecutor(1, thread_name_prefix="incidents") as pool:
+            thrown = pool.submit(incidents.throw, stopped)
+            try:
+                for receipt in self.publisher.send(due(traffic.entries(events, 0.95 * self.seconds))):
+                    if isinstance(receipt, Accepted):
+                        accepted += 1
+                        note(receipt)
+                    else:
+                        unsent.append(receipt.entry)
+                    if time.monotonic() - shown_at > _SHOW_SECONDS:
+                        shown_at = time.monotonic()
+                        show(self.fired().total(), incidents.current)
+                    if thrown.done():
+                        # Raises what went wrong there.
+                        thrown.result()
+            finally:
+                stopped.set()
+            thrown.result()
+        self.proxies.set_partial_faults(0)
+        for service in SERVICES:
+            self.proxies.set_faults(service, [])
+        return unsent
+
+    def fired(self) -> Counter[str]:
+        """Faults by kind: the proxies' own records and the log of incidents."""
+        return self.proxies.fired() + (self._incidents.fired if self._incidents else Counter())
+
+    def last_fault_at(self) -> float:
+        """End of the last fault, seconds since 1970."""
+        return max(self.proxies.last_fired_at(), self._incidents.last_fired_at if self._incidents else 0.0)

@@ -1,0 +1,93 @@
+"""The drill's events: a feed like real carriers', shuffled, sent in bursts, noted with what to expect."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from random import Random
+from typing import Final
+
+from shipment_events.accounting.run import careless_entry
+from shipment_events.contract.outcome import InvalidEventError
+from shipment_events.publishing.event_files import EventText
+from shipment_events.publishing.publish_file import to_entry
+from shipment_events.publishing.publisher import Entry
+from workbench.feed import FeedLine, generate
+
+_BROKEN_SHARE: Final = 0.02
+_REPEAT_SHARE: Final = 0.05
+_LATE_SHARE: Final = 0.05
+# Lines change places within so many.
+_WINDOW: Final = 200
+_BURST: Final = 300
+_BURSTS_A_MINUTE: Final = 6
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Entries of the drill as they fall due.
+
+    Attributes:
+        expected: for each entry by its position, why it must be quarantined; None for a good event.
+        refused: lines that no bus would take, by reason.
+    """
+
+    seed: int
+    expected: dict[int, str | None] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    bursts: int = 0
+
+    def entries(self, events: int, seconds: float) -> Iterator[Entry]:
+        """So many entries, spread over a time with bursts in it; endless if taken on."""
+        return self._paced(self._entries(self._lines()), events, seconds)
+
+    def _lines(self) -> Iterator[FeedLine]:
+        endless = 2**31
+        return generate(
+            endless,
+            seed=self.seed,
+            broken_share=_BROKEN_SHARE,
+            repeat_share=_REPEAT_SHARE,
+            late_share=_LATE_SHARE,
+        )
+
+    def _entries(self, lines: Iterable[FeedLine]) -> Iterator[Entry]:
+        for position, line in enumerate(self._shuffled(lines), start=1):
+            event = EventText(position, line.text)
+            try:
+                entry = to_entry(event)
+            except InvalidEventError as error:
+                # As a producer without our publisher would send it.
+                if (careless := careless_entry(event)) is None:
+                    self.refused[error.reason.value] += 1
+                    continue
+                entry = careless
+            self.expected[position] = line.expected_reason
+            yield entry
+
+    def _shuffled(self, lines: Iterable[FeedLine]) -> Iterator[FeedLine]:
+        rng = Random(self.seed)  # noqa: S311 - a drill must be repeatable
+        left = iter(lines)
+        while window := list(islice(left, _WINDOW)):
+            rng.shuffle(window)
+            yield from window
+
+    def _paced(self, entries: Iterator[Entry], events: int, seconds: float) -> Iterator[Entry]:
+        bursts = min(max(1, round(seconds / 60 * _BURSTS_A_MINUTE)), events // (2 * _BURST) or 1)
+        burst = min(_BURST, events // (2 * bursts))
+        rate = (events - bursts * burst) / seconds
+        rng = Random(self.seed)  # noqa: S311 - a run must be repeatable
+        due = sorted(rng.uniform(0, seconds) for _ in range(bursts))
+        start = time.monotonic()
+        number = 0
+        while True:
+            elapsed = time.monotonic() - start
+            while due and elapsed >= due[0]:
+                del due[0]
+                self.bursts += 1
+                yield from islice(entries, burst)
+            if number > rate * elapsed:
+                time.sleep((number - rate * elapsed) / rate)
+            number += 1
+            yield next(entries)

@@ -1,0 +1,58 @@
+"""AWS clients that reach the local engine and nothing else, whatever the user's own AWS setup says."""
+
+import os
+from typing import Final
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from workbench.engine.settings import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+
+# An empty proxy table keeps a company proxy from taking requests to this machine.
+LOCAL_CONFIG: Final = Config(
+    proxies={},
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=5,
+    read_timeout=60,
+    use_fips_endpoint=False,
+    use_dualstack_endpoint=False,
+    s3={"addressing_style": "path"},
+)
+
+
+def local_session() -> boto3.Session:
+    """Session with the engine's credentials that reads neither a profile nor a file of the user's.
+
+    Make clients from it with ``endpoint_url`` and ``config=LOCAL_CONFIG``.
+    """
+    core = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    return boto3.Session(
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        region_name=REGION,
+        botocore_session=core,
+    )
+
+
+def environment_variables(endpoint: str) -> dict[str, str]:
+    """What points any AWS tool at the engine."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    }
+
+
+def exports(endpoint: str) -> str:
+    """The same as lines for a shell."""
+    lines = [f"export {name}={value}" for name, value in environment_variables(endpoint).items()]
+    return "\n".join([*lines, "unset AWS_PROFILE AWS_SESSION_TOKEN"])

@@ -1,0 +1,115 @@
+"""Where the local engine of a directory lives and which port it listens on."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from workbench.engine.errors import LocalEngineError
+
+HOST: Final = "127.0.0.1"
+ACCOUNT: Final = "000000000000"
+REGION: Final = "us-east-1"
+# The engine takes this pair for the account's root; the real account is never involved.
+ACCESS_KEY_ID: Final = "test"
+SECRET_ACCESS_KEY: Final = "test"  # noqa: S105 - the engine takes any, and is on loopback
+DEFAULT_PORT: Final = 4566
+DEFAULT_ENVIRONMENT: Final = "dev"
+
+_ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One local engine.
+
+    ``root`` is the repository, ``home`` the folder that holds everything the engine writes; two engines with
+    different homes and ports know nothing of each other.
+    """
+
+    root: Path
+    home: Path
+    port: int = DEFAULT_PORT
+    environment: str = DEFAULT_ENVIRONMENT
+
+    @property
+    def endpoint(self) -> str:
+        """Address of the engine, for every AWS service."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def engine_python(self) -> Path:
+        """Interpreter of the environment that holds the engine and nothing else."""
+        return self.root / ".venv-engine" / "bin" / "python"
+
+    @property
+    def record_file(self) -> Path:
+        """Process id, port and start time of the running engine."""
+        return self.home / "engine.json"
+
+    @property
+    def log_file(self) -> Path:
+        """Output of the running engine, or of the last one."""
+        return self.home / "engine.log"
+
+    @property
+    def temporary_dir(self) -> Path:
+        """Scratch folder of the engine and of the functions it runs; emptied at each start and stop."""
+        return self.home / "tmp"
+
+    @property
+    def state_dir(self) -> Path:
+        """What the engine keeps between runs. By port, since queue addresses contain it."""
+        return self.home / f"state-{self.port}"
+
+    @property
+    def assemblies_dir(self) -> Path:
+        """Synthesized stacks, one folder for each content of the sources."""
+        return self.home / "assemblies"
+
+
+def repository_root() -> Path:
+    """The clone that this package is installed from.
+
+    Raises LocalEngineError when the package was installed without its repository.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "infrastructure").is_dir():
+        raise LocalEngineError(
+            "The local engine deploys the stack of a clone, and this installation is none.",
+            "Clone the repository and run `make up` there.",
+        )
+    return root
+
+
+def settings_from(environ: Mapping[str, str]) -> Settings:
+    """Settings of this repository's engine, from ``SHIPMENTS_PORT`` and ``ENV``.
+
+    Raises LocalEngineError for a value that is no port or no name of a stage.
+    """
+    root = repository_root()
+    return Settings(
+        root=root,
+        home=root / ".local",
+        port=_port(environ.get("SHIPMENTS_PORT") or str(DEFAULT_PORT)),
+        environment=_environment(environ.get("ENV") or DEFAULT_ENVIRONMENT),
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 1024 <= int(text) <= 65535:
+        return int(text)
+    raise LocalEngineError(
+        f"SHIPMENTS_PORT is '{text}', which is no port from 1024 to 65535.",
+        f"Set a free one, for example SHIPMENTS_PORT={DEFAULT_PORT + 1}, or unset it for {DEFAULT_PORT}.",
+    )
+
+
+def _environment(text: str) -> str:
+    if _ENVIRONMENT_NAME.fullmatch(text):
+        return text
+    raise LocalEngineError(
+        f"ENV is '{text}', which is no name of a stage.",
+        f"Use lower-case letters, digits and hyphens, for example ENV={DEFAULT_ENVIRONMENT}.",
+    )

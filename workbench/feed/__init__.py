@@ -1,0 +1,143 @@
+"""A feed of shipment events that behaves like real carriers: for trying out, demonstrating and measuring.
+
+Whole journeys of many shipments, interleaved in the order in which their events arrive: five carriers with
+habits of their own (:mod:`workbench.feed.carriers` names their vocabularies), local offsets, places in
+many scripts, late arrivals, two events in one second, repeats in every spelling, enriched repeats, and a
+small share of events that are broken in one of the ways of :data:`BROKEN_KINDS`.
+
+The same arguments give the same bytes, on every machine and every version of Python.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Final
+
+from workbench.feed.defects import BROKEN_KINDS, UNMATCHED, broken, kinds
+from workbench.feed.journeys import VALID_KINDS, Chances, Line, journey
+
+__all__ = ["BROKEN_KINDS", "DEFAULT_START", "UNMATCHED", "VALID_KINDS", "FeedLine", "generate"]
+
+DEFAULT_START: Final = datetime(2025, 1, 6, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = 24 * 60 * 60 * 1_000_000
+_SERIALS: Final = 10**9
+_MAX_SPECIAL_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLine:
+    """One line of the feed.
+
+    Attributes:
+        text: one line of NDJSON as its producer writes it, without the newline. It can be encoded in UTF-8.
+        kind: one of :data:`VALID_KINDS` or :data:`BROKEN_KINDS`.
+        expected_reason: why the line must be refused or quarantined; None for a valid one.
+    """
+
+    text: str
+    kind: str
+    expected_reason: str | None = None
+
+
+def generate(
+    count: int,
+    *,
+    seed: int = 1,
+    start: datetime = DEFAULT_START,
+    shipments_per_day: float = 250,
+    broken_share: float = 0.01,
+    repeat_share: float = 0.02,
+    enriched_share: float = 0.004,
+    late_share: float = 0.01,
+    same_second_share: float = 0.005,
+) -> Iterator[FeedLine]:
+    """Generate a feed, line by line; memory does not grow with its length.
+
+    A shorter feed is the beginning of a longer one with the same other arguments. Lines come in the order of
+    arrival: seconds after the event, or half an hour to three days for late ones, and repeats after what they
+    repeat. A journey takes about three days and nine events, and the last ones are cut off by the feed's end.
+
+    Args:
+        count: number of lines.
+        seed: another seed gives other shipments.
+        start: when the first shipment begins; a time with an offset, from 1970 to 2100.
+        shipments_per_day: mean number of shipments that begin in a day, 1 to 1,000,000. The lines of the
+            shipments that are under way, those of about three days, are held in memory.
+        broken_share: share of the lines that are broken.
+        repeat_share: share of the valid lines that repeat an earlier event with the same content, in any
+            spelling.
+        enriched_share: share of the valid lines that repeat an earlier event with more content: a conflict
+            where the event has an id of its own, and another event where it has none.
+        late_share: share of the valid lines that arrive late.
+        same_second_share: share of the valid lines whose event happens in the second of another event of the
+            same shipment.
+
+    Raises:
+        ValueError: a count or seed below 0, a share outside 0 to 1, more than 0.9 for the shares of the valid
+            lines together, or a rate or start outside its range.
+    """
+    if count < 0:
+        raise ValueError(f"count: expected 0 or more, got {count}")
+    if seed < 0:
+        raise ValueError(f"seed: expected 0 or more, got {seed}")
+    if start.utcoffset() is None or not 1970 <= start.year <= 2100:
+        raise ValueError(f"start: expected a time with an offset, from 1970 to 2100, got {start.isoformat()}")
+    if not 1 <= shipments_per_day <= 1_000_000:
+        raise ValueError(f"shipments_per_day: expected 1 to 1,000,000, got {shipments_per_day}")
+    shares = {
+        "repeat_share": repeat_share,
+        "enriched_share": enriched_share,
+        "late_share": late_share,
+        "same_second_share": same_second_share,
+    }
+    for name, share in {"broken_share": broken_share, **shares}.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
+    # What is special follows from an event that is not, so some must be left.
+    together = sum(shares.values())
+    if together > _MAX_SPECIAL_SHARE:
+        raise ValueError(
+            f"{', '.join(shares)}: expected {_MAX_SPECIAL_SHARE} at most together, got {together:g}"
+        )
+    first_share = 1 - repeat_share - enriched_share
+    step_share = first_share - same_second_share
+    chances = Chances(
+        late=late_share / step_share,
+        same_second=same_second_share / step_share,
+        repeats=repeat_share / first_share,
+        enriched=enriched_share / first_share,
+    )
+    begin = (start - _EPOCH) // timedelta(microseconds=1)
+    rng = Random(seed)  # noqa: S311 - a feed must be predictable
+    return _stream(count, rng, _arrivals(rng, begin, _DAY / shipments_per_day, chances), broken_share)
+
+
+def _stream(count: int, rng: Random, lines: Iterator[Line], broken_share: float) -> Iterator[FeedLine]:
+    defects = kinds(rng)
+    coming = next(lines)
+    for _ in range(count):
+        if rng.random() < broken_share:
+            # The producer sends the event once more, as it should be: the broken line takes no other's place.
+            defect = next(defects)
+            yield FeedLine(broken(coming[2], defect, rng), defect, BROKEN_KINDS[defect])
+        else:
+            yield FeedLine(coming[2], coming[1])
+            coming = next(lines)
+
+
+def _arrivals(rng: Random, begin: int, mean_gap: float, chances: Chances) -> Iterator[Line]:
+    """Lines of all shipments in the order of arrival, without end."""
+    waiting: list[Line] = []
+    serial = int(rng.random() * _SERIALS)
+    next_start = begin
+    while True:
+        # No line of a shipment arrives before the shipment begins: the earliest of those under way is next.
+        while not waiting or next_start <= waiting[0][0]:
+            for line in journey(serial, next_start, chances, rng):
+                heapq.heappush(waiting, line)
+            serial = (serial + 1) % _SERIALS
+            next_start += 1 + int(rng.random() * 2 * mean_gap)
+        yield heapq.heappop(waiting)

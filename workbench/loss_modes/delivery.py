@@ -1,0 +1,108 @@
+"""Ways to lose an event between the bus and the queue."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from workbench.loss_modes.model import Breaches, Rule, Template, as_list
+
+
+def _target_without_dead_letter_queue(template: Template) -> Breaches:
+    last_resorts = template.dead_letter_queues()
+    for rule, target in template.targets():
+        is_last_resort = template.referred(target["Arn"]) in last_resorts
+        if "Arn" not in target.get("DeadLetterConfig", {}) and not is_last_resort:
+            yield rule, f"target {target['Id']} has no DeadLetterConfig"
+
+
+def _target_not_permitted(template: Template) -> Breaches:
+    for rule, target in template.targets():
+        for arn in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
+            queue = template.referred(arn)
+            if queue is not None and not _may_send(template, rule, queue):
+                yield rule, f"the policy of {queue} does not let the rule send"
+
+
+def _may_send(template: Template, rule: str, queue: str) -> bool:
+    return any(
+        statement["Effect"] == "Allow"
+        and statement.get("Principal") == {"Service": "events.amazonaws.com"}
+        and "sqs:SendMessage" in as_list(statement["Action"])
+        and template.referred(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == rule
+        for _, policy in template.of_type("AWS::SQS::QueuePolicy")
+        if {"Ref": queue} in policy["Queues"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "ArnEquals" in statement.get("Condition", {})
+    )
+
+
+def _target_alters_the_envelope(template: Template) -> Breaches:
+    for rule, target in template.targets():
+        for name in ("Input", "InputPath", "InputTransformer"):
+            if name in target:
+                yield rule, f"target {target['Id']} has {name}"
+
+
+def _unmatched_go_nowhere(template: Template) -> Breaches:
+    patterns: dict[str, list[Mapping[str, Any]]] = {
+        bus: [] for bus, _ in template.of_type("AWS::Events::EventBus")
+    }
+    for _, rule in template.of_type("AWS::Events::Rule"):
+        bus = template.referred(rule.get("EventBusName"))
+        if bus is not None and rule.get("Targets"):
+            patterns[bus].append(rule["EventPattern"])
+    for bus, found in patterns.items():
+        wanted = [pattern for pattern in found if "$or" not in pattern]
+        # The rest of one pattern can be read off it; the rest of several is beyond this rule.
+        if len(wanted) != 1 or _rest_of(wanted[0]) not in found:
+            yield bus, "no rule delivers exactly the events that the others do not match"
+
+
+def _rest_of(pattern: Mapping[str, Any]) -> dict[str, Any]:
+    return {"$or": [{field: [{"anything-but": _but(values)}]} for field, values in pattern.items()]}
+
+
+def _but(values: list[Any]) -> Any:
+    return values[0] if isinstance(values[0], dict) else values
+
+
+def _rule_disabled(template: Template) -> Breaches:
+    for logical_id, rule in template.of_type("AWS::Events::Rule"):
+        if rule.get("State", "ENABLED") == "DISABLED":
+            yield logical_id, "State is DISABLED"
+
+
+def _bus_without_archive(template: Template) -> Breaches:
+    archived = {
+        template.referred(archive["SourceArn"])
+        for _, archive in template.of_type("AWS::Events::Archive")
+        if "EventPattern" not in archive
+    }
+    for bus, _ in template.of_type("AWS::Events::EventBus"):
+        if bus not in archived:
+            yield bus, "no archive takes every event of the bus"
+
+
+RULES: Final = (
+    Rule(
+        "RuleTargetDeadLetterQueue",
+        "An event that the target refuses for the whole retry period is dropped.",
+        _target_without_dead_letter_queue,
+    ),
+    Rule(
+        "RuleTargetPermission",
+        "Without the queue's permission EventBridge does not even retry: the event is dropped.",
+        _target_not_permitted,
+    ),
+    Rule(
+        "WholeEnvelope",
+        "The processor cannot read what is not the whole envelope, and a redrive cannot repair it.",
+        _target_alters_the_envelope,
+    ),
+    Rule(
+        "UnmatchedEvents",
+        "An event with a misspelt source or detail-type is dropped by the bus.",
+        _unmatched_go_nowhere,
+    ),
+    Rule("RuleEnabled", "Events of a disabled rule are dropped by the bus.", _rule_disabled),
+    Rule("Archive", "What a defect of ours damaged cannot be replayed.", _bus_without_archive),
+)
