@@ -79,7 +79,9 @@ def deploy_command(*, as_json: bool) -> None:
     with _readable_errors():
         settings = settings_from(os.environ)
         endpoint = _require_running(settings)
-        synthesized, _ = synthesis.synthesize(settings.root, settings.environment, settings.assemblies_dir)
+        synthesized, _ = synthesis.synthesize(
+            settings.root, settings.environment, settings.assemblies_dir, with_current_code=True
+        )
         outputs = deploy_with_cdk(endpoint, synthesized, settings)
         if as_json:
             click.echo(json.dumps({"endpoint": endpoint, "outputs": outputs}))
