@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -15,14 +17,20 @@ _KILL_SECONDS: Final = 5.0
 def find(pid: int, created: float) -> psutil.Process | None:
     """The process with this id that was created at this time, in seconds since the epoch, while it runs.
 
-    None if it has ended, a zombie included, or if its id went to another program.
+    None if it has ended, or if its id went to another program.
     """
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        same = abs(process.create_time() - created) < _CLOCK_SECONDS
-        if same and process.status() != psutil.STATUS_ZOMBIE:
+        if abs(process.create_time() - created) < _CLOCK_SECONDS and is_running(process):
             return process
     return None
+
+
+def is_running(process: psutil.Process) -> bool:
+    """False once a process has ended, even if it is a zombie: in a container, nobody may ever reap it."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def group_members(leader: int) -> list[psutil.Process]:
@@ -34,7 +42,7 @@ def group_members(leader: int) -> list[psutil.Process]:
     for process in psutil.process_iter():
         # A process may end between the listing and the question.
         with suppress(OSError, psutil.Error):
-            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getpgid(process.pid) == leader and is_running(process):
                 members.append(process)
     return members
 
@@ -46,10 +54,20 @@ def end_group(process: psutil.Process, *, grace: float) -> bool:
     """
     with suppress(psutil.NoSuchProcess):
         process.terminate()
-    _, stubborn = psutil.wait_procs([process], timeout=grace)
+    polite = _wait([process], seconds=grace)
     members = group_members(process.pid)
     # At once, so that none can start another meanwhile. macOS answers EPERM if only zombies are left.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    psutil.wait_procs(members, timeout=_KILL_SECONDS)
-    return not stubborn
+    _wait(members, seconds=_KILL_SECONDS)
+    return polite
+
+
+def _wait(processes: Sequence[psutil.Process], *, seconds: float) -> bool:
+    """True once none of them runs. psutil's own wait goes on until a zombie has been reaped."""
+    deadline = time.monotonic() + seconds
+    while any(map(is_running, processes)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

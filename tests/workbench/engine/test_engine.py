@@ -143,12 +143,32 @@ class TestProcesses:
         members = processes.group_members(leader.pid)
         assert len(members) == 3
         assert processes.end_group(leader, grace=5), "it left when it was asked to"
-        assert [each for each in members if each.is_running()] == []
+        assert not any(map(processes.is_running, members))
 
     def test_kills_what_does_not_leave_when_it_is_asked_to(self) -> None:
         leader = shell("trap '' TERM; echo ready; while true; do sleep 0.1; done")
         assert not processes.end_group(leader, grace=0.2)
         assert processes.group_members(leader.pid) == []
+
+    def test_does_not_wait_for_a_zombie_to_be_reaped(self) -> None:
+        """The parent here never does that, as the first process of a container may not."""
+        program = (
+            "import subprocess, time\n"
+            "child = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+            "print(child.pid, flush=True)\n"
+            "time.sleep(60)\n"
+        )
+        parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        try:
+            assert parent.stdout is not None
+            child = psutil.Process(int(parent.stdout.readline()))
+            started = time.monotonic()
+            assert processes.end_group(child, grace=3)
+            assert time.monotonic() - started < 1
+            assert child.status() == psutil.STATUS_ZOMBIE
+        finally:
+            parent.kill()
+            parent.communicate()
 
     def test_one_that_has_ended_before(self) -> None:
         leader = shell("echo ready")
