@@ -95,6 +95,10 @@ scale: setup $(BENCH_VENV)/.ready ## Simulate the stage up to 100,000 events a s
 bench: setup synth $(BENCH_VENV)/.ready ## Measure it beside other designs (ONLY=processor for a part, WRITE=1 for the document)
 	@PYTHONPATH=src $(BENCH_VENV)/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
+.PHONY: docs
+docs: setup ## Write the parts of documents that come from code
+	@python -m workbench.documents
+
 .PHONY: format
 format: $(VENV)/.ready ## Format the code and fix what the linter can
 	@ruff check --quiet --fix-only .

@@ -169,7 +169,7 @@ def list_gaps(*, as_json: bool) -> None:
     Example:
       shipments local gaps
     """
-    click.echo(json.dumps([asdict(gap) for gap in gaps.GAPS]) if as_json else gaps.markdown_table())
+    click.echo(json.dumps([asdict(gap) for gap in gaps.GAPS]) if as_json else gaps.as_markdown())
 
 
 @contextmanager
