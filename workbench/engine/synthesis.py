@@ -58,10 +58,8 @@ def synthesize(
     with tempfile.TemporaryDirectory(dir=assemblies_dir, prefix=_UNFINISHED) as draft:
         output = Path(draft) / "cdk.out"
         _run_app(root, environment, output)
-        beside, code = (
-            _names_beside(root, output, environment),
-            _code(root, output, environment, current=False),
-        )
+        beside = _names_beside(root, output, environment)
+        code = _code(root, output, environment, current=False)
         finished = assemblies_dir / f"{template}-{beside}-{code}"
         try:
             output.rename(finished)
