@@ -61,7 +61,7 @@ down: $(VENV)/.ready ## Stop the local engine
 .PHONY: run
 run: up ## Send a feed through the pipeline and account for every event (FEED=path for your own)
 	@echo
-	@eval "$$(shipments local env)" && shipments run $(if $(FEED),"$(FEED)")
+	@eval "$$(shipments local env)" && $(if $(FEED),shipments run "$(FEED)",shipments feed | shipments run -)
 
 .PHONY: drill
 drill: setup ## Throw faults at the stack on an engine of its own, and prove that nothing is lost
@@ -102,6 +102,10 @@ scale: setup $(BENCH_VENV)/.ready ## Simulate the stage up to 100,000 events a s
 bench: setup synth $(BENCH_VENV)/.ready ## Measure it beside other designs (ONLY=processor for a part, WRITE=1 for the document)
 	@PYTHONPATH=src $(BENCH_VENV)/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
+.PHONY: docs
+docs: setup ## Write the parts of documents that come from code
+	@python -m workbench.documents
+
 .PHONY: format
 format: $(VENV)/.ready ## Format the code and fix what the linter can
 	@ruff check --quiet --fix-only .
@@ -138,7 +142,7 @@ adopt: synth node_modules/.ready ## Begin a stack anew with the table and queues
 lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
 	@for group in setup dev engine audit bench; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo pyproject.toml) || exit 1; \
+	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo --extra cli pyproject.toml) || exit 1; \
 	done
 	@npm install --package-lock-only
 
@@ -147,7 +151,7 @@ clean: ## Stop the local engine and remove all that was installed or made
 	@if [ -x $(BIN)/shipments ]; then shipments local down; fi
 	@rm -rf $(VENV) $(ENGINE_VENV) $(AUDIT_VENV) $(BENCH_VENV) node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
+$(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml workbench/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -155,7 +159,7 @@ $(VENV)/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	$(call begin,$(VENV))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.lock
 	@$(call install,$(VENV),requirements-dev.lock)
-	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable workbench
 	@mv $(VENV)/.unfinished $@
 
 $(ENGINE_VENV)/.ready: requirements-engine.lock $(VENV)/.ready

@@ -1,21 +1,17 @@
-"""Write the tables and the plot of docs/cost.md: ``python -m benchmarks.cost``.
+"""The tables of docs/cost.md, which ``make docs`` writes, and its plot: ``python -m benchmarks.cost``."""
 
-The plot needs matplotlib, the tables nothing.
-"""
-
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from benchmarks.documents import DOCS, markdown_table, save_plot, write_between_markers
+from benchmarks.plots import save_plot
 from shipment_events.cost.bill import Bill, compared, monthly_bill
 from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK
 from shipment_events.cost.prices import Price, price_table
 from shipment_events.cost.workload import Workload
 from shipment_events.stages import settings_for
+from workbench.documents import DOCS, markdown_table
 
-DOCUMENT: Final = DOCS / "cost.md"
 PLOT: Final = DOCS / "cost.svg"
 STAGE: Final = settings_for("prod")
 RATES: Final = {
@@ -36,7 +32,7 @@ def bills_table() -> str:
         bill = _bill(events)
         by_service = bill.by_service()
         rows.append([name, *(_usd(by_service[service]) for service in services), f"**{_usd(bill.usd)}**"])
-    return markdown_table(["events a day", *services, "a month"], rows)
+    return markdown_table(["events a day", *services, "a month"], rows, numbers=True)
 
 
 def designs_table() -> str:
@@ -47,7 +43,7 @@ def designs_table() -> str:
         cells = [text for bill in others for text in (_usd(bill.usd), f"{ours.usd / bill.usd:.1%}")]
         rows.append([name, _usd(ours.usd), *cells])
     heads = [text for design in DESIGNS[1:] for text in (design.name, f"ours to {design.name}")]
-    return markdown_table(["events a day", OURS.name, *heads], rows)
+    return markdown_table(["events a day", OURS.name, *heads], rows, numbers=True)
 
 
 def levers_table() -> str:
@@ -80,7 +76,9 @@ def levers_table() -> str:
             cells += [_usd(ours), _usd(theirs), f"{ours / theirs:.1%}"]
         rows.append([name, *cells])
     return markdown_table(
-        ["", "1 million a day", "textbook", "ratio", "100 million a day", "textbook", "ratio"], rows
+        ["", "1 million a day", "textbook", "ratio", "100 million a day", "textbook", "ratio"],
+        rows,
+        numbers=True,
     )
 
 
@@ -90,28 +88,11 @@ def prices_table() -> str:
         [f"`{price.name}`", _prices(price), price.checked.isoformat(), f"<{price.source}>", price.evidence]
         for price in price_table().values()
     ]
-    return markdown_table(["price", "USD", "checked", "source", "compared with"], rows).replace("---:", "---")
-
-
-TABLES: Final = {
-    "bills": bills_table,
-    "designs": designs_table,
-    "levers": levers_table,
-    "prices": prices_table,
-}
+    return markdown_table(["price", "USD", "checked", "source", "compared with"], rows)
 
 
 def main() -> None:
-    """Write tables and plot."""
-    for name, table in TABLES.items():
-        write_between_markers(DOCUMENT, name, table())
-    try:
-        _plot()
-    except ModuleNotFoundError as missing:
-        sys.exit(f"The tables are written; the plot needs {missing.name}, which .venv-bench has.")
-
-
-def _plot() -> None:
+    """Write the plot."""
     from matplotlib import pyplot  # noqa: PLC0415 - only the environment of the benchmarks has it
 
     figure, axes = pyplot.subplots(figsize=(8, 4.2))

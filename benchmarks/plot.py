@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from benchmarks.documents import DOCS, save_plot
+from benchmarks.plots import save_plot
+from workbench.documents import DOCS
 
 PLOT: Final = DOCS / "benchmarks.svg"
 PLOTTED: Final = frozenset({"processor", "memory"})

@@ -6,10 +6,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table as ScreenTable
 
-from benchmarks.documents import DOCS, markdown_table, write_between_markers
 from benchmarks.results import TARGETS
+from workbench import documents
 
-DOCUMENT: Final = DOCS / "benchmarks.md"
+DOCUMENT: Final = documents.DOCS / "benchmarks.md"
 NOISE_HEADER: Final = ("compared with itself", "measured", "95 % interval")
 RATIO_HEADER: Final = ("ratio", "measured", "95 % interval", "target", "")
 
@@ -58,16 +58,18 @@ def print_ratios(console: Console, results: Mapping[str, Any]) -> None:
 
 def write_document(results: Mapping[str, Any]) -> None:
     """Write what was measured into docs/benchmarks.md; what was not stays as it is."""
-    write_between_markers(DOCUMENT, "ratios", markdown_table(RATIO_HEADER, ratio_rows(results, TARGETS)))
-    write_between_markers(DOCUMENT, "noise", markdown_table(NOISE_HEADER, noise_rows(results)))
     conditions = [
         f"- **{name}**, {part['measured_at'][:10]}: {part['conditions']}; {part['machine']}."
         for name, part in results["parts"].items()
     ]
-    write_between_markers(DOCUMENT, "conditions", "\n".join(conditions))
+    tables = {
+        "ratios": (RATIO_HEADER, ratio_rows(results, TARGETS)),
+        "noise": (NOISE_HEADER, noise_rows(results)),
+    }
     for part in results["parts"].values():
-        for name, table in part["tables"].items():
-            write_between_markers(DOCUMENT, name, markdown_table(table["header"], table["rows"]))
+        tables |= {name: (table["header"], table["rows"]) for name, table in part["tables"].items()}
+    measured = {name: documents.markdown_table(*table, numbers=True) for name, table in tables.items()}
+    documents.write(DOCUMENT, {**measured, "conditions": "\n".join(conditions)})
 
 
 def _print_table(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

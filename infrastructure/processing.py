@@ -18,28 +18,18 @@ from shipment_events.stages import StageSettings
 
 SOURCE_ROOT: Final = Path(__file__).resolve().parent.parent / "src"
 
-BUNDLED_MODULES: Final = (
-    "__init__",
-    "aws_errors",
-    "event",
-    "exact_json",
-    "item",
-    "names",
-    "outcome",
-    "queues",
-    "store",
-)
-"""Modules of ``shipment_events`` that the function imports, besides its own package ``processor``."""
+BUNDLED_ROOMS: Final = ("contract", "processor", "queue", "table")
+"""Packages of ``shipment_events`` that the function may import, whole."""
 
 # An allow list in gitignore terms: everything is out, then a folder has to come back in before its files can.
 # Anything else, caches and byte code above all, would change the hash of the bundle from machine to machine.
 BUNDLE_EXCLUDES: Final = (
     "*",
     "!/shipment_events/",
-    *(f"!/shipment_events/{module}.py" for module in BUNDLED_MODULES),
-    "!/shipment_events/processor/",
-    "!/shipment_events/processor/**/",
-    "!/shipment_events/processor/**/*.py",
+    "!/shipment_events/__init__.py",
+    "!/shipment_events/aws_errors.py",
+    *(f"!/shipment_events/{room}/" for room in BUNDLED_ROOMS),
+    *(f"!/shipment_events/{room}/*.py" for room in BUNDLED_ROOMS),
     "__pycache__/",
 )
 

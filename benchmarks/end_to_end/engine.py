@@ -18,6 +18,7 @@ from workbench.engine.clients import environment_variables, local_session
 from workbench.engine.deploy import deploy
 from workbench.engine.health import free_port
 from workbench.engine.settings import Settings, repository_root
+from workbench.feed import generate
 
 STAGE: Final = "dev"
 
@@ -68,9 +69,10 @@ class BenchmarkEngine:
         """Send a generated feed through, and account for it."""
         at_rate = [] if rate is None else ["--rate", str(rate)]
         report = str(self.folder / "report.json")
-        return self.shipments(
-            "run", "--events", str(events), "--seed", str(seed), "--report", report, "--json", *at_rate
-        )
+        feed = self.folder / "feed.ndjson"
+        with feed.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line.text}\n" for line in generate(events, seed=seed))
+        return self.shipments("run", str(feed), "--report", report, "--json", *at_rate)
 
     def client(self, service: str) -> Any:
         """A client of one of the engine's services."""

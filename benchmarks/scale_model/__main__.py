@@ -8,10 +8,10 @@ import argparse
 import json
 import sys
 
-from benchmarks.documents import write_between_markers
 from benchmarks.scale_model import report
 from benchmarks.scale_model.outcome import simulate
 from benchmarks.scale_model.scenario import DAILY, TIERS, windowed
+from workbench import documents
 
 
 def main() -> None:
@@ -25,11 +25,9 @@ def main() -> None:
     windows = [simulate(windowed(events, seconds)) for events in DAILY for seconds in (0, 1)]
     tables = {
         "as-deployed": report.outcome_table(as_deployed),
-        "tiers": report.tiers_table(),
         "matching": report.outcome_table(matching),
         "shares": report.shares_table(matching),
         "windows": report.windows_table(windows),
-        "quotas": report.quotas_table(),
     }
     if options.json:
         answer = {
@@ -39,11 +37,10 @@ def main() -> None:
         }
         _print(json.dumps(answer, indent=2))
     else:
-        for name in ("as-deployed", "tiers", "matching", "shares", "windows"):
-            _print(f"\n{name}\n\n{tables[name]}")
+        for name, table in {"tiers": report.tiers_table(), **tables}.items():
+            _print(f"\n{name}\n\n{table}")
     if options.write:
-        for name, table in tables.items():
-            write_between_markers(report.DOCUMENT, name, table)
+        documents.write(report.DOCUMENT, tables)
         report.plot(as_deployed, matching)
     if not all(outcome.keeps_up for outcome in (*matching, *windows)):
         sys.exit(1)

@@ -24,7 +24,6 @@ from typing import Any, Final
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
-from benchmarks.documents import markdown_table, write_between_markers
 from benchmarks.scale_model.outcome import Outcome, simulate
 from benchmarks.scale_model.quotas import PUBLISHED, Quotas
 from benchmarks.scale_model.report import DOCUMENT
@@ -33,6 +32,7 @@ from shipment_events.contract import names
 from shipment_events.stages import settings_for
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
+from workbench import documents
 from workbench.engine.clients import LOCAL_CONFIG, local_session
 from workbench.engine.settings import settings_from
 
@@ -272,10 +272,10 @@ def main() -> None:
         [one.what, f"{one.predicted:,.1f}", f"{one.measured:,.1f}", f"{one.deviation:+.0%}"]
         for one in compared
     ]
-    table = markdown_table(["", "model", "engine", "deviation of the model"], rows)
+    table = documents.markdown_table(["", "model", "engine", "deviation of the model"], rows, numbers=True)
     sys.stdout.write(f"{table}\n")
     if options.write:
-        write_between_markers(DOCUMENT, "calibration", table)
+        documents.write(DOCUMENT, {"calibration": table})
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 
-from benchmarks.documents import DOCS, markdown_table, save_plot
+from benchmarks.plots import save_plot
 from benchmarks.scale_model.loads import loads
 from benchmarks.scale_model.outcome import Outcome
 from benchmarks.scale_model.quotas import PUBLISHED, SOURCES, Quotas, raised
 from benchmarks.scale_model.scenario import TIERS, Tier
+from workbench.documents import DOCS, markdown_table
 
 DOCUMENT: Final = DOCS / "scale.md"
 PLOT: Final = DOCS / "scale.svg"
@@ -44,7 +45,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
         "breaks first",
         "at",
     ]
-    return markdown_table(header, rows)
+    return markdown_table(header, rows, numbers=True)
 
 
 def shares_table(outcomes: Sequence[Outcome]) -> str:
@@ -55,7 +56,7 @@ def shares_table(outcomes: Sequence[Outcome]) -> str:
         [name, *(_share(outcome.shares[name]) for outcome in outcomes), lifts.get(name, "")] for name in names
     ]
     header = ["limit", *(_rate(outcome.scenario.rate) for outcome in outcomes), "lifted by"]
-    return markdown_table(header, rows)
+    return markdown_table(header, rows, numbers=True)
 
 
 def windows_table(outcomes: Sequence[Outcome]) -> str:
@@ -70,7 +71,7 @@ def windows_table(outcomes: Sequence[Outcome]) -> str:
         ]
         for outcome in outcomes
     ]
-    return markdown_table(["events a day", "window", "batch", "p50", "p99"], rows)
+    return markdown_table(["events a day", "window", "batch", "p50", "p99"], rows, numbers=True)
 
 
 def tiers_table(tiers: Sequence[Tier] = TIERS) -> str:
@@ -84,9 +85,7 @@ def tiers_table(tiers: Sequence[Tier] = TIERS) -> str:
             for name, (before, after) in asked.items()
         )
         rows.append([_rate(tier.rate), settings or "nothing", quotas or "nothing"])
-    return markdown_table(["events/s", "settings of the stage", "quotas to raise at AWS"], rows).replace(
-        "---:", "---"
-    )
+    return markdown_table(["events/s", "settings of the stage", "quotas to raise at AWS"], rows)
 
 
 def quotas_table() -> str:
@@ -95,7 +94,7 @@ def quotas_table() -> str:
         [f"`{field.name}`", _number(getattr(PUBLISHED, field.name)), f"<{SOURCES[field.name].url}>"]
         for field in fields(Quotas)
     ]
-    return markdown_table(["quota", "value", "source"], rows)
+    return markdown_table(["quota", "value", "source"], rows, numbers=True)
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Reconciliation, audit and runs."""

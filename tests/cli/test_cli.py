@@ -123,8 +123,8 @@ def test_tells_its_version() -> None:
         ["feed", "--events", "-1"],
         ["feed", "--seed", "-1"],
         ["feed", "--broken-share", "2"],
-        ["run", "--rate", "0"],
-        ["run", "--seed", "-1"],
+        ["run"],
+        ["run", "--rate", "0", "-"],
         ["run", "absent.ndjson"],
         ["run", "."],
         ["timeline", ""],
@@ -148,7 +148,7 @@ def test_a_command_that_makes_no_sense_is_refused_with_status_2(arguments: list[
     assert "Traceback" not in result.output
 
 
-ASKS_AWS = [["publish", "-"], ["timeline", "S-1"], ["run", "--events", "1"]]
+ASKS_AWS = [["publish", "-"], ["timeline", "S-1"], ["run", "-"]]
 
 
 def said_once(result: Result) -> str:
@@ -216,7 +216,7 @@ def test_says_which_profile_is_missing() -> None:
 @pytest.mark.parametrize(
     ("code", "message", "said"),
     [
-        ("ValidationError", "Stack with id shipmentevents-qa does not exist", "make deploy ENV=qa"),
+        ("ValidationError", "Stack with id shipmentevents-staging does not exist", "make deploy ENV=staging"),
         ("AccessDenied", "not allowed", "DescribeStacks: AccessDenied: not allowed"),
     ],
 )
@@ -232,7 +232,7 @@ def test_says_what_to_do_without_a_stack(
 
     client = SimpleNamespace(describe_stacks=describe_stacks, meta=SimpleNamespace(endpoint_url="http://x"))
     monkeypatch.setattr("boto3.client", lambda *_, **__: client)
-    assert said in said_once(run("--env", "qa", *arguments))
+    assert said in said_once(run("--env", "staging", *arguments))
 
 
 def test_says_where_a_file_cannot_be_written(tmp_path: Path) -> None:
@@ -274,10 +274,10 @@ def test_an_interrupted_run_says_what_is_on_the_bus_and_what_accounts_for_it(
         on_progress(FeedProgress(accepted=accepted))
         raise KeyboardInterrupt
 
-    resources("feed")
-    monkeypatch.setattr(sys.modules[f"{cli.__name__}.feed"], "run_feed", interrupted)
+    resources("run")
+    monkeypatch.setattr(sys.modules[f"{cli.__name__}.run"], "run_feed", interrupted)
     monkeypatch.setattr(Publisher, "connect", lambda *_: None)
-    result = run("run", "--report", "out/report.json")
+    result = run("run", "-", "--report", "out/report.json")
     assert result.exit_code == 130
     assert result.stderr == f"\nInterrupted; the bus has accepted {said}"
 

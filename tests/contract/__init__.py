@@ -1,0 +1,1 @@
+"""The contract: events, JSON, schema."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
+from infrastructure.processing import BUNDLED_ROOMS
 from shipment_events.stages import settings_for
 from tests.infrastructure.conftest import REPOSITORY
 from tests.infrastructure.template import Template
@@ -20,11 +21,11 @@ SOURCE = REPOSITORY / "src"
 HANDLER = "shipment_events.processor.handler"
 
 
-def test_bundle_is_what_the_handler_imports(template: Template) -> None:
-    processor = {
-        path.relative_to(SOURCE).as_posix() for path in (SOURCE / "shipment_events/processor").rglob("*.py")
-    }
-    assert _files(_bundle(template.folder)) == _imported(HANDLER) | processor
+def test_bundle_holds_whole_rooms_that_the_handler_imports(template: Template) -> None:
+    imported = _imported(HANDLER)
+    bundled = _files(_bundle(template.folder))
+    assert imported <= bundled
+    assert {Path(name).parent for name in bundled} == {Path(name).parent for name in imported}
 
 
 def test_bundle_has_the_bytes_of_the_sources(template: Template) -> None:
@@ -36,7 +37,7 @@ def test_bundle_has_the_bytes_of_the_sources(template: Template) -> None:
 def test_bundle_has_no_folder_without_a_reason(template: Template) -> None:
     bundle = _bundle(template.folder)
     folders = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_dir()}
-    assert folders == {"shipment_events", "shipment_events/processor"}
+    assert folders == {"shipment_events", *(f"shipment_events/{room}" for room in BUNDLED_ROOMS)}
 
 
 def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path) -> None:

@@ -1,14 +1,10 @@
-"""What the bill says of the stack is what the template has, and the document says what the code computes."""
+"""What the bill says of the stack is what the template has."""
 
-import pytest
-
-from benchmarks import cost
-from benchmarks.documents import between_markers
 from shipment_events.contract.names import FAILED_METRIC, LATENCY_METRIC, SETTLED_METRIC
 from shipment_events.contract.outcome import Outcome
 from shipment_events.cost import usage
 from shipment_events.cost.designs import OURS
-from shipment_events.cost.usage import BilledSettings, monthly_usage
+from shipment_events.cost.usage import monthly_usage
 from shipment_events.cost.workload import Workload
 from shipment_events.stages import settings_for
 from tests.infrastructure.template import Template
@@ -68,11 +64,5 @@ def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:
 
 
 def test_settings_of_a_stage_can_be_billed() -> None:
-    settings: BilledSettings = settings_for("prod")
+    settings = settings_for("prod")
     assert monthly_usage(Workload(events_per_day=1), settings, OURS)
-
-
-@pytest.mark.parametrize("name", cost.TABLES)
-def test_document_is_up_to_date(name: str) -> None:
-    document = cost.DOCUMENT.read_text(encoding="utf-8")
-    assert between_markers(document, name) == cost.TABLES[name](), "run python -m benchmarks.cost"

@@ -37,8 +37,17 @@ def client_factory(endpoint: str) -> Callable[[str], Any]:
 
 @pytest.fixture(scope="session")
 def real_assembly() -> Path:
-    """The real stack, synthesized from the current sources (kept between sessions by their contents)."""
+    """The real stack with its current template (kept between sessions); `deploy` adds the current code."""
     synthesized, _ = synthesis.synthesize(ROOT, ENVIRONMENT, ROOT / ".local" / "assemblies")
+    return synthesized
+
+
+@pytest.fixture(scope="session")
+def current_assembly() -> Path:
+    """The real stack with its current code, too, as the CDK CLI needs it."""
+    synthesized, _ = synthesis.synthesize(
+        ROOT, ENVIRONMENT, ROOT / ".local" / "assemblies", with_current_code=True
+    )
     return synthesized
 
 

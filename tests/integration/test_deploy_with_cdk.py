@@ -29,13 +29,13 @@ pytestmark = [
 ]
 
 
-def test_the_cdk_cli_deploys_a_stack_that_stores_events(tmp_path: Path, real_assembly: Path) -> None:
+def test_the_cdk_cli_deploys_a_stack_that_stores_events(tmp_path: Path, current_assembly: Path) -> None:
     """Over what 'make up' has deployed, too; on an engine without anything the last test here does."""
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
     try:
         running = engines.start(settings)
-        deploy(running.endpoint, real_assembly, ENVIRONMENT)
-        outputs = deploy_with_cdk(running.endpoint, real_assembly, settings)
+        deploy(running.endpoint, current_assembly, ENVIRONMENT)
+        outputs = deploy_with_cdk(running.endpoint, current_assembly, settings)
         client = client_factory(running.endpoint)
 
         archives = client("events").list_archives(NamePrefix=outputs[names.OUTPUT_ARCHIVE_NAME])["Archives"]
@@ -71,10 +71,10 @@ def test_the_cdk_cli_deploys_a_stack_that_stores_events(tmp_path: Path, real_ass
         engines.stop(settings)
 
 
-def test_a_failing_cli_is_reported_by_step(tmp_path: Path, real_assembly: Path) -> None:
+def test_a_failing_cli_is_reported_by_step(tmp_path: Path, current_assembly: Path) -> None:
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
     with pytest.raises(LocalEngineError, match="could not be readied for the CDK CLI"):
-        deploy_with_cdk(settings.endpoint, real_assembly, settings)
+        deploy_with_cdk(settings.endpoint, current_assembly, settings)
     failing = tmp_path / "node_modules" / ".bin" / "cdk"
     failing.parent.mkdir(parents=True)
     failing.write_text("#!/bin/sh\nexit 1\n")
@@ -82,16 +82,18 @@ def test_a_failing_cli_is_reported_by_step(tmp_path: Path, real_assembly: Path) 
     try:
         running = engines.start(settings)
         with pytest.raises(LocalEngineError, match="could not bootstrap"):
-            deploy_with_cdk(running.endpoint, real_assembly, replace(settings, root=tmp_path))
+            deploy_with_cdk(running.endpoint, current_assembly, replace(settings, root=tmp_path))
     finally:
         engines.stop(settings)
 
 
-def test_a_destroyed_stage_is_taken_up_again_with_what_it_stored(tmp_path: Path, real_assembly: Path) -> None:
+def test_a_destroyed_stage_is_taken_up_again_with_what_it_stored(
+    tmp_path: Path, current_assembly: Path
+) -> None:
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
     try:
         running = engines.start(settings)
-        table = deploy_with_cdk(running.endpoint, real_assembly, settings)[names.OUTPUT_TABLE_NAME]
+        table = deploy_with_cdk(running.endpoint, current_assembly, settings)[names.OUTPUT_TABLE_NAME]
         client = client_factory(running.endpoint)
         item = {names.PARTITION_KEY: {"S": "KEPT"}, names.SORT_KEY: {"S": "1"}}
         client("dynamodb").put_item(TableName=table, Item=item)
@@ -101,7 +103,13 @@ def test_a_destroyed_stage_is_taken_up_again_with_what_it_stored(tmp_path: Path,
         assert "unable to get a confirmation" in asked.stdout + asked.stderr
         assert physical_ids(client)
 
-        cdk = [str(ROOT / "node_modules" / ".bin" / "cdk"), "destroy", "--force", "--app", str(real_assembly)]
+        cdk = [
+            str(ROOT / "node_modules" / ".bin" / "cdk"),
+            "destroy",
+            "--force",
+            "--app",
+            str(current_assembly),
+        ]
         subprocess.run(cdk, cwd=ROOT, env=surroundings(running.endpoint), check=True)
         assert not physical_ids(client)
         assert client("dynamodb").get_item(TableName=table, Key=item)["Item"] == item
@@ -110,7 +118,7 @@ def test_a_destroyed_stage_is_taken_up_again_with_what_it_stored(tmp_path: Path,
         assert adopted.returncode == 0, adopted.stderr
         assert {kind for kind, _ in physical_ids(client)} == {"AWS::DynamoDB::Table", "AWS::SQS::Queue"}
 
-        deploy_with_cdk(running.endpoint, real_assembly, settings)
+        deploy_with_cdk(running.endpoint, current_assembly, settings)
         assert ("AWS::Lambda::Function", names.processor_name(ENVIRONMENT)) in physical_ids(client)
         assert client("dynamodb").get_item(TableName=table, Key=item)["Item"] == item
     finally:

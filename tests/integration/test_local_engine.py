@@ -34,8 +34,8 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     own = Settings(root=ROOT, home=tmp_path / ".local", port=free_port())
     yield own
     known = record.read(own.record_file)
-    if known is not None and known.is_alive(own.home):
-        os.kill(known.pid, signal.SIGCONT)
+    if known is not None and (process := known.process()) is not None:
+        process.resume()
         engines.stop(own)
 
 
@@ -230,7 +230,7 @@ class TestBadStates:
 
     def test_an_id_that_went_to_another_program(self, settings: Settings) -> None:
         settings.home.mkdir()
-        record.Record(pid=os.getpid(), port=settings.port, started="2026-01-01T00:00:00+00:00").write(
+        record.Record(pid=os.getpid(), created=1_767_225_600.0, port=settings.port).write(
             settings.record_file
         )
         assert engines.status(settings).state is State.CRASHED
@@ -266,6 +266,27 @@ class TestDeploy:
         assert result.action == "updated"
         assert json.load(deployed("lambda").invoke(FunctionName=FUNCTION)["Payload"]) == "new"
         assert time.monotonic() - started < 5
+
+    def test_an_edit_runs_although_the_assembly_is_the_one_of_before(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        """The warm process of the function is replaced, too; a template that changes later keeps the edit."""
+        running, source = engines.start(settings), tmp_path / "src"
+        kept = write_assembly(tmp_path / "kept", code="def handler(event, context):\n    return 'old'\n")
+        client = client_factory(running.endpoint)
+
+        def deployed(assembly: Path) -> tuple[str, Any]:
+            action = deploy(running.endpoint, assembly, ENVIRONMENT, source=source).action
+            return action, json.load(client("lambda").invoke(FunctionName=FUNCTION)["Payload"])
+
+        source.mkdir()
+        assert deployed(kept) == ("created", "old")
+        (source / "index.py").write_text("def handler(event, context):\n    return 'new'\n")
+        assert deployed(kept) == ("updated", "new")
+        assert deployed(kept) == ("unchanged", "new")
+        more = {"More": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "more"}}}
+        code = (kept / "asset.code" / "index.py").read_text()
+        assert deployed(write_assembly(tmp_path / "more", code=code, extra=more)) == ("updated", "new")
 
     def test_an_edit_runs_although_the_template_keeps_the_version_of_before(
         self, settings: Settings, tmp_path: Path

@@ -176,7 +176,7 @@ def test_a_run_accounts_for_every_event_and_a_second_one_changes_nothing(shipmen
 
 
 def test_a_generated_feed_runs_and_shows_a_timeline(shipments: Runs) -> None:
-    shown = shipments("run", "--events", "300", "--seed", "77").stdout
+    shown = shipments("run", "-", stdin="".join(f"{line.text}\n" for line in generate(300, seed=77))).stdout
     assert "published" in shown
     assert "Shipment " in shown
 

@@ -1,0 +1,1 @@
+"""Publisher, event files and journal."""

@@ -1,0 +1,1 @@
+"""Makefile and workflows."""

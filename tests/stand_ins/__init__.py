@@ -1,0 +1,1 @@
+"""Stand-ins for AWS services, which behave as AWS documents."""

@@ -1,0 +1,1 @@
+"""Status, trace and replay."""

@@ -1,0 +1,1 @@
+"""Local engine, feed, audit and mutants."""

@@ -1,5 +1,6 @@
 """The gate itself: it tells a mistake that tests see from one that they do not."""
 
+import ast
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +8,15 @@ from typing import Final
 
 import pytest
 
-from workbench.mutants.run import ROOT, Mutant, Result, UnpatchedTestsFailError, Verdict, load, main, run
+from workbench.mutants.patches import DoesNotApplyError, Mutant, load
+from workbench.mutants.run import ROOT, Result, UnpatchedTestsFailError, Verdict, main, run
 
 CODE: Final = "def add(a: int, b: int) -> int:\n    total = a + b\n    return total\n"
 NARROW: Final = "from sums import add\n\ndef test_zero() -> None:\n    assert add(0, 0) == 0\n"
 WIDE: Final = "from sums import add\n\ndef test_sum() -> None:\n    assert add(1, 2) == 3\n"
-MISTAKE: Final = Mutant("minus", "sums are wrong", "src/sums.py", "a + b", "a - b", ("tests/test_wide.py",))
+MISTAKE: Final = Mutant(
+    "minus", "sums are wrong", "src/sums.py", "add", "a + b", "a - b", ("tests/test_wide.py",)
+)
 MUTANTS: Final = load()
 
 
@@ -44,6 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Result]:
             replace(MISTAKE, name="there twice", old="total"),
             replace(MISTAKE, name="changes nothing", new="a + b"),
             replace(MISTAKE, name="no such file", file="src/gone.py"),
+            replace(MISTAKE, name="no such function", definition="subtract"),
         ],
         root=repository,
         all_tests=["tests"],
@@ -66,9 +71,86 @@ def test_all_tests_have_the_last_word(results: Mapping[str, Result]) -> None:
     assert (other.verdict, other.evidence) == (Verdict.KILLED, "tests/test_wide.py::test_sum")
 
 
-@pytest.mark.parametrize("name", ["no longer there", "there twice", "changes nothing", "no such file"])
+@pytest.mark.parametrize(
+    "name", ["no longer there", "there twice", "changes nothing", "no such file", "no such function"]
+)
 def test_patch_that_does_not_fit_is_told(results: Mapping[str, Result], name: str) -> None:
     assert results[name].verdict is Verdict.NOT_APPLICABLE
+
+
+class TestPatch:
+    """What a patch outlives, and what it says where it does not."""
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "def add(a, b):\n    total = (\n        a\n        + b\n    )\n",
+            "def other(a, b):\n    return a + b\n\n\ndef add(a, b):\n    if a:\n        return a+b\n",
+            "class Sums:\n    pass\n\n\nif True:\n\n    def add(a, b):\n        return a + b\n",
+        ],
+        ids=["wrapped lines", "the same code in another function", "moved within the file"],
+    )
+    def test_fits_code_that_is_laid_out_anew(self, tmp_path: Path, code: str) -> None:
+        mutated = MISTAKE.apply(write_code(tmp_path, code))
+        assert "a - b" in mutated
+        assert mutated.count("+") == code.count("+") - 1
+
+    def test_does_not_care_for_trailing_commas(self, tmp_path: Path) -> None:
+        call = replace(MISTAKE, old="sum([a, b], start=0)", new="0")
+        wrapped = "def add(a, b):\n    return sum(\n        [a, b],\n        start=0,\n    )\n"
+        assert call.apply(write_code(tmp_path, wrapped)).endswith("return 0\n")
+        entry = replace(MISTAKE, old="start=0,", new="start=1,")
+        assert "start=1," in entry.apply(
+            write_code(tmp_path, "def add(a, b):\n    return sum([a, b], start=0)\n")
+        )
+
+    def test_indents_what_it_puts_in_as_the_line_that_it_replaces(self, tmp_path: Path) -> None:
+        deep = "class Sums:\n    def add(self, a, b):\n        if a:\n            return a + b\n"
+        patch = replace(
+            MISTAKE, definition="Sums.add", old="return a + b", new="\n  if b:\n    return 0\n  return 1\n"
+        )
+        mutated = patch.apply(write_code(tmp_path, deep))
+        assert mutated.endswith("            if b:\n              return 0\n            return 1\n")
+
+    def test_does_not_take_a_part_of_a_word_for_the_word(self, tmp_path: Path) -> None:
+        with pytest.raises(DoesNotApplyError, match="does not stand in add"):
+            MISTAKE.apply(write_code(tmp_path, "def add(a, b):\n    return aa + bb\n"))
+
+    @pytest.mark.parametrize(
+        ("code", "told"),
+        [
+            ("def plus(a, b):\n    return a + b\n", r"has no add; nearest: src/sums\.py plus$"),
+            ("def added(a, b):\n    return a * b\n", r"has no add; nearest: added"),
+            (
+                "def add(a, b):\n    return a + c\n",
+                r"does not stand in add .*; nearest: line `return a \+ c`$",
+            ),
+            ("def add(a, b):\n    a + b\n    a + b\n", r"stands 2 times in add"),
+        ],
+        ids=["renamed", "similar name", "similar line", "twice"],
+    )
+    def test_names_the_nearest_candidates_where_it_does_not_fit(
+        self, tmp_path: Path, code: str, told: str
+    ) -> None:
+        with pytest.raises(DoesNotApplyError, match=told):
+            replace(MISTAKE, old="return a + b" if "line" in told else "a + b").apply(
+                write_code(tmp_path, code)
+            )
+
+    def test_finds_code_that_went_to_another_file(self, tmp_path: Path) -> None:
+        write_code(tmp_path, "x = 1\n")
+        (tmp_path / "src" / "other.py").write_text(
+            "class Sums:\n    def add(self, a, b):\n        return a + b\n"
+        )
+        with pytest.raises(DoesNotApplyError, match=r"nearest: src/other\.py Sums\.add$"):
+            MISTAKE.apply(tmp_path)
+
+
+def write_code(root: Path, code: str) -> Path:
+    """A repository with this code in src/sums.py."""
+    (root / "src").mkdir(exist_ok=True)
+    (root / "src" / "sums.py").write_text(code)
+    return root
 
 
 def test_code_that_cannot_be_imported_proves_nothing(results: Mapping[str, Result]) -> None:
@@ -100,7 +182,7 @@ def test_list_is_long_enough_and_names_are_distinct() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mistake_of_the_list_fits_the_code(mutant: Mutant) -> None:
     """A change of the code that a patch no longer fits is noticed at once, not when the gate runs."""
-    assert mutant.apply((ROOT / mutant.file).read_text()) is not None
+    ast.parse(mutant.apply(ROOT))
     assert mutant.why
     for test in mutant.tests:
         assert (ROOT / test.split("::")[0]).exists()

@@ -15,11 +15,9 @@ from infrastructure.validation import Acknowledgement
 from shipment_events.cli.presentation import output
 from shipment_events.stages import STAGES
 from workbench.audit import judges
-from workbench.audit.acknowledged import markdown_table
 from workbench.audit.code import BANDIT, FOLDERS, bandit
 from workbench.audit.findings import Finding, Verdict, judge
 from workbench.audit.stage import Stage, build
-from workbench.loss_modes.rules import markdown_table as rules_table
 
 TOOLS: Final = REPOSITORY / ".venv-audit" / "bin"
 
@@ -81,9 +79,6 @@ def _judge_stage(
 
 def main() -> int:
     """Run the command; the exit status is 1 if anything is open or stale."""
-    if sys.argv[1:] == ["--tables"]:
-        sys.stdout.write(f"{rules_table()}\n{markdown_table()}")
-        return 0
     console = output()
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,5 @@
 """A private engine with the real stack on it, its times scaled down together, and ways to hurt it."""
 
-import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -9,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import psutil
+
 from shipment_events.contract import names
 from shipment_events.resources import Resources, find_resources
 from shipment_events.table.store import EventTable
@@ -16,7 +17,6 @@ from workbench.engine import engine as engines
 from workbench.engine import synthesis
 from workbench.engine.clients import LOCAL_CONFIG, local_session
 from workbench.engine.deploy import deploy
-from workbench.engine.processes import group_members
 from workbench.engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,16 +51,16 @@ class Stage:
         """Seconds after which the service ends the function."""
         return self.visibility_timeout // _VISIBILITY_MULTIPLE
 
-    def workers(self) -> list[int]:
-        """Process ids of the function's running containers."""
-        return [pid for pid in group_members(self._pid) if pid != self._pid]
+    def workers(self) -> list[psutil.Process]:
+        """The processes that run the function, in the place of Lambda's containers."""
+        return psutil.Process(self._pid).children(recursive=True)
 
     def signal_workers(self, number: signal.Signals) -> None:
-        """Send every container of the function a signal."""
-        for pid in self.workers():
+        """Send every process of the function a signal."""
+        for worker in self.workers():
             # It may have ended since the listing.
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+            with suppress(psutil.NoSuchProcess):
+                worker.send_signal(number)
 
     def restart(self) -> None:
         """Stop the engine politely, so that it keeps its state, and start it again.

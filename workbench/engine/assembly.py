@@ -22,12 +22,11 @@ class Asset:
 
 @dataclass(frozen=True)
 class StackAssembly:
-    """One stack of a cloud assembly. ``files`` are those that name its assets."""
+    """One stack of a cloud assembly."""
 
     name: str
     template: dict[str, Any]
     assets: tuple[Asset, ...]
-    files: tuple[Path, ...]
 
 
 def load(cloud_assembly_dir: Path, stack_name: str) -> StackAssembly:
@@ -54,18 +53,13 @@ def load(cloud_assembly_dir: Path, stack_name: str) -> StackAssembly:
         )
     stack = stacks[stack_name]
     template_file = cloud_assembly_dir / stack["properties"]["templateFile"]
-    manifests = tuple(
+    manifests = (
         cloud_assembly_dir / artifacts[name]["properties"]["file"]
         for name in stack.get("dependencies", [])
         if artifacts[name]["type"] == "cdk:asset-manifest"
     )
     assets = tuple(asset for manifest in manifests for asset in _assets(manifest, cloud_assembly_dir))
-    return StackAssembly(
-        name=stack_name,
-        template=json.loads(template_file.read_text()),
-        assets=assets,
-        files=(template_file, *manifests),
-    )
+    return StackAssembly(name=stack_name, template=json.loads(template_file.read_text()), assets=assets)
 
 
 def replace_template(cloud_assembly_dir: Path, stack_name: str, template: Mapping[str, Any]) -> None:

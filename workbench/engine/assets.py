@@ -4,8 +4,9 @@ import hashlib
 import io
 import zipfile
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.literals import StackStatusType
     from mypy_boto3_s3 import S3Client
+
+CODE_FOLDER: Final = "src"
+"""Folder of the repository that the bundles of functions are copied from."""
 
 # The first date that a zip archive can hold: a fixed one, so that equal contents make equal bytes.
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -28,17 +32,43 @@ _PSEUDO_PARAMETERS: Final = {
 }
 
 
-def upload(s3: "S3Client", assets: Iterable[Asset]) -> dict[str, str]:
-    """Upload assets to where the template expects them.
+@dataclass(frozen=True)
+class Uploaded:
+    """Where an asset is. ``sha256`` is its hash in base64, as Lambda gives it."""
 
-    Returns the SHA-256 of each, in base64 as Lambda gives it, by its key.
+    bucket: str
+    sha256: str
+
+
+def upload(s3: "S3Client", assets: Iterable[Asset], source: Path) -> dict[str, Uploaded]:
+    """Upload assets to where the template expects them, by their key.
+
+    What is a copy of files of the folder ``source`` is uploaded as these files are now: the assembly may be
+    older than they are.
     """
-    hashes = {}
+    uploaded = {}
     for asset in assets:
-        content = asset.path.read_bytes() if asset.packaging == "file" else zip_folder(asset.path)
-        put(s3, _without_pseudo_parameters(asset.bucket), _without_pseudo_parameters(asset.key), content)
-        hashes[asset.key] = b64encode(hashlib.sha256(content).digest()).decode()
-    return hashes
+        if asset.packaging == "file":
+            content = asset.path.read_bytes()
+        else:
+            content = zip_files(current_files(asset, source))
+        bucket = _without_pseudo_parameters(asset.bucket)
+        put(s3, bucket, _without_pseudo_parameters(asset.key), content)
+        uploaded[asset.key] = Uploaded(bucket, b64encode(hashlib.sha256(content).digest()).decode())
+    return uploaded
+
+
+def own_files(asset: Asset) -> dict[str, Path]:
+    """The files of a folder asset by their path in it."""
+    paths = [path for path in asset.path.rglob("*") if path.is_file()]
+    return {path.relative_to(asset.path).as_posix(): path for path in paths}
+
+
+def current_files(asset: Asset, source: Path) -> dict[str, Path]:
+    """The files of ``source`` that a folder asset is a copy of, by their path; its own if it is no copy."""
+    own = own_files(asset)
+    current = {name: source / name for name in own}
+    return current if all(path.is_file() for path in current.values()) else own
 
 
 def put(s3: "S3Client", bucket: str, key: str, content: bytes) -> None:
@@ -74,16 +104,15 @@ def make_room_for_bootstrap(
             s3.delete_bucket(Bucket=bucket)
 
 
-def zip_folder(folder: Path) -> bytes:
-    """Zip archive of a folder: the same bytes for the same contents, wherever and whenever it is made."""
+def zip_files(files: Mapping[str, Path]) -> bytes:
+    """Zip archive of files by their path in it: the same bytes for the same contents, whenever it is made."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_EPOCH)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, path.read_bytes())
+        for name, path in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
     return buffer.getvalue()
 
 

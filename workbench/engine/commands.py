@@ -79,7 +79,9 @@ def deploy_command(*, as_json: bool) -> None:
     with _readable_errors():
         settings = settings_from(os.environ)
         endpoint = _require_running(settings)
-        synthesized, _ = synthesis.synthesize(settings.root, settings.environment, settings.assemblies_dir)
+        synthesized, _ = synthesis.synthesize(
+            settings.root, settings.environment, settings.assemblies_dir, with_current_code=True
+        )
         outputs = deploy_with_cdk(endpoint, synthesized, settings)
         if as_json:
             click.echo(json.dumps({"endpoint": endpoint, "outputs": outputs}))
@@ -167,7 +169,7 @@ def list_gaps(*, as_json: bool) -> None:
     Example:
       shipments local gaps
     """
-    click.echo(json.dumps([asdict(gap) for gap in gaps.GAPS]) if as_json else gaps.markdown_table())
+    click.echo(json.dumps([asdict(gap) for gap in gaps.GAPS]) if as_json else gaps.as_markdown())
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from workbench.engine.clients import LOCAL_CONFIG, environment_variables, local_
 from workbench.engine.completion import complete
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.readiness import wait_until_ready
-from workbench.engine.settings import Settings
+from workbench.engine.settings import Settings, repository_root
 from workbench.engine.stack import Action, Stack
 from workbench.engine.template import Prepared, Substitution, prepare, public_outputs
 
@@ -43,11 +43,15 @@ class DeployResult:
     seconds: float
 
 
-def deploy(endpoint: str, cloud_assembly_dir: Path, environment: str) -> DeployResult:
+def deploy(
+    endpoint: str, cloud_assembly_dir: Path, environment: str, *, source: Path | None = None
+) -> DeployResult:
     """Create or update the environment's stack on the engine and wait until it is ready.
 
-    Raises LocalEngineError if the folder holds no such stack, the engine does not answer, a resource cannot
-    be created (named with its reason; what was there before stays), or the stack does not get ready.
+    The functions run the code that is in ``source`` now, however old the assembly is; by default that is the
+    folder of the repository that their bundles are copied from. Raises LocalEngineError if the assembly holds
+    no such stack, the engine does not answer, a resource cannot be created (named with its reason; what was
+    there before stays), or the stack does not get ready.
     """
     started = time.monotonic()
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(environment))
@@ -58,12 +62,14 @@ def deploy(endpoint: str, cloud_assembly_dir: Path, environment: str) -> DeployR
     )
     try:
         s3 = session.client("s3", endpoint_url=endpoint, config=LOCAL_CONFIG)
-        code_hashes = assets.upload(s3, synthesized.assets)
+        uploaded = assets.upload(s3, synthesized.assets, source or repository_root() / assets.CODE_FOLDER)
         # By address, since the text itself may only be 51,200 bytes long.
         bucket = f"{synthesized.name}-templates"
         assets.put(s3, bucket, _TEMPLATE_KEY, json.dumps(prepared.template).encode())
         action = stack.apply(f"{endpoint}/{bucket}/{_TEMPLATE_KEY}")
-        outputs = _finish(session, endpoint, stack, prepared, code_hashes)
+        if _update_code(session, endpoint, stack, prepared, uploaded) and action == "unchanged":
+            action = "updated"
+        outputs = _finish(session, endpoint, stack, prepared, uploaded)
     except (BotoCoreError, ClientError) as error:
         raise LocalEngineError(
             f"The local engine at {endpoint} refused the deploy of {synthesized.name}: {error}",
@@ -82,8 +88,9 @@ def deploy(endpoint: str, cloud_assembly_dir: Path, environment: str) -> DeployR
 def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings) -> dict[str, str]:
     """Deploy with the CDK CLI, the way a stack gets to AWS, bootstrap included.
 
-    Much slower than :func:`deploy`; it tries the path that a deploy to AWS takes. What the CLI prints goes to
-    the terminal. Returns the stack's outputs. Raises LocalEngineError if the CLI fails.
+    Much slower than :func:`deploy`; it tries the path that a deploy to AWS takes. The CLI deploys the code
+    that the assembly holds, so that one with current code is needed. What it prints goes to the terminal.
+    Returns the stack's outputs. Raises LocalEngineError if the CLI fails.
     """
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(settings.environment))
     prepared = prepare(synthesized.template)
@@ -107,17 +114,42 @@ def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings)
     return public_outputs(_finish(session, endpoint, stack, prepared, {}))
 
 
+def _update_code(
+    session: boto3.Session,
+    endpoint: str,
+    stack: Stack,
+    prepared: Prepared,
+    uploaded: Mapping[str, assets.Uploaded],
+) -> bool:
+    """Give each function the code that was uploaded, if it runs other code; True if one did.
+
+    CloudFormation looks for new code under a new key alone, and a kept assembly has the key of before.
+    """
+    functions = session.client("lambda", endpoint_url=endpoint, config=LOCAL_CONFIG)
+    physical_ids, updated = stack.physical_ids(), False
+    for logical_id, resource in prepared.template["Resources"].items():
+        if resource["Type"] != "AWS::Lambda::Function":
+            continue
+        name, key = physical_ids[logical_id], resource["Properties"]["Code"].get("S3Key", "")
+        code = uploaded.get(key)
+        if code and functions.get_function_configuration(FunctionName=name)["CodeSha256"] != code.sha256:
+            functions.update_function_code(FunctionName=name, S3Bucket=code.bucket, S3Key=key)
+            updated = True
+    return updated
+
+
 def _finish(
     session: boto3.Session,
     endpoint: str,
     stack: Stack,
     prepared: Prepared,
-    code_hashes: Mapping[str, str],
+    uploaded: Mapping[str, assets.Uploaded],
 ) -> dict[str, str]:
     """Make up what CloudFormation left out, wait until events can flow, and return the stack's outputs."""
     outputs, physical_ids = stack.outputs(), stack.physical_ids()
     complete(session, endpoint, prepared, outputs, physical_ids)
-    wait_until_ready(session, endpoint, prepared.template, physical_ids, code_hashes)
+    hashes = {key: asset.sha256 for key, asset in uploaded.items()}
+    wait_until_ready(session, endpoint, prepared.template, physical_ids, hashes)
     return outputs
 
 

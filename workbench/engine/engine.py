@@ -8,10 +8,11 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from workbench.engine import health, record
 from workbench.engine.errors import LocalEngineError
@@ -25,19 +26,7 @@ _LINGER_SECONDS: Final = 2.0
 # Writing the state of a large table down takes seconds, and a stop that kills loses it.
 STOP_SECONDS: Final = 180.0
 _LOG_LINES: Final = 5
-# What `python -m ministack` does, with an interpreter that is set for it, each for some 5 % more events a
-# second. All that the engine stores is objects of Python, and by itself Python looks through them for circles
-# all the time. Its one busy thread gives the interpreter up at each system call, a new id among them, and its
-# many idle ones take it for up to five milliseconds: they get less, and ids come from a generator that is
-# seeded by the system once.
-_PROGRAM: Final = """
-import gc, random, runpy, sys, uuid
-gc.set_threshold(100_000, 50, 1_000)
-sys.setswitchinterval(0.0002)
-ids = random.Random()
-uuid.uuid4 = lambda: uuid.UUID(int=ids.getrandbits(128), version=4)
-runpy.run_module("ministack", run_name="__main__", alter_sys=True)
-"""
+_PROGRAM: Final = Path(__file__).with_name("serve.py")
 
 
 class State(StrEnum):
@@ -91,10 +80,10 @@ def start(
     extra = dict(extra_environment or {})
     with _exclusive(settings):
         known = record.read(settings.record_file)
-        alive = known is not None and known.is_alive(settings.home)
-        if known is not None and alive and fresh:
-            end_group(known.pid, grace=0)
-        elif known is not None and alive:
+        process = known.process() if known is not None else None
+        if process is not None and fresh:
+            end_group(process, grace=0)
+        elif known is not None and process is not None:
             _require_same(known, settings, extra)
             return _running(known, started_now=False)
 
@@ -114,14 +103,15 @@ def stop(settings: Settings) -> bool:
         return False
     with _exclusive(settings):
         known = record.read(settings.record_file)
-        if known is None or not known.is_alive(settings.home):
+        process = known.process() if known is not None else None
+        if process is None:
             _forget(settings)
             return False
-        polite = end_group(known.pid, grace=STOP_SECONDS)
+        polite = end_group(process, grace=STOP_SECONDS)
         _forget(settings)
     if not polite:
         raise LocalEngineError(
-            f"The local engine (process {known.pid}) had to be killed after {STOP_SECONDS:.0f} s.",
+            f"The local engine (process {process.pid}) had to be killed after {STOP_SECONDS:.0f} s.",
             f"What it stored since it started is lost. Its log: {settings.log_file}",
         )
     return True
@@ -132,7 +122,7 @@ def status(settings: Settings) -> Status:
     known = record.read(settings.record_file)
     if known is None:
         return Status(state=State.STOPPED)
-    if not known.is_alive(settings.home):
+    if known.process() is None:
         state = State.CRASHED
     elif health.answers(known.port, settings.home):
         state = State.RUNNING
@@ -201,8 +191,9 @@ def _launch(settings: Settings, extra: Mapping[str, str], *, after_crash: bool) 
     if settings.log_file.exists():
         settings.log_file.replace(settings.log_file.with_suffix(".previous.log"))
     with contextlib.ExitStack() as undo, settings.log_file.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - the engine that setup installed, with arguments of ours
-            [settings.engine_python, "-X", record.mark(settings.home), "-c", _PROGRAM],
+        process = psutil.Popen(
+            # Without -P, Python would look for modules in the program's folder first.
+            [settings.engine_python, "-P", _PROGRAM],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -212,11 +203,11 @@ def _launch(settings: Settings, extra: Mapping[str, str], *, after_crash: bool) 
             start_new_session=True,
         )
         undo.callback(_forget, settings)
-        undo.callback(end_group, process.pid, grace=2)
+        undo.callback(end_group, process, grace=2)
         started = Record(
             pid=process.pid,
+            created=process.create_time(),
             port=settings.port,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
             extra_environment=extra,
         )
         started.write(settings.record_file)
@@ -225,7 +216,7 @@ def _launch(settings: Settings, extra: Mapping[str, str], *, after_crash: bool) 
     return _running(started, started_now=True, after_crash=after_crash)
 
 
-def _wait_until_it_answers(settings: Settings, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_it_answers(settings: Settings, process: psutil.Popen) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not health.answers(settings.port, settings.home):
         code = process.poll()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from workbench.documents import markdown_table
+
 
 class Remedy(StrEnum):
     """What becomes of something that the engine cannot do."""
@@ -168,7 +170,6 @@ GAPS: Final = (
 )
 
 
-def markdown_table() -> str:
+def as_markdown() -> str:
     """The table of all gaps, for the documentation."""
-    rows = [f"| {gap.subject} | {gap.remedy} | {gap.here} |" for gap in GAPS]
-    return "\n".join(["| On AWS | Here | How |", "| --- | --- | --- |", *rows])
+    return markdown_table(["On AWS", "Here", "How"], [[gap.subject, gap.remedy, gap.here] for gap in GAPS])

@@ -1,79 +1,73 @@
-"""Processes by id: whether one still lives, and how to end it with everything it started."""
+"""The local engine's processes: which one it is, and how to end it with everything it started."""
 
-import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import psutil
+
+# The system derives the time from its clock, so that a correction of the clock moves it a little.
+_CLOCK_SECONDS: Final = 5.0
+_KILL_SECONDS: Final = 5.0
 
 
-def command_line(pid: int) -> str | None:
-    """Command line of a running process; None if there is none, or only a zombie."""
-    if sys.platform == "linux":
-        try:
-            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return raw.replace(b"\0", b" ").decode(errors="replace").strip() or None
-    listing = subprocess.run(  # noqa: S603 - no shell, and the id is a number
-        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    text = listing.stdout.strip()
-    return None if not text or text.endswith("<defunct>") else text
+def find(pid: int, created: float) -> psutil.Process | None:
+    """The process with this id that was created at this time, in seconds since the epoch, while it runs.
 
-
-def group_members(group: int) -> list[int]:
-    """Ids of the processes of a process group that still run, zombies not among them."""
-    return [pid for pid, pgid, state in _processes() if pgid == group and state[0] not in "ZX"]
-
-
-def end_group(leader: int, *, grace: float) -> bool:
-    """End a process and its whole group: politely, then after ``grace`` seconds by force.
-
-    Returns True if the leader left by itself. ``leader`` must head a process group of its own.
+    None if it has ended, or if its id went to another program.
     """
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(leader, signal.SIGTERM)
-    left = _wait(lambda: leader not in group_members(leader), leader, seconds=grace)
-    # Function workers are in the group too and must not outlive the engine. macOS answers EPERM for a group
-    # of which only zombies are left.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-    _wait(lambda: not group_members(leader), leader, seconds=5)
-    return left
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if abs(process.create_time() - created) < _CLOCK_SECONDS and is_running(process):
+            return process
+    return None
 
 
-def _wait(condition: Callable[[], bool], child: int, *, seconds: float) -> bool:
+def is_running(process: psutil.Process) -> bool:
+    """False once a process has ended, even if it is a zombie: in a container, nobody may ever reap it."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def group_members(leader: int) -> list[psutil.Process]:
+    """The processes of a process group that still run.
+
+    Those that lost their parent are among them, which :meth:`psutil.Process.children` does not find.
+    """
+    members = []
+    for process in psutil.process_iter():
+        # A process may end between the listing and the question.
+        with suppress(OSError, psutil.Error):
+            if os.getpgid(process.pid) == leader and is_running(process):
+                members.append(process)
+    return members
+
+
+def end_group(process: psutil.Process, *, grace: float) -> bool:
+    """Terminate a process, and after ``grace`` seconds kill it; kill what is left of its process group.
+
+    The process must lead its group. Returns True if it ended by itself.
+    """
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+    polite = _wait([process], seconds=grace)
+    members = group_members(process.pid)
+    # At once, so that none can start another meanwhile. macOS answers EPERM if only zombies are left.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _wait(members, seconds=_KILL_SECONDS)
+    return polite
+
+
+def _wait(processes: Sequence[psutil.Process], *, seconds: float) -> bool:
+    """True once none of them runs. psutil's own wait goes on until a zombie has been reaped."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while any(map(is_running, processes)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
-    # Only the process that started it can, and need, take the engine off the system's list.
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(child, os.WNOHANG)
     return True
-
-
-def _processes() -> Iterator[tuple[int, int, str]]:
-    """Id, group and state of every process."""
-    if sys.platform == "linux":
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            # A process may end between the listing and the reading.
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                # The name before the last parenthesis may itself contain spaces and parentheses.
-                state, _, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-                yield int(stat.parent.name), int(group), state
-        return
-    listing = subprocess.run(  # nosec B603 - no shell, nothing variable
-        ["/bin/ps", "-axo", "pid=,pgid=,state="], capture_output=True, text=True, check=True
-    )
-    for line in listing.stdout.splitlines():
-        pid, pgid, state = line.split()
-        yield int(pid), int(pgid), state

@@ -3,24 +3,31 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
-from workbench.engine.processes import command_line
+import psutil
 
-# An interpreter option without effect: it makes a process of ours known by its command line, on every system,
-# even after its id went to another program.
-_MARK: Final = "shipment-events-home"
+from workbench.engine import processes
 
 
 @dataclass(frozen=True)
 class Record:
-    """A started engine. ``started`` is ISO 8601 in UTC."""
+    """A started engine.
+
+    Its process is known by ``pid`` and ``created``, the time of its creation in seconds since the epoch: the
+    system gives the id of an ended process to another one.
+    """
 
     pid: int
+    created: float
     port: int
-    started: str
     extra_environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def started(self) -> str:
+        """When the process was created, ISO 8601 in UTC."""
+        return datetime.fromtimestamp(self.created, UTC).isoformat(timespec="seconds")
 
     def write(self, path: Path) -> None:
         """Replace the record in one step, so that no reader sees half of it."""
@@ -28,10 +35,9 @@ class Record:
         draft.write_text(json.dumps(asdict(self), indent=1))
         draft.replace(path)
 
-    def is_alive(self, home: Path) -> bool:
-        """True while the process runs and is the engine of ``home``, not a later one with the same id."""
-        command = command_line(self.pid)
-        return command is not None and f" {mark(home)} " in f" {command} "
+    def process(self) -> psutil.Process | None:
+        """The engine's process, or None if it has ended."""
+        return processes.find(self.pid, self.created)
 
 
 def read(path: Path) -> Record | None:
@@ -40,14 +46,9 @@ def read(path: Path) -> Record | None:
         data = json.loads(path.read_text())
         return Record(
             pid=int(data["pid"]),
+            created=float(data["created"]),
             port=int(data["port"]),
-            started=str(data["started"]),
             extra_environment=dict(data["extra_environment"]),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-def mark(home: Path) -> str:
-    """The part of an engine's command line that names its folder."""
-    return f"{_MARK}={home}"

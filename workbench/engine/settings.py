@@ -74,7 +74,7 @@ def repository_root() -> Path:
 
     Raises LocalEngineError when the package was installed without its repository.
     """
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[2]
     if not (root / "infrastructure").is_dir():
         raise LocalEngineError(
             "The local engine deploys the stack of a clone, and this installation is none.",

@@ -20,9 +20,3 @@ def breaches(template: Mapping[str, Any]) -> Iterator[Breach]:
     for rule in RULES:
         for logical_id, problem in rule.check(wrapped):
             yield Breach(rule, logical_id, problem)
-
-
-def markdown_table() -> str:
-    """The table of all rules, for the documentation."""
-    rows = [f"| `{rule.name}` | {rule.lost} |" for rule in RULES]
-    return "\n".join(["| Rule | What happens without it |", "| --- | --- |", *rows, ""])

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -27,10 +26,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from workbench.mutants.patches import DoesNotApplyError, Mutant, load
+
 ROOT: Final = Path(__file__).resolve().parents[2]
-LIST: Final = Path(__file__).with_name("mutants.toml")
 # Where the tests that a mutant names stay green, these have the last word.
-ALL_TESTS: Final = ("tests/unit", "tests/infrastructure")
+ALL_TESTS: Final = ("tests", "-m", "not engine and not timed")
 WORKERS: Final = 2
 TIMEOUT_SECONDS: Final = 900
 
@@ -38,31 +38,6 @@ _NOT_COPIED: Final = shutil.ignore_patterns(".*", "node_modules", "cdk.out", "__
 _LINKED: Final = (".venv", ".venv-engine", "node_modules")
 _PASSED: Final = 0
 _FAILED: Final = 1
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One mistake.
-
-    Attributes:
-        why: what goes wrong with it in operation.
-        file: relative to the repository.
-        old: stands exactly once in the file.
-        tests: paths or ids for pytest that are expected to go red.
-    """
-
-    name: str
-    why: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
-    def apply(self, text: str) -> str | None:
-        """The file's text with the mistake, or None where it does not fit exactly once."""
-        if text.count(self.old) != 1 or self.old == self.new:
-            return None
-        return text.replace(self.old, self.new)
 
 
 class Verdict(StrEnum):
@@ -90,12 +65,6 @@ class Result:
 
 class UnpatchedTestsFailError(Exception):
     """The tests are red without any mistake, so that red would prove nothing."""
-
-
-def load(path: Path = LIST) -> list[Mutant]:
-    """Read a list of mutants."""
-    entries = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
-    return [Mutant(**{**entry, "tests": tuple(entry["tests"])}) for entry in entries]
 
 
 def run(
@@ -153,10 +122,11 @@ def _judge(mutant: Mutant, copies: "SimpleQueue[Path]", all_tests: Sequence[str]
 
 def _try(mutant: Mutant, copy: Path, all_tests: Sequence[str]) -> tuple[Verdict, str]:
     path = copy / mutant.file
-    original = path.read_text(encoding="utf-8") if path.is_file() else ""
-    mutated = mutant.apply(original)
-    if mutated is None:
-        return Verdict.NOT_APPLICABLE, f"the old text does not stand exactly once in {mutant.file}"
+    try:
+        mutated = mutant.apply(copy)
+    except DoesNotApplyError as error:
+        return Verdict.NOT_APPLICABLE, str(error)
+    original = path.read_text(encoding="utf-8")
     _write(path, mutated)
     try:
         code, report = _pytest(copy, mutant.tests)
@@ -199,7 +169,7 @@ def _pytest(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
     environment |= {"PYTHONPATH": str(copy / "src"), "HYPOTHESIS_PROFILE": "unshrunk"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - pytest, with the tests that our own list names
             command,
             cwd=copy,
             env=environment,
@@ -274,9 +244,9 @@ def _run_with_progress(mutants: Sequence[Mutant]) -> list[Result]:
 
 
 def _print_list(mutants: Sequence[Mutant]) -> None:
-    table = Table(Column("mistake", no_wrap=True), "what goes wrong", Column("file", overflow="fold"))
+    table = Table(Column("mistake", no_wrap=True), "what goes wrong", Column("where", overflow="fold"))
     for mutant in mutants:
-        table.add_row(mutant.name, mutant.why, mutant.file)
+        table.add_row(mutant.name, mutant.why, f"{mutant.file} {mutant.definition}")
     Console().print(table)
 
 

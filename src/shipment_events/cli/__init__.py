@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from importlib.metadata import entry_points
 from typing import Any, Final
 
 import click
@@ -11,22 +12,23 @@ from shipment_events.cli.audit import audit
 from shipment_events.cli.cost import cost
 from shipment_events.cli.dead_letter_repairs import discard_command, redrive_command
 from shipment_events.cli.dead_letters import dead_letters
-from shipment_events.cli.drill import drill
 from shipment_events.cli.errors import INTERRUPTED, what_to_do
 from shipment_events.cli.events import events
-from shipment_events.cli.feed import feed, run
-from shipment_events.cli.options import NonEmptyText
 from shipment_events.cli.presentation import printable
 from shipment_events.cli.publish import publish
 from shipment_events.cli.recover import recover
 from shipment_events.cli.replay import replay
+from shipment_events.cli.run import run
 from shipment_events.cli.schema import schema
 from shipment_events.cli.status import status
 from shipment_events.cli.timeline import timeline
 from shipment_events.cli.trace import trace
-from workbench.engine.commands import local
+from shipment_events.stages import DEFAULT_STAGE, STAGES
 
 __all__ = ["main"]
+
+_FURTHER_COMMANDS: Final = "shipment_events.commands"
+"""Entry points of other packages that add a command; the workbench of a clone does."""
 
 
 _LONGEST_ERROR: Final = 1_000
@@ -57,8 +59,8 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--env", "environment", type=NonEmptyText(), envvar="ENV", default="dev", show_default=True,
-    show_envvar=True, help="Stage to work on.",
+    "--env", "environment", type=click.Choice(list(STAGES)), envvar="ENV", default=DEFAULT_STAGE,
+    show_default=True, show_envvar=True, help="Stage to work on.",
 )  # fmt: skip
 @click.version_option(package_name="shipment-events")
 @click.pass_context
@@ -87,11 +89,10 @@ for command in (
     audit,
     replay,
     recover,
-    feed,
     run,
-    drill,
     cost,
     schema,
-    local,
 ):
     main.add_command(command)
+for entry_point in sorted(entry_points(group=_FURTHER_COMMANDS), key=lambda point: point.name):
+    main.add_command(entry_point.load())

@@ -15,7 +15,7 @@ from shipment_events.cost.bill import Bill, compared, monthly_bill, prices_check
 from shipment_events.cost.designs import OURS
 from shipment_events.cost.limits import exceeded
 from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
-from shipment_events.operations.stage_settings import load_settings
+from shipment_events.stages import STAGES, settings_for
 
 _MANY_A_SECOND: Final = 10
 """Events from which on a batching window of a second does not make them wait for much longer than that."""
@@ -27,7 +27,9 @@ _MANY_A_SECOND: Final = 10
     "--event-bytes", type=click.IntRange(1, 400 * 1024), default=TYPICAL_EVENT_BYTES, show_default=True,
     help="Size of an event (the detail, as JSON).",
 )  # fmt: skip
-@click.option("--stage", type=NonEmptyText(), help="Stage whose settings count; without it that of --env.")
+@click.option(
+    "--stage", type=click.Choice(list(STAGES)), help="Stage whose settings count; without it --env."
+)
 @click.option(
     "--duplicate-share", type=click.FloatRange(0, 1), default=0.02, show_default=True,
     help="Part of the events that repeat a stored one.",
@@ -73,7 +75,7 @@ def cost(
 
     Exit status: 0 the bill was made.
     """
-    settings = load_settings(stage or environment)
+    settings = settings_for(stage or environment)
     if batching_window is not None:
         settings = replace(settings, batching_window_seconds=batching_window)
     workload = Workload(

@@ -17,7 +17,6 @@ from botocore.exceptions import ConnectionError as AwsConnectionError
 from shipment_events.aws_errors import error_code
 from shipment_events.dead_letters.exports import LetterExportError
 from shipment_events.dead_letters.letters import NotOneLetterError
-from shipment_events.operations.stage_settings import SettingsNotFoundError
 from shipment_events.publishing.event_files import EventFileError
 from shipment_events.publishing.publisher import BusNotFoundError
 from shipment_events.resources import StackNotFoundError
@@ -41,7 +40,6 @@ def what_to_do(error: Exception) -> str:
     match error:
         case (
             StackNotFoundError()
-            | SettingsNotFoundError()
             | EventFileError()
             | LetterExportError()
             | NotOneLetterError()

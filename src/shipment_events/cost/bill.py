@@ -7,8 +7,9 @@ from itertools import groupby
 
 from shipment_events.cost.designs import DESIGNS, Design
 from shipment_events.cost.prices import Price, price_table
-from shipment_events.cost.usage import BilledSettings, Usage, events_per_batch, monthly_usage
+from shipment_events.cost.usage import Usage, events_per_batch, monthly_usage
 from shipment_events.cost.workload import Workload
+from shipment_events.stages import StageSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Bill:
 
 
 def monthly_bill(
-    workload: Workload, settings: BilledSettings, design: Design, batch: float | None = None
+    workload: Workload, settings: StageSettings, design: Design, batch: float | None = None
 ) -> Bill:
     """The bill of one design.
 
@@ -61,7 +62,7 @@ def monthly_bill(
     return Bill(design, batch or events_per_batch(workload, settings, design), _priced(usage, price_table()))
 
 
-def compared(workload: Workload, settings: BilledSettings, batch: float | None = None) -> list[Bill]:
+def compared(workload: Workload, settings: StageSettings, batch: float | None = None) -> list[Bill]:
     """Our bill first, then those of the other designs for the same events."""
     return [monthly_bill(workload, settings, design, batch) for design in DESIGNS]
 

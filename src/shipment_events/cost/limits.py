@@ -1,29 +1,17 @@
 """Whether the stage could do at all what its bill is made for; docs/scale.md has the whole story."""
 
-from typing import Final, Protocol
+from typing import Final
 
 from shipment_events.cost.designs import Design
 from shipment_events.cost.usage import ASSUMED_POLL_MS
 from shipment_events.cost.workload import Workload
+from shipment_events.stages import StageSettings
 
 PARTITION_WRITE_UNITS: Final = 1_000
 """A second: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
 
 
-class LimitingSettings(Protocol):
-    """The settings of a stage that bound its rate."""
-
-    @property
-    def batch_size(self) -> int: ...
-
-    @property
-    def most_concurrent_batches(self) -> int: ...
-
-    @property
-    def status_index_shards(self) -> int | None: ...
-
-
-def exceeded(workload: Workload, settings: LimitingSettings, design: Design) -> list[str]:
+def exceeded(workload: Workload, settings: StageSettings, design: Design) -> list[str]:
     """What the mean rate exceeds, a sentence each."""
     found = []
     rate = workload.events_per_second

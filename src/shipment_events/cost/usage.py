@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, exp
-from typing import Final, Protocol
+from typing import Final
 
 from shipment_events.cost.designs import Design
 from shipment_events.cost.workload import (
@@ -14,6 +14,7 @@ from shipment_events.cost.workload import (
     STORED_ITEM_OVERHEAD,
     Workload,
 )
+from shipment_events.stages import StageSettings
 
 # "Lambda starts processing five batches at a time"
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
@@ -49,50 +50,6 @@ _TRACES_A_SECOND: Final = 1
 _TRACED_SHARE: Final = 0.05
 
 
-class BilledPollers(Protocol):
-    """Provisioned pollers of the event source (count)."""
-
-    @property
-    def minimum(self) -> int: ...
-
-
-class BilledSettings(Protocol):
-    """The settings of a stage that its bill depends on, as ``StageSettings`` of the stack has them."""
-
-    @property
-    def archive_retention_days(self) -> int: ...
-
-    @property
-    def queue_long_poll_seconds(self) -> int: ...
-
-    @property
-    def processor_memory_mb(self) -> int: ...
-
-    @property
-    def batch_size(self) -> int: ...
-
-    @property
-    def batching_window_seconds(self) -> int: ...
-
-    @property
-    def provisioned_pollers(self) -> BilledPollers | None: ...
-
-    @property
-    def log_retention_days(self) -> int: ...
-
-    @property
-    def event_retention_days(self) -> int: ...
-
-    @property
-    def infrequent_access(self) -> bool: ...
-
-    @property
-    def canary_minutes(self) -> int | None: ...
-
-    @property
-    def alarm_emails(self) -> tuple[str, ...]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Usage:
     """A month's quantity of something that has a price.
@@ -107,7 +64,7 @@ class Usage:
     quantity: float
 
 
-def events_per_batch(workload: Workload, settings: BilledSettings, design: Design) -> float:
+def events_per_batch(workload: Workload, settings: StageSettings, design: Design) -> float:
     """Mean size of a batch.
 
     Without a batching window it is what one receive gets. With one, each poller collects from its first event
@@ -123,7 +80,7 @@ def events_per_batch(workload: Workload, settings: BilledSettings, design: Desig
     return max(received, _collected(meanwhile, settings.batch_size))
 
 
-def _events_per_receive(workload: Workload, settings: BilledSettings, design: Design) -> float:
+def _events_per_receive(workload: Workload, settings: StageSettings, design: Design) -> float:
     """Mean number of events that a poller gets at once.
 
     It takes what came while it was busy: one event as long as pollers wait for events, more when events wait
@@ -148,7 +105,7 @@ def _collected(mean: float, most: int) -> float:
     return events
 
 
-def _polls(settings: BilledSettings) -> int:
+def _polls(settings: StageSettings) -> int:
     """Polls that wait for events at the same time."""
     if settings.provisioned_pollers is None:
         return STANDARD_POLLERS
@@ -156,7 +113,7 @@ def _polls(settings: BilledSettings) -> int:
 
 
 def monthly_usage(
-    workload: Workload, settings: BilledSettings, design: Design, batch: float | None = None
+    workload: Workload, settings: StageSettings, design: Design, batch: float | None = None
 ) -> list[Usage]:
     """Every priced thing that the stage uses in a month.
 
@@ -175,7 +132,7 @@ def monthly_usage(
     ]
 
 
-def _bus(workload: Workload, settings: BilledSettings) -> Iterator[Usage]:
+def _bus(workload: Workload, settings: StageSettings) -> Iterator[Usage]:
     gigabytes = workload.events * workload.envelope_bytes / GB
     yield Usage("EventBridge", "events", "eventbridge_events", workload.events * workload.chunks)
     yield Usage("EventBridge", "archive, taking in", "eventbridge_archive_processing", gigabytes)
@@ -188,7 +145,7 @@ def _bus(workload: Workload, settings: BilledSettings) -> Iterator[Usage]:
 
 
 def _queue(
-    workload: Workload, settings: BilledSettings, receives: float, invocations: float
+    workload: Workload, settings: StageSettings, receives: float, invocations: float
 ) -> Iterator[Usage]:
     yield Usage("SQS", "sends", "sqs_requests", workload.events * workload.chunks)
     # A receive is counted by its payload too, and a batch of ten events of 64 KB is ten requests.
@@ -198,7 +155,7 @@ def _queue(
     yield Usage("SQS", "empty receives", "sqs_requests", _empty_receives(workload, settings))
 
 
-def _empty_receives(workload: Workload, settings: BilledSettings) -> float:
+def _empty_receives(workload: Workload, settings: StageSettings) -> float:
     """Long polls that end without a message, where messages come at random and a poller waits for them."""
     polls = _polls(settings)
     rate = workload.events_per_second / polls
@@ -210,7 +167,7 @@ def _empty_receives(workload: Workload, settings: BilledSettings) -> float:
 
 
 def _function(
-    workload: Workload, settings: BilledSettings, design: Design, invocations: float
+    workload: Workload, settings: StageSettings, design: Design, invocations: float
 ) -> Iterator[Usage]:
     seconds = invocations * design.duration_ms(workload.events / invocations) / 1000
     yield Usage("Lambda", "requests", "lambda_requests", invocations)
@@ -229,7 +186,7 @@ def _function(
         yield Usage("Lambda", "pollers", "lambda_sqs_event_pollers", pollers * HOURS_A_MONTH)
 
 
-def _table(workload: Workload, settings: BilledSettings, design: Design) -> Iterator[Usage]:
+def _table(workload: Workload, settings: StageSettings, design: Design) -> Iterator[Usage]:
     months = settings.event_retention_days / DAYS_A_MONTH
     infrequent = settings.infrequent_access
     if design.infrequent_access is not None:
@@ -256,7 +213,7 @@ def _table(workload: Workload, settings: BilledSettings, design: Design) -> Iter
 
 
 def _watching(
-    workload: Workload, settings: BilledSettings, design: Design, invocations: float
+    workload: Workload, settings: StageSettings, design: Design, invocations: float
 ) -> Iterator[Usage]:
     a_second = invocations / SECONDS_A_MONTH
     sampled = min(a_second, _TRACES_A_SECOND)

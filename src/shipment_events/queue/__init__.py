@@ -1,0 +1,1 @@
+"""The two queues: quarantine an event, put a retry off, see what waits."""

@@ -1,5 +1,6 @@
 """Starts that go wrong, with stand-ins for the engine and for what sits on its port."""
 
+import ast
 import http.server
 import os
 import signal
@@ -9,15 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
-from workbench.engine import engine, health, record
+from workbench.engine import engine, health, processes, record, serve
 from workbench.engine.engine import State
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.health import free_port
-from workbench.engine.processes import command_line, group_members
+from workbench.engine.processes import group_members
 from workbench.engine.settings import HOST, Settings
 
 
@@ -109,25 +112,81 @@ class TestRecord:
         assert engine.status(settings).state is State.STOPPED
         assert not engine.stop(settings)
 
-    def test_an_engine_of_another_folder_is_not_ours(self, settings: Settings) -> None:
-        other = subprocess.Popen(
-            [sys.executable, "-X", record.mark(settings.home / "x"), "-c", "input()"], stdin=subprocess.PIPE
-        )
-        try:
-            # The system knows the arguments of a process a moment later than the process itself.
-            while command_line(other.pid) is None:
-                time.sleep(0.01)
-            found = record.Record(pid=other.pid, port=1, started="")
-            assert found.is_alive(settings.home / "x")
-            assert not found.is_alive(settings.home / "y")
-            assert not found.is_alive(settings.home), "its name is only the beginning of the other's"
-        finally:
-            other.communicate()
+    def test_keeps_what_identifies_the_process(self, settings: Settings) -> None:
+        settings.home.mkdir()
+        created = psutil.Process().create_time()
+        record.Record(pid=os.getpid(), created=created, port=1).write(settings.record_file)
+        known = record.read(settings.record_file)
+        assert known is not None
+        assert known.process() == psutil.Process()
+        assert known.started == datetime.fromtimestamp(created, UTC).isoformat(timespec="seconds")
 
 
 class TestProcesses:
-    def test_a_running_one_and_one_that_ended(self) -> None:
-        assert Path(sys.executable).name in (command_line(os.getpid()) or "")
-        ended = subprocess.Popen(["true"])
+    def test_an_id_that_went_to_another_program_is_another_process(self) -> None:
+        created = psutil.Process().create_time()
+        assert processes.find(os.getpid(), created) == psutil.Process()
+        assert processes.find(os.getpid(), created + 0.5) is not None, "the clock was corrected meanwhile"
+        assert processes.find(os.getpid(), created - 60) is None
+
+    def test_one_that_ended_is_none_even_while_it_is_a_zombie(self) -> None:
+        ended = psutil.Popen(["true"])
+        created = ended.create_time()
+        while ended.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert processes.find(ended.pid, created) is None
         ended.wait()
-        assert command_line(ended.pid) is None
+        assert processes.find(ended.pid, created) is None
+
+    def test_ends_children_whose_parent_left_before_them(self) -> None:
+        leader = shell("sleep 60 & (sleep 60 &) ; echo ready; wait")
+        members = processes.group_members(leader.pid)
+        assert len(members) == 3
+        assert processes.end_group(leader, grace=5), "it left when it was asked to"
+        assert not any(map(processes.is_running, members))
+
+    def test_kills_what_does_not_leave_when_it_is_asked_to(self) -> None:
+        leader = shell("trap '' TERM; echo ready; while true; do sleep 0.1; done")
+        assert not processes.end_group(leader, grace=0.2)
+        assert processes.group_members(leader.pid) == []
+
+    def test_does_not_wait_for_a_zombie_to_be_reaped(self) -> None:
+        """The parent here never does that, as the first process of a container may not."""
+        program = (
+            "import subprocess, time\n"
+            "child = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+            "print(child.pid, flush=True)\n"
+            "time.sleep(60)\n"
+        )
+        parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        try:
+            assert parent.stdout is not None
+            child = psutil.Process(int(parent.stdout.readline()))
+            started = time.monotonic()
+            assert processes.end_group(child, grace=3)
+            assert time.monotonic() - started < 1
+            assert child.status() == psutil.STATUS_ZOMBIE
+        finally:
+            parent.kill()
+            parent.communicate()
+
+    def test_one_that_has_ended_before(self) -> None:
+        leader = shell("echo ready")
+        leader.wait()
+        assert processes.end_group(leader, grace=5)
+
+
+class TestProgram:
+    def test_needs_nothing_but_the_engine_and_the_standard_library(self) -> None:
+        tree = ast.parse(Path(serve.__file__).read_text())
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+        assert len(names) >= len(imports), "each is a plain import"
+        assert names <= sys.stdlib_module_names
+
+
+def shell(script: str) -> psutil.Popen:
+    """A shell that leads a group of its own, after the first line that it wrote."""
+    leader = psutil.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert leader.stdout.readline() == b"ready\n"
+    return leader

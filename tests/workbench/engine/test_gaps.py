@@ -1,12 +1,11 @@
 """What is taken out of a template for the engine, and that the documentation says so."""
 
 import copy
-from pathlib import Path
 from typing import Any
 
 from shipment_events.contract import names
 from workbench.engine import gaps
-from workbench.engine.gaps import GAPS, markdown_table
+from workbench.engine.gaps import GAPS
 from workbench.engine.template import fill_in, prepare, public_outputs
 
 BUS_ARN = {"Fn::GetAtt": ["Bus", "Arn"]}
@@ -203,13 +202,6 @@ def test_settings_of_a_table_that_the_deploy_ignores_are_named() -> None:
         gaps.TIME_TO_LIVE,
         gaps.POINT_IN_TIME_RECOVERY,
     ]
-
-
-def test_the_documentation_has_exactly_these_gaps() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "local-engine.md").read_text()
-    _, _, rest = text.partition("<!-- gaps: written by `shipments local gaps` -->\n")
-    table, _, _ = rest.partition("\n<!-- gaps: end -->")
-    assert table == markdown_table(), "write the output of `shipments local gaps` into docs/local-engine.md"
 
 
 def test_no_gap_is_listed_twice() -> None:

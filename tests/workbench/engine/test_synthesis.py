@@ -1,28 +1,35 @@
 """When a stack is synthesized anew, and what is read from it."""
 
+import importlib.util
 import json
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
+import grimp
 import pytest
 
 from workbench.engine import assembly, synthesis
-from workbench.engine.assets import zip_folder
+from workbench.engine.assets import own_files, zip_files
 from workbench.engine.errors import LocalEngineError
+
+ROOT = Path(__file__).resolve().parents[3]
 
 # Like CDK: the template names an asset, and the asset is a copy of some of the sources.
 APP = """
 import hashlib, json, os, pathlib, shutil, sys
 sys.path.insert(0, "src")
-from package import shape
+from shipment_events import stages
 
 out = pathlib.Path(os.environ["CDK_OUTDIR"])
 name = "shipmentevents-" + os.environ["ENV"]
-code = pathlib.Path("src/package/code.py").read_bytes()
-digest = hashlib.sha256(code).hexdigest()
-(out / f"asset.{digest}" / "package").mkdir(parents=True)
-(out / f"asset.{digest}" / "package" / "code.py").write_bytes(code)
-template = {"Resources": {}, "Key": f"{digest}.zip", "Shape": shape.SHAPE}
+room = pathlib.Path("shipment_events/processor")
+code = sorted(("src" / room).glob("*.py"))
+digest = hashlib.sha256(b"".join(path.read_bytes() for path in code)).hexdigest()
+(out / f"asset.{digest}" / room).mkdir(parents=True)
+for path in code:
+    shutil.copy(path, out / f"asset.{digest}" / room)
+template = {"Resources": {}, "Key": f"{digest}.zip", "Shape": stages.SHAPE}
 (out / "template.json").write_text(json.dumps(template))
 destination = {"bucketName": "b", "objectKey": f"{digest}.zip"}
 entry = {"source": {"path": f"asset.{digest}", "packaging": "zip"}, "destinations": {"d": destination}}
@@ -44,32 +51,57 @@ with open("runs", "a") as runs:
 def root(tmp_path: Path) -> Path:
     """A repository whose app writes a small assembly in no time."""
     repository = tmp_path / "repository"
-    for folder in ("infrastructure", "src/package"):
-        (repository / folder).mkdir(parents=True)
-    (repository / "infrastructure" / "app.py").write_text(APP)
-    (repository / "src" / "package" / "code.py").write_text("x = 1\n")
-    (repository / "src" / "package" / "shape.py").write_text("SHAPE = 1\n")
+    for name, text in {
+        "infrastructure/__init__.py": "",
+        "infrastructure/app.py": APP,
+        "src/shipment_events/__init__.py": "",
+        "src/shipment_events/stages.py": "SHAPE = 1\n",
+        "src/shipment_events/processor/code.py": "x = 1\n",
+        "src/shipment_events/cli/main.py": "x = 1\n",
+        "workbench/__init__.py": "",
+    }.items():
+        path = repository / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     return repository
+
+
+def code_of(root: Path) -> Path:
+    """The file of the function."""
+    return root / "src" / "shipment_events" / "processor" / "code.py"
 
 
 class TestFingerprint:
     def test_follows_the_contents_and_nothing_else(self, root: Path) -> None:
         before = synthesis.fingerprint(root)
-        code = root / "src" / "package" / "code.py"
-        code.touch()
-        (root / "src" / "package" / "__pycache__").mkdir()
-        (root / "src" / "package" / "__pycache__" / "code.pyc").write_bytes(b"x")
+        shape = root / "src" / "shipment_events" / "stages.py"
+        shape.touch()
+        (root / "infrastructure" / "__pycache__").mkdir()
+        (root / "infrastructure" / "__pycache__" / "app.pyc").write_bytes(b"x")
         (root / "README.md").write_text("unrelated")
         assert synthesis.fingerprint(root) == before
 
-        code.write_text("x = 2\n")
+        shape.write_text("SHAPE = 2\n")
         assert synthesis.fingerprint(root) != before
 
     def test_sees_a_renamed_file(self, root: Path) -> None:
         before = synthesis.fingerprint(root)
-        code = root / "src" / "package" / "code.py"
-        code.rename(code.with_name("other.py"))
+        app = root / "infrastructure" / "__init__.py"
+        app.rename(app.with_name("other.py"))
         assert synthesis.fingerprint(root) != before
+
+    def test_covers_all_that_the_infrastructure_imports(self) -> None:
+        graph = grimp.build_graph("infrastructure", "shipment_events", "workbench", cache_dir=None)
+        imported = {"infrastructure.app", *graph.find_upstream_modules("infrastructure.app")}
+        # Importing a module runs the packages that it is in, too.
+        executed = {name for module in imported for name in accumulate(module.split("."), "{}.{}".format)}
+        covered = [ROOT / source for source in synthesis.TEMPLATE_SOURCES]
+        assert all(source.exists() for source in covered)
+        for name in executed:
+            file = Path(importlib.util.find_spec(name).origin)  # type: ignore[union-attr, arg-type]
+            assert any(file == source or source in file.parents for source in covered), (
+                f"{name} shapes the template: add it to TEMPLATE_SOURCES"
+            )
 
 
 class TestSynthesize:
@@ -78,43 +110,67 @@ class TestSynthesize:
         assert is_new
         assert synthesis.synthesize(root, "dev", tmp_path / "cache") == (first, False)
 
-    def test_again_for_other_sources_or_another_environment(self, root: Path, tmp_path: Path) -> None:
+    def test_again_for_another_environment(self, root: Path, tmp_path: Path) -> None:
         first, _ = synthesis.synthesize(root, "dev", tmp_path / "cache")
         other, is_new = synthesis.synthesize(root, "prod", tmp_path / "cache")
         assert is_new
         assert other != first
-        (root / "src" / "package" / "code.py").write_text("x = 2\n")
-        assert synthesis.synthesize(root, "dev", tmp_path / "cache")[1]
-
-    def test_new_function_code_needs_no_new_synthesis(self, root: Path, tmp_path: Path) -> None:
-        before, _ = synthesis.synthesize(root, "dev", tmp_path / "cache")
-        code = root / "src" / "package" / "code.py"
-        for text in ("x = 2\n", "x = 3\n"):
-            code.write_text(text)
-            after, _ = synthesis.synthesize(root, "dev", tmp_path / "cache")
-        assert runs(root) == 1
-
-        old, new = (assembly.load(folder, "shipmentevents-dev") for folder in (before, after))
-        assert (new.assets[0].path / "package" / "code.py").read_text() == "x = 3\n"
-        assert (old.assets[0].path / "package" / "code.py").read_text() == "x = 1\n"
-        assert new.assets[0].key != old.assets[0].key
-        assert new.template["Key"] == new.assets[0].key
 
     @pytest.mark.parametrize(
         "change",
         [
-            lambda root: (root / "src" / "package" / "shape.py").write_text("SHAPE = 2\n"),
-            lambda root: (root / "src" / "package" / "more.py").write_text("x = 2\n"),
+            lambda root: code_of(root).write_text("x = 2\n"),
+            lambda root: (root / "src" / "shipment_events" / "cli" / "more.py").write_text("x = 2\n"),
+            lambda root: (root / "src" / "shipment_events" / "cli" / "main.py").write_text("x = 2\n"),
+            lambda root: (root / "workbench" / "drill.py").write_text("x = 2\n"),
+        ],
+        ids=["code of the function", "a new file that no function has", "other code", "the workbench"],
+    )
+    def test_an_assembly_is_kept_while_its_template_is_right(
+        self, root: Path, tmp_path: Path, change: Callable[[Path], object]
+    ) -> None:
+        before, _ = synthesis.synthesize(root, "dev", tmp_path / "cache")
+        change(root)
+        assert synthesis.synthesize(root, "dev", tmp_path / "cache") == (before, False)
+        assert runs(root) == 1
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda root: (root / "src" / "shipment_events" / "stages.py").write_text("SHAPE = 2\n"),
+            lambda root: code_of(root).with_name("more.py").write_text("x = 2\n"),
+            lambda root: code_of(root).rename(code_of(root).with_name("handler.py")),
             lambda root: (root / "infrastructure" / "more.py").write_text("x = 2\n"),
             lambda root: (root / "cdk.json").write_text("{}"),
         ],
-        ids=["a module that the app imports", "a new file", "infrastructure", "CDK's settings"],
+        ids=[
+            "a module that the app imports",
+            "a new file beside the function's",
+            "a renamed file of the function",
+            "infrastructure",
+            "CDK's settings",
+        ],
     )
     def test_anything_else_does(self, root: Path, tmp_path: Path, change: Callable[[Path], object]) -> None:
-        synthesis.synthesize(root, "dev", tmp_path / "cache")
+        before, _ = synthesis.synthesize(root, "dev", tmp_path / "cache")
         change(root)
-        synthesis.synthesize(root, "dev", tmp_path / "cache")
+        after, is_new = synthesis.synthesize(root, "dev", tmp_path / "cache")
+        assert is_new
+        assert after != before
         assert runs(root) == 2
+
+    def test_the_cdk_cli_gets_an_assembly_with_current_code(self, root: Path, tmp_path: Path) -> None:
+        def current() -> tuple[Path, bool]:
+            return synthesis.synthesize(root, "dev", tmp_path / "cache", with_current_code=True)
+
+        first, _ = current()
+        assert current() == (first, False)
+        code_of(root).write_text("x = 2\n")
+        second, is_new = current()
+        assert is_new
+        assert current() == (second, False)
+        (bundle,) = assembly.load(second, "shipmentevents-dev").assets
+        assert own_files(bundle)["shipment_events/processor/code.py"].read_text() == "x = 2\n"
 
     def test_does_not_let_the_users_account_into_the_stack(
         self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -136,7 +192,7 @@ class TestSynthesize:
 
     def test_keeps_only_the_last_few(self, root: Path, tmp_path: Path) -> None:
         for number in range(5):
-            (root / "src" / "package" / "code.py").write_text(f"x = {number}\n")
+            (root / "src" / "shipment_events" / "stages.py").write_text(f"SHAPE = {number}\n")
             last, _ = synthesis.synthesize(root, "dev", tmp_path / "cache")
         kept = list((tmp_path / "cache").iterdir())
         assert len(kept) == 3
@@ -168,6 +224,10 @@ def test_a_zip_has_the_same_bytes_for_the_same_contents(tmp_path: Path) -> None:
             (folder / name).write_text(name)
     (other / "a.py").chmod(0o755)
     (other / "b.py").touch()
-    assert zip_folder(one) == zip_folder(other)
+
+    def zipped(folder: Path) -> bytes:
+        return zip_files({path.name: path for path in folder.iterdir()})
+
+    assert zipped(one) == zipped(other)
     (other / "a.py").write_text("changed")
-    assert zip_folder(one) != zip_folder(other)
+    assert zipped(one) != zipped(other)

@@ -1,4 +1,4 @@
-"""The acknowledged findings as a table for ``docs/security.md``."""
+"""The tables of ``docs/security.md``: the rules against loss, and the findings that are acknowledged."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,6 +9,8 @@ from infrastructure.validation import Acknowledgement, recording
 from shipment_events.stages import STAGES
 from workbench.audit.code import EVERYWHERE, FOLDERS
 from workbench.audit.stage import as_deployed
+from workbench.documents import markdown_table
+from workbench.loss_modes.rules import RULES
 
 
 def acknowledgements() -> list[Acknowledgement]:
@@ -23,14 +25,20 @@ def acknowledgements() -> list[Acknowledgement]:
     return list(found)
 
 
-def markdown_table() -> str:
+def loss_modes() -> str:
+    """One row a rule."""
+    rows = [[f"`{rule.name}`", rule.lost] for rule in RULES]
+    return markdown_table(["Rule", "What happens without it"], rows)
+
+
+def acknowledged() -> str:
     """One row a reason."""
     everywhere = [Acknowledgement(" and ".join(FOLDERS), rule, why) for rule, why in EVERYWHERE.items()]
     rows = [
-        f"| {place} | {'<br>'.join(f'`{rule}`' for rule in rules)} | {reason} |"
+        [place, "<br>".join(f"`{rule}`" for rule in rules), reason]
         for place, rules, reason in _grouped([*acknowledgements(), *everywhere])
     ]
-    return "\n".join(["| Where | Findings | Why they are accepted |", "| --- | --- | --- |", *rows, ""])
+    return markdown_table(["Where", "Findings", "Why they are accepted"], rows)
 
 
 def _grouped(recorded: Iterable[Acknowledgement]) -> Iterator[tuple[str, list[str], str]]:

@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +48,6 @@ def drill(*, minutes: float, events: int, faults: int, seed: int, as_json: bool)
 
     Exit status: 0 nothing is lost, doubled, altered or made up, and enough went wrong; 1 otherwise.
     """
-    for module in ("microburst", "aiohttp"):
-        if find_spec(module) is None:
-            raise click.ClickException(f"the drill needs {module}, which is not installed. Run 'make setup'.")
     from workbench.drill.run import EVENTS_FILE, DrillPlan, run_drill  # noqa: PLC0415
 
     # So that the engine and all it started end with the drill, however it ends.

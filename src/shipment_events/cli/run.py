@@ -1,8 +1,7 @@
-"""``shipments feed`` and ``shipments run``."""
+"""``shipments run``."""
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import boto3
@@ -21,46 +20,14 @@ from shipment_events.cli.presentation import (
     printable,
     timeline_table,
 )
-from shipment_events.publishing.event_files import EventText, read_events
+from shipment_events.publishing.event_files import read_events
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.resources import find_resources
 from shipment_events.table.store import EventTable
-from workbench.feed import generate
-
-_count = click.option(
-    "--events", "count", type=click.IntRange(min=0), default=5000, show_default=True, help="How many lines."
-)
-_seed = click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="The same seed gives the same feed.",
-)
 
 
 @click.command()
-@_count
-@_seed
-@click.option(
-    "--broken-share", type=click.FloatRange(0, 1), default=0.01, show_default=True,
-    help="Share of lines that break the contract.",
-)  # fmt: skip
-def feed(*, count: int, seed: int, broken_share: float) -> None:
-    """Print a feed of events that behaves like real carriers, one JSON object a line.
-
-    \b
-    Example:
-      shipments feed --events 1000 | shipments publish -
-    """
-    for line in generate(count, seed=seed, broken_share=broken_share):
-        sys.stdout.write(f"{line.text}\n")
-
-
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), required=False)
-@_count
-@_seed
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option(
     "--rate",
     type=click.FloatRange(min=0.1),
@@ -75,18 +42,16 @@ def feed(*, count: int, seed: int, broken_share: float) -> None:
 def run(
     environment: str,
     *,
-    file: str | None,
-    count: int,
-    seed: int,
+    file: str,
     rate: float | None,
     report: Path,
     as_json: bool,
 ) -> None:
     """Send a feed through the deployed pipeline and account for every event of it.
 
-    FILE may be -, standard input; without it the feed is generated. Broken events go out as well, the way a
-    producer without our publisher would send them. The account compares what the bus accepted with what lies
-    in the table and the dead-letter queue.
+    FILE may be -, standard input. Broken events go out as well, the way a producer without our publisher
+    would send them. The account compares what the bus accepted with what lies in the table and the
+    dead-letter queue.
 
     \b
     Example:
@@ -114,7 +79,7 @@ def run(
                 progress.update(task, description=f"{accepted:,} events on the bus{waiting}")
 
             result = run_feed(
-                _events(file, count, seed),
+                read_events(file),
                 publisher=Publisher.connect(environment),
                 table=table,
                 sqs=boto3.client("sqs", config=CLIENT_CONFIG),
@@ -141,13 +106,6 @@ def run(
         click.echo(f"Error: {printable(result.input_error)}", err=True)
     if not result.succeeded:
         sys.exit(1)
-
-
-def _events(file: str | None, count: int, seed: int) -> Iterable[EventText]:
-    if file is not None:
-        return read_events(file)
-    lines = enumerate(generate(count, seed=seed), start=1)
-    return (EventText(position, line.text) for position, line in lines)
 
 
 def _print(result: FeedRun, table: EventTable, report: Path) -> None:

@@ -1,0 +1,30 @@
+"""``shipments feed``."""
+
+import sys
+
+import click
+
+from workbench.feed import generate
+
+
+@click.command()
+@click.option(
+    "--events", "count", type=click.IntRange(min=0), default=5000, show_default=True, help="How many lines."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True,
+    help="The same seed gives the same feed.",
+)  # fmt: skip
+@click.option(
+    "--broken-share", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    help="Share of lines that break the contract.",
+)  # fmt: skip
+def feed(*, count: int, seed: int, broken_share: float) -> None:
+    """Print a feed of events that behaves like real carriers, one JSON object a line.
+
+    \b
+    Example:
+      shipments feed --events 1000 | shipments publish -
+    """
+    for line in generate(count, seed=seed, broken_share=broken_share):
+        sys.stdout.write(f"{line.text}\n")
