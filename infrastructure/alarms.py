@@ -186,7 +186,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             threshold=settings.most_concurrent_batches,
             periods=settings.concurrency_periods,
             meaning="As many batches are in work as the stage allows; more events than that have to wait.",
-            look_at="age of the oldest message, and processor_max_concurrency in src/shipment_events/stages.py.",
+            look_at="age of the oldest message, and processor_max_concurrency in stages.py.",
         ),
         AlarmSpec(
             name="table-throttled",

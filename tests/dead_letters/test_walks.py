@@ -341,7 +341,7 @@ def test_every_command_that_walks_sees_every_dead_letter(shipments: Shipments, s
 
 def test_status_samples_the_dead_letters(sqs: AwsSqs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_module, "measured_flow", lambda *_: Flow(Counter(), None, "log"))
-    for name, found in (("oldest_message_seconds", None), ("firing_alarms", [])):
+    for name, found in (("oldest_message_seconds", None), ("stage_alarms", [])):
         monkeypatch.setattr(status_module, name, lambda *_, found=found: found)
     none: Any = None
     reader = StatusReader("dev", _resources(sqs.clock), sqs=sqs.client, cloudwatch=none, logs=none)

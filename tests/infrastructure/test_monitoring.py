@@ -75,7 +75,7 @@ def _lines(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> list[str]:
             outcome=outcome,
             stored_at=accepted + timedelta(milliseconds=500),
             correlation_id="1",
-            envelope=Mock(time=accepted.isoformat(), replay_name=None),
+            envelope=Mock(accepted_at=accepted, replay_name=None),
             record=Mock(message_id="1", receive_count=1),
             event=None,
             reason=None,

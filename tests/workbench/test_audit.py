@@ -12,7 +12,6 @@ from tests.workbench.test_documents import out_of_date
 from workbench.audit.code import bandit
 from workbench.audit.findings import Finding, judge
 from workbench.audit.judges import JudgeError, zizmor
-
 from workbench.documents import DOCS
 
 FINDING = Finding("judge", "R1", "stack/Queue/Resource", "message")

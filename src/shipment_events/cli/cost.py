@@ -9,7 +9,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from shipment_events.cli.options import NonEmptyText
 from shipment_events.cli.presentation import output
 from shipment_events.cost.bill import Bill, compared, monthly_bill, prices_checked
 from shipment_events.cost.designs import OURS
