@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from aws_cdk import App
@@ -16,7 +15,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from infrastructure.alarms import alarm_specs
 from infrastructure.rollout import guard_specs
 from infrastructure.stack import ShipmentEventsStack
+from shipment_events.contract.event import Envelope
 from shipment_events.contract.outcome import Outcome
+from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.telemetry import report_batch
 from shipment_events.stages import STAGES, StageSettings
 from tests.infrastructure.log_filters import Measured, measured
@@ -71,15 +72,12 @@ def _lines(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> list[str]:
     """What the processor really prints for a batch with these outcomes, half a second after the bus."""
     accepted = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
     batch = [
-        Mock(
-            outcome=outcome,
-            stored_at=accepted + timedelta(milliseconds=500),
+        Settled(
+            Record(message_id="1", receipt_handle="1", receive_count=1, body=""),
+            outcome,
             correlation_id="1",
-            envelope=Mock(accepted_at=accepted, replay_name=None),
-            record=Mock(message_id="1", receive_count=1),
-            event=None,
-            reason=None,
-            detail=None,
+            envelope=Envelope("1", accepted.isoformat(), "shipment.departed", None),
+            stored_at=accepted + timedelta(milliseconds=500),
         )
         for outcome in outcomes
     ]
