@@ -97,6 +97,7 @@ def logged_as_quarantined(environment: Mapping[str, str]) -> int:
     return sum(int(json.loads(message)["quarantined"]) for message in messages)
 
 
+@pytest.mark.slow
 def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(
     clone: Path, deploy: Commands, producer: QuickCommands
 ) -> None:
