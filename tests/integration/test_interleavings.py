@@ -2,8 +2,8 @@
 
 The real processor and store work on the local engine's table. What AWS does around them (deliver, deliver
 again, in any order, a crash before or after the write, a redrive, a replay) is the state machine's to choose,
-and so is what is deleted, by hand or because it expired, between two batches or in the middle of one. Time is the
-machine's own, and what was accepted before a deletion is late when it is made.
+and so is what is deleted, by hand or because it expired, between two batches or in the middle of one. Time is
+the machine's own, and what was accepted before a deletion is late when it is made.
 """
 
 import json
