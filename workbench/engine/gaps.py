@@ -151,9 +151,34 @@ GAPS: Final = (
         "Ignored: each invocation logs START, END and REPORT.",
     ),
     Gap(
-        "Stream of the table",
+        "Stream records of statements by PartiQL",
+        Remedy.MADE_UP,
+        "The engine writes none; its start-up program adds them (workbench/engine/adaptations.py).",
+    ),
+    Gap(
+        "Stream records after a restart",
+        Remedy.MADE_UP,
+        "The engine forgets them; its start-up program saves and loads them.",
+    ),
+    Gap(
+        "Functions of streams beside those of queues",
+        Remedy.MADE_UP,
+        "The engine's queues wait for the function of a stream; its start-up program reads each stream on a "
+        "thread of its own.",
+    ),
+    Gap(
+        "Failures in a batch of a stream",
+        Remedy.MADE_UP,
+        "The engine skips failed records; its start-up program adds partial failures, retries, bisecting, "
+        "maximum age and the queue or topic for failures.",
+    ),
+    Gap(
+        "Stream of a table",
         Remedy.DIFFERENT,
-        "BatchExecuteStatement writes no record into it, and nothing of the stack reads it.",
+        "One shard, read in one order; SizeBytes is 0; an item whose time to live ends leaves no record. "
+        "Parallelization factor, batching and tumbling windows are ignored, retries wait for a second each, "
+        "buckets and Kafka as destinations for failures get nothing, and a report counts one invocation. If "
+        "the first record is reported and bisecting is on, the batch is halved; AWS does not document this.",
     ),
     Gap(
         "Log of a function",
