@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from shipment_events.errors import ShipmentEventsError
+
 DEFAULT_STAGE: Final = "dev"
 
 SECONDS_PER_DAY: Final = 86_400
@@ -35,7 +37,7 @@ CANARY_MINUTES: Final = (10, 15, 30)
 """Of the canaries that CodeDeploy has ready, those that are longer than the alarms on a new version need."""
 
 
-class UnknownStageError(ValueError):
+class UnknownStageError(ShipmentEventsError, ValueError):
     """The name is not the name of a stage; the message lists those that are."""
 
 

@@ -15,7 +15,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from infrastructure.alarms import alarm_specs
 from infrastructure.rollout import guard_specs
 from infrastructure.stack import ShipmentEventsStack
-from shipment_events.contract.event import Envelope
+from shipment_events.contract.envelope import Envelope
 from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.telemetry import report_batch

@@ -13,8 +13,7 @@ from shipment_events.contract.exact_json import dumps, loads
 from shipment_events.dead_letters.exports import Decision, Exported, read_export
 from shipment_events.dead_letters.letters import read_dead_letters
 from shipment_events.dead_letters.redrive import Edit, edited
-from shipment_events.publishing.journal import JournalRecord, read_journal
-from shipment_events.publishing.line_files import read_lines
+from shipment_events.publishing.journal import JournalRecord, read_journal_file
 from shipment_events.queue.timing import AWS_TIMING, QueueTiming
 from shipment_events.table.store import EventTable
 
@@ -49,22 +48,20 @@ def audit_journal(
     a replay quarantines a broken event anew.
 
     Raises:
-        ValueError: a line of the journal is no record; the message names it. Or the journal is no UTF-8.
+        JournalError: a line of the journal is no record, or the journal is no UTF-8.
         LetterExportError: likewise of an export.
         OSError: the journal or an export cannot be read.
         botocore.exceptions.ClientError: table or queue cannot be read.
     """
     decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
-    with read_lines(journal_path) as lines:
-        shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal(lines), decided))))
+    shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal_file(journal_path), decided))))
     read = read_dead_letters(sqs, dead_letter_queue_url, timing)
-    with read_lines(journal_path) as lines:
-        found = reconcile(
-            _as_decided(read_journal(lines), decided),
-            _stored_events(table, shipment_ids, on_progress),
-            {QueuedEvent(letter.envelope_id, letter.reason) for letter in read.letters},
-            {key for key, found in decided.items() if found.decision is Decision.DISCARDED},
-        )
+    found = reconcile(
+        _as_decided(read_journal_file(journal_path), decided),
+        _stored_events(table, shipment_ids, on_progress),
+        {QueuedEvent(letter.envelope_id, letter.reason) for letter in read.letters},
+        {key for key, found in decided.items() if found.decision is Decision.DISCARDED},
+    )
     found.hidden_dead_letters = read.hidden
     return found
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.accounting.audit import audit_journal
 from shipment_events.accounting.reconcile import Reconciliation
-from shipment_events.contract.event import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.exact_json import loads
+from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.publishing.event_files import EventFileError, EventText
 from shipment_events.publishing.journal import JournalRecord, JournalWriter

@@ -12,7 +12,7 @@ from shipment_events.cli.audit import audit
 from shipment_events.cli.cost import cost
 from shipment_events.cli.dead_letter_repairs import discard_command, redrive_command
 from shipment_events.cli.dead_letters import dead_letters
-from shipment_events.cli.errors import INTERRUPTED, what_to_do
+from shipment_events.cli.errors import INTERRUPTED, sentence
 from shipment_events.cli.events import events
 from shipment_events.cli.presentation import printable
 from shipment_events.cli.publish import publish
@@ -50,8 +50,8 @@ class _Commands(click.Group):
             error.message = printable(error.message, "\n", most=_LONGEST_ERROR)  # type: ignore[misc]
             raise
         except Exception as error:
-            if sentence := what_to_do(error):
-                raise click.ClickException(printable(sentence, most=_LONGEST_ERROR)) from error
+            if said := sentence(error):
+                raise click.ClickException(printable(said, most=_LONGEST_ERROR)) from error
             raise
         finally:
             signal.signal(signal.SIGTERM, before)

@@ -59,18 +59,15 @@ def audit(environment: str, *, journal: Path, exports: tuple[Path, ...], as_json
     columns = (TextColumn("reading shipments"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
-        try:
-            found = audit_journal(
-                journal,
-                table,
-                sqs,
-                resources.dead_letter_queue_url,
-                resources.timing,
-                exports=exports,
-                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
-        except ValueError as error:
-            raise click.ClickException(f"{journal}: {error}") from error
+        found = audit_journal(
+            journal,
+            table,
+            sqs,
+            resources.dead_letter_queue_url,
+            resources.timing,
+            exports=exports,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
     if not found.published:
         raise click.ClickException(f"{journal} has no record: there is nothing to account for.")
     waiting = max(waiting, depth(sqs, resources.queue_url))

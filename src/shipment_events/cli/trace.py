@@ -13,8 +13,7 @@ from rich.text import Text
 from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import FilePath, Moment, NonEmptyText
 from shipment_events.cli.presentation import LONGEST_SENTENCE, output, print_table, printable, short
-from shipment_events.publishing.journal import read_journal
-from shipment_events.publishing.line_files import read_lines
+from shipment_events.publishing.journal import read_journal_file
 from shipment_events.resources import find_resources
 from shipment_events.table.store import EventTable
 from shipment_events.watching.trace import Step
@@ -54,13 +53,7 @@ def trace(
     Exit status: 0 something is known, 1 nothing is.
     """
     resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
-    records = []
-    if journal:
-        try:
-            with read_lines(journal) as lines:
-                records = list(read_journal(lines))
-        except ValueError as error:
-            raise click.ClickException(f"{journal}: {error}") from error
+    records = list(read_journal_file(journal)) if journal else []
     found = trace_steps(
         identifier,
         table=EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name),

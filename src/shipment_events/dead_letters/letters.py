@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from shipment_events.contract.event import find_envelope_id
+from shipment_events.contract.envelope import find_envelope_id
 from shipment_events.contract.outcome import Reason
 from shipment_events.dead_letters.walk import Walk
+from shipment_events.errors import ShipmentEventsError
 from shipment_events.queue.messages import DETAIL_ATTRIBUTE, REASON_ATTRIBUTE
 from shipment_events.queue.timing import AWS_TIMING, QueueTiming
 
@@ -24,7 +25,7 @@ REASONS: Final = (*(reason.value for reason in Reason), DELIVERY_FAILED, RETRIES
 _NAMED: Final = 5
 
 
-class NotOneLetterError(Exception):
+class NotOneLetterError(ShipmentEventsError):
     """An id that is to name one dead letter names several; the message says which."""
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from traceback import format_tb
 from typing import TYPE_CHECKING, Final
 
-from shipment_events.contract.event import KNOWN_NAMES, Envelope, find_envelope_id
+from shipment_events.contract.envelope import Envelope, find_envelope_id
+from shipment_events.contract.event import KNOWN_NAMES
 from shipment_events.contract.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy

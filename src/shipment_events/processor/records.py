@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shipment_events.contract.event import Envelope
+from shipment_events.contract.envelope import Envelope
 from shipment_events.contract.outcome import Outcome, Reason
 from shipment_events.table.item import Write
 

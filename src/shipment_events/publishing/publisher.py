@@ -28,6 +28,7 @@ from shipment_events.contract import names
 from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import dumps, loads, type_name
 from shipment_events.contract.outcome import InvalidEventError, Reason, shown
+from shipment_events.errors import NotDeployedError
 from shipment_events.table.item import ensure_fits
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ _PERMANENT_ERRORS: Final = frozenset(
 _REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
 
 
-class BusNotFoundError(Exception):
+class BusNotFoundError(NotDeployedError):
     """There is no such bus; what is put on it vanishes."""
 
 

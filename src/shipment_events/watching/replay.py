@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from shipment_events.contract import names
+from shipment_events.errors import ShipmentEventsError
 from shipment_events.queue.drain import Drain, wait_until_empty
 from shipment_events.queue.messages import depth
 from shipment_events.resources import Resources
@@ -37,7 +38,7 @@ _POLL_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 420.0
 
 
-class ReplayError(Exception):
+class ReplayError(ShipmentEventsError):
     """The window cannot be replayed, or the replay did not end well; the message says what to do."""
 
 
