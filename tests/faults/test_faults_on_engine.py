@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from shipment_events.dead_letters.letters import RETRIES_EXHAUSTED, Selection
+from shipment_events.dead_letters.letters import Selection
+from shipment_events.dead_letters.reasons import DeadLetterReason
 from shipment_events.dead_letters.redrive import redrive
 from tests.faults.conftest import VISIBILITY_TIMEOUT, Scene
 from workbench.drill.faults import DYNAMODB, RESET_AFTER, THROTTLED, every, outage
@@ -87,7 +88,7 @@ def test_an_outage_longer_than_the_visibility_timeout_makes_dead_letters_and_no_
         stage.sqs,
         stage.resources.dead_letter_queue_url,
         stage.resources.queue_url,
-        Selection(reason=RETRIES_EXHAUSTED),
+        Selection(reason=DeadLetterReason.RETRIES_EXHAUSTED),
     )
     assert len(redriven.settled) == 10
     scene.until(lambda: scene.waiting() == 0, VISIBILITY_TIMEOUT + SOON)

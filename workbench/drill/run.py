@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.config import Config
 
 from shipment_events.accounting.reconcile import QueuedEvent, TableEvent, reconcile
-from shipment_events.dead_letters.letters import RETRIES_EXHAUSTED, Selection, read_dead_letters
+from shipment_events.dead_letters.letters import Selection, read_dead_letters
+from shipment_events.dead_letters.reasons import DeadLetterReason
 from shipment_events.dead_letters.redrive import redrive
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publisher import Accepted, Entry, Publisher
@@ -134,7 +135,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
                 stage.sqs,
                 stage.resources.dead_letter_queue_url,
                 stage.resources.queue_url,
-                Selection(reason=RETRIES_EXHAUSTED),
+                Selection(reason=DeadLetterReason.RETRIES_EXHAUSTED),
                 stage.resources.timing,
             ).settled
         )

@@ -24,13 +24,13 @@ from shipment_events.cli.presentation import output
 from shipment_events.dead_letters.explain import explain
 from shipment_events.dead_letters.exports import write_export
 from shipment_events.dead_letters.letters import (
-    REASONS,
     DeadLetterMessage,
     Reading,
     Selection,
     read_dead_letters,
     require_one,
 )
+from shipment_events.dead_letters.reasons import DeadLetterReason
 from shipment_events.resources import Resources, find_resources
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def selected(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose dead letters; the command gets a ``Selection``."""
 
     @click.option(
-        "--reason", type=click.Choice(REASONS), metavar="REASON", help="With this reason code only."
+        "--reason",
+        type=click.Choice([reason.value for reason in DeadLetterReason]),
+        metavar="REASON",
+        help="With this reason code only.",
     )
     @click.option("--shipment", type=NonEmptyText(), help="Of this shipment only.")
     @click.option(
@@ -144,6 +147,7 @@ def explain_command(environment: str, *, identifier: str, as_json: bool) -> None
                     "detail": explanation.detail,
                     "what_happened": explanation.what_happened,
                     "likely_cause": explanation.likely_cause,
+                    "remedy": explanation.remedy,
                     "still_broken": explanation.now or None,
                     "next_steps": steps,
                 }
