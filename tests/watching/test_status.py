@@ -10,7 +10,7 @@ import pytest
 
 from shipment_events.contract.names import RETRIED_MESSAGE
 from shipment_events.contract.outcome import Outcome
-from shipment_events.processor.records import Record, Settled
+from shipment_events.processor.records import Record, Retried
 from shipment_events.processor.telemetry import report_batch
 from shipment_events.queue.messages import Depth
 from shipment_events.watching.flow import Flow, logged_retry_errors, measured_flow
@@ -131,7 +131,7 @@ def test_a_retry_says_why() -> None:
 
 def test_why_events_were_given_back_comes_from_the_processors_own_lines() -> None:
     settled = [
-        Settled(Record(f"m{number}", "", 1, "{}"), Outcome.RETRIED, f"c{number}", detail=error)
+        Retried(Record(f"m{number}", "", 1, "{}"), f"c{number}", error)
         for number, error in enumerate(["ThrottlingException", "ThrottlingException", "ResourceNotFound"])
     ]
     written = io.StringIO()
