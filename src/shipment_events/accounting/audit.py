@@ -6,19 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shipment_events.accounting.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.contract.exact_json import dumps, loads
+from shipment_events.dead_letters.edits import Edit, edited
 from shipment_events.dead_letters.exports import Decision, Exported, read_export
-from shipment_events.dead_letters.letters import read_dead_letters
-from shipment_events.dead_letters.redrive import Edit, edited
+from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord, read_journal_file
-from shipment_events.queue.timing import AWS_TIMING, QueueTiming
 from shipment_events.table.store import EventTable
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
 
 _READERS: Final = 4
 _READ_AHEAD: Final = 64
@@ -27,9 +23,7 @@ _READ_AHEAD: Final = 64
 def audit_journal(
     journal_path: Path,
     table: EventTable,
-    sqs: "SQSClient",
-    dead_letter_queue_url: str,
-    timing: QueueTiming = AWS_TIMING,
+    dead_letters: DeadLetterQueue,
     *,
     exports: Sequence[Path] = (),
     on_progress: Callable[[int, int], None] = lambda *_: None,
@@ -55,7 +49,7 @@ def audit_journal(
     """
     decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
     shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal_file(journal_path), decided))))
-    read = read_dead_letters(sqs, dead_letter_queue_url, timing)
+    read = dead_letters.read()
     found = reconcile(
         _as_decided(read_journal_file(journal_path), decided),
         _stored_events(table, shipment_ids, on_progress),

@@ -3,14 +3,7 @@
 import errno
 from typing import Final
 
-from botocore.config import Config
-
 from shipment_events.aws_errors import explained
-
-# A person waits for the answer: a wrong endpoint must not take the minutes of the client's defaults.
-CLIENT_CONFIG: Final = Config(
-    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
-)
 
 INTERRUPTED: Final = 130
 """Exit status of a command that a person ended, as of a shell: 128 and the number of SIGINT."""

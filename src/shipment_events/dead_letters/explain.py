@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from shipment_events.contract.names import SOURCE
+from shipment_events.dead_letters.edits import Edit, broken_after, is_editable, still_broken
 from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.dead_letters.reasons import DeadLetterReason
-from shipment_events.dead_letters.redrive import Edit, broken_after, is_editable, still_broken
 
 _UNKNOWN: Final = (
     "The message has a reason that this version does not know.",

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from shipment_events.contract.envelope import find_envelope_id
 from shipment_events.dead_letters.reasons import DeadLetterReason
-from shipment_events.dead_letters.walk import Walk
 from shipment_events.errors import ShipmentEventsError
 from shipment_events.queue.messages import DETAIL_ATTRIBUTE, REASON_ATTRIBUTE
-from shipment_events.queue.timing import AWS_TIMING, QueueTiming
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 _NAMED: Final = 5
@@ -140,23 +137,6 @@ class Reading:
 
     letters: list[DeadLetterMessage]
     hidden: int = 0
-
-
-def read_dead_letters(
-    client: "SQSClient", queue_url: str, timing: QueueTiming = AWS_TIMING, *, most: int | None = None
-) -> Reading:
-    """Every message that is visible now, or about so many, left where they are.
-
-    Raises:
-        botocore.exceptions.ClientError: the queue cannot be read.
-    """
-    letters: list[DeadLetterMessage] = []
-    with Walk(client, queue_url, timing) as walk:
-        for messages in walk.batches(await_count=False):
-            letters += map(dead_letter, messages)
-            if most is not None and len(letters) >= most:
-                break
-        return Reading(letters, walk.unseen)
 
 
 def dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
