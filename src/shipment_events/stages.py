@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from shipment_events.errors import ShipmentEventsError
 from shipment_events.stage_limits import (
     EVENTBRIDGE_MAX_RETRY_ATTEMPTS,
     EVENTBRIDGE_MAX_RETRY_HOURS,
@@ -18,7 +19,7 @@ from shipment_events.stage_limits import (
 DEFAULT_STAGE: Final = "dev"
 
 
-class UnknownStageError(ValueError):
+class UnknownStageError(ShipmentEventsError, ValueError):
     """The name is not the name of a stage; the message lists those that are."""
 
 
