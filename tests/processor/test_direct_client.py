@@ -293,56 +293,48 @@ class TestEveryClientOverTls:
         assert service.requests == []
 
 
-@pytest.fixture
-def start() -> Iterator[Connect]:
-    """Starts a service with these replies, and a direct client of it."""
-    started: list[tuple[Any, Service]] = []
+class TestDirectClient:
+    """What it does better than botocore's."""
 
-    def connect(*replies: Reply) -> tuple[Any, Service]:
-        service = Service(*replies)
-        started.append((direct(service.url), service))
-        return started[-1]
+    @pytest.fixture
+    def make_client(self) -> Any:
+        return direct
 
-    yield connect
-    for client, service in started:
-        client.close()
-        service.close()
+    @pytest.fixture
+    def scheme(self) -> str:
+        return "http"
 
+    def test_answer_after_an_interim_one_is_not_taken_for_the_next_ones(self, connect: Connect) -> None:
+        """botocore's client would take it; AWS documents no interim answers of DynamoDB."""
 
-def test_answer_after_an_interim_one_is_not_taken_for_the_next_ones(start: Connect) -> None:
-    """botocore's client would take it; AWS documents no interim answers of DynamoDB."""
+        def interim(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+            time.sleep(0.2)
+            with suppress(OSError):  # The client has hung up.
+                LATE(connection)
 
-    def interim(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
-        time.sleep(0.2)
-        with suppress(OSError):  # The client has hung up.
-            LATE(connection)
+        client, _ = connect(interim, OWN)
+        assert failure(client) == "103"
+        assert insert(client) == OWN_CONTENT
 
-    client, _ = start(interim, OWN)
-    assert failure(client) == "103"
-    assert insert(client) == OWN_CONTENT
+    def test_answer_that_is_no_object_is_no_answer(self, connect: Connect) -> None:
+        client, _ = connect(answer(b"[]"))
+        assert failure(client) == "InvalidResponse"
 
+    def test_item_in_the_way_comes_without_its_event(self, connect: Connect) -> None:
+        """Its values may take a hundred times their text, and no more is asked than what is there."""
+        noted = {"processing": {"M": {"content_hash": {"S": "abc"}}}}
+        item = {"detail": {"M": {"detail": {"M": {}}, "list": {"L": [{"N": "7"}]}}}, **noted}
+        body = {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": item}}]}
+        client, _ = connect(answer(json.dumps(body).encode()))
+        assert insert(client) == {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": noted}}]}
 
-def test_answer_that_is_no_object_is_no_answer(start: Connect) -> None:
-    client, _ = start(answer(b"[]"))
-    assert failure(client) == "InvalidResponse"
-
-
-def test_item_in_the_way_comes_without_its_event(start: Connect) -> None:
-    """Its values may take a hundred times their text, and no more is asked than what is there."""
-    noted = {"processing": {"M": {"content_hash": {"S": "abc"}}}}
-    item = {"detail": {"M": {"detail": {"M": {}}, "list": {"L": [{"N": "7"}]}}}, **noted}
-    body = {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": item}}]}
-    client, _ = start(answer(json.dumps(body).encode()))
-    assert insert(client) == {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": noted}}]}
-
-
-def test_message_of_the_service_is_kept(start: Connect) -> None:
-    client, _ = start(FAILURES["throttled"][0], FAILURES["invalid"][0])
-    for _ in range(2):
-        with pytest.raises(ClientError) as raised:
-            insert(client)
-        assert raised.value.response["Error"]["Message"] == "why"
+    def test_message_of_the_service_is_kept(self, connect: Connect) -> None:
+        client, _ = connect(FAILURES["throttled"][0], FAILURES["invalid"][0])
+        for _ in range(2):
+            with pytest.raises(ClientError) as raised:
+                insert(client)
+            assert raised.value.response["Error"]["Message"] == "why"
 
 
 class TestRequest:
