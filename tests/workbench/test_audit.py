@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.validation import Acknowledgement
+from infrastructure.acknowledgements import Acknowledgement
 from tests.workbench.test_documents import out_of_date
 from workbench.audit.code import bandit
 from workbench.audit.findings import Finding, judge
