@@ -1,5 +1,6 @@
 """Alarms that reach somebody and watch something that exists, and a dashboard that shows the rest."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
