@@ -28,6 +28,7 @@ BUNDLE_EXCLUDES: Final = (
     "!/shipment_events/",
     "!/shipment_events/__init__.py",
     "!/shipment_events/aws_errors.py",
+    "!/shipment_events/errors.py",
     *(f"!/shipment_events/{room}/" for room in BUNDLED_ROOMS),
     *(f"!/shipment_events/{room}/*.py" for room in BUNDLED_ROOMS),
     "__pycache__/",
