@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import report
 from benchmarks.cpu_share import CgroupShare, SignalShare, share_of
 from benchmarks.processor.batches import batches
 from benchmarks.processor.memory import cost_of_a_million
-from benchmarks.report import ratio_rows
+from benchmarks.report import PLACES, ratio_rows
 from benchmarks.results import TARGETS, PartResult, Table, merge_result, read_results
 from benchmarks.statistics import Ratio, quartiles, ratio_of_medians
 
@@ -128,3 +129,19 @@ def test_signals_keep_a_busy_process_to_its_share() -> None:
         finally:
             busy.kill()
     assert 0 < used < 0.35 * elapsed
+
+
+@pytest.mark.parametrize("table", ["processor", "allocations"])
+def test_the_document_takes_the_tables_that_it_has_a_place_for(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "benchmarks.md"
+    parts = [f'<!-- [[[cog measured("{name}") ]]] -->\n<!-- [[[end]]] -->\n' for name in PLACES]
+    document.write_text("".join(parts), encoding="utf-8")
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    part = PartResult("batches of 10", tables={table: Table(["design"], [["ours"]])})
+    merge_result("processor", part, tmp_path / "bench.json")
+    report.write_document(read_results(tmp_path / "bench.json"))
+    written = document.read_text(encoding="utf-8")
+    assert ("| ours |" in written) == (table in PLACES)
+    assert ("batches of 10" in written) == (table in PLACES)

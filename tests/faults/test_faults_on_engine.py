@@ -11,7 +11,7 @@ from tests.faults.conftest import VISIBILITY_TIMEOUT, Scene
 from workbench.drill.faults import DYNAMODB, RESET_AFTER, THROTTLED, every, outage
 from workbench.drill.partial_proxy import WriteHook
 
-pytestmark = [pytest.mark.engine, pytest.mark.timed]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 IDS = [str(number) for number in range(10)]
 # What 60 s after a fault's end are in the scaled stage, and the engine's own time on a slow machine.

@@ -111,15 +111,17 @@ class Scene:
             time.sleep(0.05)
 
 
+@pytest.mark.parametrize(
+    ("kills", "count"), [(3, 600), pytest.param(20, 3_000, marks=pytest.mark.slow)], ids=["few", "many"]
+)
 def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(
-    shipments: QuickCommands, scene: Scene
+    shipments: QuickCommands, scene: Scene, kills: int, count: int
 ) -> None:
-    count = 3_000
     scene.put(*(scene.body(number) for number in range(count)))
     commands = Commands(shipments.folder, shipments.environment)
     chance = random.Random(4)
     at_work = 0
-    for _ in range(20):
+    for _ in range(kills):
         before = scene.dead()
         operator = commands.start("dead-letters", "redrive", "--rate", "1000")
         # Its work begins when the first are gone; the interpreter's own start would take most of the kills.
@@ -128,7 +130,7 @@ def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(
         at_work += operator.poll() is None
         operator.kill()
         operator.wait()
-    assert at_work == 20, "the kills should come in the middle of the work"
+    assert at_work == kills, "the kills should come in the middle of the work"
     assert 0 < scene.dead() < count
     # What the killed ones held becomes visible again.
     scene.until(lambda: shipments("dead-letters", "redrive", status=None).exit_code == 0, seconds=60)

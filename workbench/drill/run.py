@@ -36,7 +36,7 @@ PROXY_LOG: Final = "drill-proxies.log"
 
 _PUBLISHER_TIMEOUT: Final = 1.0
 _POLL_SECONDS: Final = 0.2
-# Counts of a queue are approximate, so an empty queue is asked again before anything is called lost.
+# Nothing is called lost at first sight; the engine's counts are exact, but it is a busy one.
 _SECOND_LOOKS: Final = 3
 _SECOND_LOOK_SECONDS: Final = 2.0
 

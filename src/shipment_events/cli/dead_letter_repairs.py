@@ -178,7 +178,9 @@ def _progress(what: str, total: int) -> Iterator[Callable[[Settlement], None]]:
 
         def show(result: Settlement) -> None:
             done = len(result.settled) + len(result.failed) + len(result.undeleted) + result.passed_over
-            progress.update(task, completed=done)
+            # On AWS this takes seconds, and more than a minute where the count says that some are hidden.
+            looking = ", looking for more" if done >= total else ""
+            progress.update(task, completed=done, description=f"{what}{looking}")
 
         yield show
 
