@@ -16,8 +16,8 @@ from shipment_events.errors import ShipmentEventsError
 
 def own_errors() -> Iterator[type[Exception]]:
     for module in walk_packages(shipment_events.__path__, "shipment_events."):
-        # The handler reads its settings from Lambda's environment as it is imported.
-        if module.name in {"shipment_events.processor.handler", "shipment_events.__main__"}:
+        # The handler reads its settings from Lambda's environment as it is imported; the others define none.
+        if module.name.removeprefix("shipment_events.") in {"processor.handler", "__main__", "publisher"}:
             continue
         for value in vars(import_module(module.name)).values():
             if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.name:

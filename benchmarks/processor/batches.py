@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from shipment_events.contract import names
-from shipment_events.publishing.publisher import prepare_text
+from shipment_events.publishing.entries import prepare_text
 from workbench.feed import generate
 
 _SEED: Final = 5

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
+from shipment_events.errors import ShipmentEventsError
+
 if TYPE_CHECKING:
     from shipment_events.stages import StageSettings
 
@@ -30,11 +32,15 @@ CANARY_MINUTES: Final = (10, 15, 30)
 """Of the canaries that CodeDeploy has ready, those that are longer than the alarms on a new version need."""
 
 
+class InvalidSettingError(ShipmentEventsError, ValueError):
+    """A setting of a stage is not allowed; the message names it and what is."""
+
+
 def check(settings: "StageSettings") -> None:
     """Refuse what the services would refuse, or accept and quietly lose events over.
 
     Raises:
-        ValueError: names the field, its value and what is allowed.
+        InvalidSettingError: names the field, its value and what is allowed.
     """
     _check_ranges(settings)
     _check_choices(settings)
@@ -84,30 +90,34 @@ def _check_ranges(settings: "StageSettings") -> None:
         if value is None:
             continue
         if value < least or (most is not None and value > most):
-            raise ValueError(f"{field} is {value}, allowed is {least} to {most or '…'}")
+            raise InvalidSettingError(f"{field} is {value}, allowed is {least} to {most or '…'}")
 
 
 def _check_choices(settings: "StageSettings") -> None:
     if settings.batching_window_seconds not in range(MAX_BATCHING_WINDOW_SECONDS + 1):
-        raise ValueError(
+        raise InvalidSettingError(
             f"batching_window_seconds is {settings.batching_window_seconds}, allowed is"
             f" 0 to {MAX_BATCHING_WINDOW_SECONDS}, whole seconds"
         )
     if settings.expected_event_hours is not None and not 1 <= settings.expected_event_hours <= 24:
-        raise ValueError(f"expected_event_hours is {settings.expected_event_hours}, allowed is 1 to 24")
+        raise InvalidSettingError(
+            f"expected_event_hours is {settings.expected_event_hours}, allowed is 1 to 24"
+        )
     if settings.log_retention_days not in LOG_RETENTION_DAYS:
-        raise ValueError(
+        raise InvalidSettingError(
             f"log_retention_days is {settings.log_retention_days}, allowed is one of {LOG_RETENTION_DAYS}"
         )
     if settings.canary_minutes is not None and settings.canary_minutes not in CANARY_MINUTES:
-        raise ValueError(f"canary_minutes is {settings.canary_minutes}, allowed is one of {CANARY_MINUTES}")
+        raise InvalidSettingError(
+            f"canary_minutes is {settings.canary_minutes}, allowed is one of {CANARY_MINUTES}"
+        )
 
 
 def _check_receivers(settings: "StageSettings") -> None:
     for address in settings.alarm_emails:
         if "@" not in address.strip("@"):
-            raise ValueError(f"alarm_emails has {address!r}, which is no e-mail address")
+            raise InvalidSettingError(f"alarm_emails has {address!r}, which is no e-mail address")
     if len(set(settings.alarm_emails)) < len(settings.alarm_emails):
-        raise ValueError("alarm_emails has an address twice")
+        raise InvalidSettingError("alarm_emails has an address twice")
     if settings.alarms_without_receivers is not None and not settings.alarms_without_receivers.strip():
-        raise ValueError("alarms_without_receivers is empty, expected is the reason")
+        raise InvalidSettingError("alarms_without_receivers is empty, expected is the reason")

@@ -13,6 +13,7 @@ from shipment_events.stage_limits import (
     EVENTBRIDGE_MAX_RETRY_ATTEMPTS,
     EVENTBRIDGE_MAX_RETRY_HOURS,
     POLLER_CONCURRENCY,
+    InvalidSettingError,
     check,
 )
 
@@ -39,7 +40,7 @@ class ProvisionedPollers:
     def __post_init__(self) -> None:
         """Refuse what Lambda would refuse."""
         if not (2 <= self.minimum <= 200 and self.minimum <= self.maximum <= 10_000):
-            raise ValueError(
+            raise InvalidSettingError(
                 f"provisioned_pollers is {self.minimum} to {self.maximum}, allowed is"
                 " a minimum of 2 to 200 and a maximum from there to 10,000"
             )
@@ -61,7 +62,7 @@ class SlackChannel:
             ("slack_channel", self.channel_id, "CG"),
         ):
             if not re.fullmatch(rf"[{initials}][A-Z0-9]{{6,}}", value):
-                raise ValueError(
+                raise InvalidSettingError(
                     f"{field} is {value!r}, which is no id of Slack: {initials[0]} and capitals or digits"
                 )
 

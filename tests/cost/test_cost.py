@@ -20,7 +20,7 @@ from shipment_events.cost.limits import exceeded
 from shipment_events.cost.prices import Price, Tier, price_table
 from shipment_events.cost.usage import events_per_batch, monthly_usage
 from shipment_events.cost.workload import DAYS_A_MONTH, ITEM_BYTES, Workload
-from shipment_events.publishing.publisher import prepare_text
+from shipment_events.publishing.entries import prepare_text
 from shipment_events.stages import ProvisionedPollers, settings_for
 from shipment_events.table.item import Write
 from tests.stand_ins.fakes import FakeTable

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shipment_events.dead_letters.letters import DeadLetterMessage
-from shipment_events.publishing.publisher import Accepted, Publisher, prepare
+from shipment_events.publishing.entries import prepare
+from shipment_events.publishing.publisher import Accepted, Publisher
 from tests.integration.conftest import ROOT
 from workbench.drill.faults import SERVICES
 from workbench.drill.proxy import FaultProxies

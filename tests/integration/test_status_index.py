@@ -7,7 +7,8 @@ from pathlib import Path
 from shipment_events.contract import names
 from shipment_events.contract.event import parse_event
 from shipment_events.table.item import CONFLICT, PROCESSED, Write
-from shipment_events.table.store import EventTable, Inserted
+from shipment_events.table.results import Inserted
+from shipment_events.table.store import EventTable
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import LocalEngine
 

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from shipment_events.publishing.entries import Entry
 from shipment_events.publishing.journal import JournalError, JournalRecord, JournalWriter, read_journal
 from shipment_events.publishing.publish_file import KeptEvents
-from shipment_events.publishing.publisher import Accepted, Entry
+from shipment_events.publishing.publisher import Accepted
 
 RECEIPT = Accepted(
     Entry(1, "shipment.departed", '{"place":"Łódź \\n","x":0.10}'),

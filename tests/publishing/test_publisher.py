@@ -22,16 +22,8 @@ from hypothesis import strategies as st
 from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.outcome import InvalidEventError, Reason
-from shipment_events.publishing.publisher import (
-    MAX_REQUEST_BYTES,
-    Accepted,
-    BusNotFoundError,
-    Entry,
-    Publisher,
-    Unsent,
-    prepare,
-    prepare_text,
-)
+from shipment_events.publishing.entries import MAX_REQUEST_BYTES, Entry, prepare, prepare_text
+from shipment_events.publishing.publisher import Accepted, BusNotFoundError, Publisher, Unsent
 from tests.stand_ins.bus import ENDPOINT, MAX_BYTES, FakeBus, entry_bytes, publisher_on, service_error
 
 EVENT: dict[str, Any] = {

@@ -18,16 +18,8 @@ from shipment_events.contract.event import ShipmentEvent, parse_event
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.table import item as item_module
 from shipment_events.table.item import StoredEvent, Write, ensure_fits
-from shipment_events.table.store import (
-    MAX_REQUEST_BYTES,
-    EventTable,
-    Inserted,
-    InsertResult,
-    Occupied,
-    Rejected,
-    Unavailable,
-    slices,
-)
+from shipment_events.table.results import Inserted, InsertResult, Occupied, Rejected, Unavailable
+from shipment_events.table.store import MAX_REQUEST_BYTES, EventTable, slices
 from tests.contract.json_values import OWN_ATTRIBUTES, details, typed
 from tests.stand_ins.fakes import TABLE, FakeTable, Fault, Item, client_error
 

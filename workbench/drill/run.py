@@ -14,8 +14,9 @@ from botocore.config import Config
 from shipment_events.accounting.reconcile import QueuedEvent, TableEvent, reconcile
 from shipment_events.dead_letters.letters import Selection
 from shipment_events.dead_letters.reasons import DeadLetterReason
+from shipment_events.publishing.entries import Entry
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
-from shipment_events.publishing.publisher import Accepted, Entry, Publisher
+from shipment_events.publishing.publisher import Accepted, Publisher
 from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS
 from workbench.drill.proxy import FaultProxies
 from workbench.drill.report import DrillReport

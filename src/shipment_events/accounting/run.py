@@ -17,17 +17,11 @@ from shipment_events.contract.exact_json import loads
 from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.dead_letters.queue import DeadLetterQueue
+from shipment_events.publishing.entries import MAX_REQUEST_BYTES, Entry, ensure_carried
 from shipment_events.publishing.event_files import EventFileError, EventText
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publish_file import to_entry
-from shipment_events.publishing.publisher import (
-    MAX_REQUEST_BYTES,
-    Accepted,
-    Entry,
-    Publisher,
-    Unsent,
-    ensure_carried,
-)
+from shipment_events.publishing.publisher import Accepted, Publisher, Unsent
 from shipment_events.queue.queue import PATIENCE_SECONDS, Drain, Queue
 from shipment_events.table.store import EventTable
 

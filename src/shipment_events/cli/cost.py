@@ -1,7 +1,7 @@
 """``shipments cost``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shipment_events.cli.presentation import output
-from shipment_events.cost.bill import Bill, compared, monthly_bill, prices_checked
-from shipment_events.cost.designs import OURS
-from shipment_events.cost.limits import exceeded
+from shipment_events.cost.bill import Bill, prices_checked
+from shipment_events.cost.estimate import Estimate, estimate
 from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
 from shipment_events.pipeline import Pipeline
 from shipment_events.stages import STAGES, settings_for
@@ -81,18 +80,18 @@ def cost(
     workload = Workload(
         events_per_day=events_per_day, event_bytes=event_bytes, duplicate_share=duplicate_share
     )
-    bills = compared(workload, settings, batch)
-    if batch_ms is not None:
-        design = replace(OURS, fixed_ms=batch_ms, event_ms=0)
-        bills = [monthly_bill(workload, settings, design, batch), *bills[1:]]
-    savings = _savings(bills[0], workload, settings, batch)
-    warnings = exceeded(workload, settings, bills[0].design)
+    found = estimate(workload, settings, batch=batch, batch_ms=batch_ms)
     if as_json:
-        click.echo(json.dumps(_as_json(workload, settings, bills, savings, warnings)))
-        return
+        click.echo(json.dumps(_as_json(found)))
+    else:
+        _print(found)
+
+
+def _print(found: Estimate) -> None:
     console = output()
-    console.print(_bill_table(bills[0], workload, settings.environment))
-    console.print(_designs_table(bills, workload))
+    settings, savings = found.settings, found.savings
+    console.print(_bill_table(found.ours, found.workload, settings.environment))
+    console.print(_designs_table(found.bills, found.workload))
     if savings["infrequent_access"] > 0:
         other_class = "standard" if settings.infrequent_access else "infrequent access"
         console.print(
@@ -100,7 +99,7 @@ def cost(
             " (infrequent_access)."
         )
     saved = savings.get("batching_window_seconds", 0)
-    if saved > 0 and workload.events_per_second >= _MANY_A_SECOND:
+    if saved > 0 and found.workload.events_per_second >= _MANY_A_SECOND:
         console.print(
             f"A batching window of 1 s would save {saved:,.2f} USD of it (batching_window_seconds),"
             " and let events wait up to a second (docs/scale.md): --batching-window 1."
@@ -113,23 +112,8 @@ def cost(
     click.echo(
         f"List prices of us-east-1, checked {prices_checked()}. docs/cost.md has assumptions and sources.",
     )
-    for warning in warnings:
+    for warning in found.warnings:
         Console(stderr=True).print(f"[yellow]Warning:[/] {warning}")
-
-
-def _savings(bill: Bill, workload: Workload, settings: Any, batch: float | None) -> dict[str, float]:
-    """USD that another value of a setting would save of the bill; negative if it costs more.
-
-    The other table class, and a batching window of a second where there is none; a window says nothing where
-    the caller knows the ``batch``.
-    """
-    others = {"infrequent_access": replace(settings, infrequent_access=not settings.infrequent_access)}
-    if not settings.batching_window_seconds and batch is None:
-        others["batching_window_seconds"] = replace(settings, batching_window_seconds=1)
-    return {
-        name: bill.usd - monthly_bill(workload, other, bill.design, batch).usd
-        for name, other in others.items()
-    }
 
 
 def _bill_table(bill: Bill, workload: Workload, stage: str) -> Table:
@@ -174,14 +158,8 @@ def _designs_table(bills: Sequence[Bill], workload: Workload) -> Table:
     return table
 
 
-def _as_json(
-    workload: Workload,
-    settings: Any,
-    bills: Sequence[Bill],
-    savings: Mapping[str, float],
-    warnings: Sequence[str],
-) -> dict[str, Any]:
-    ours = bills[0]
+def _as_json(found: Estimate) -> dict[str, Any]:
+    ours, workload, settings, savings = found.ours, found.workload, found.settings, found.savings
     return {
         "stage": settings.environment,
         "events_per_day": workload.events_per_day,
@@ -203,11 +181,11 @@ def _as_json(
         ],
         "designs": {
             bill.design.name: {"usd": round(bill.usd, 4), "ratio": round(ours.usd / bill.usd, 4)}
-            for bill in bills
+            for bill in found.bills
         },
         "other_table_class_saves_usd": round(savings["infrequent_access"], 4),
         "batching_window_of_a_second_saves_usd": (
             round(savings["batching_window_seconds"], 4) if "batching_window_seconds" in savings else None
         ),
-        "warnings": list(warnings),
+        "warnings": list(found.warnings),
     }

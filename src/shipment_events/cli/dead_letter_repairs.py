@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TextIO, TypedDict
 
 import click
 from rich.console import Console
@@ -25,7 +26,8 @@ from shipment_events.cli.presentation import output
 from shipment_events.contract.exact_json import loads
 from shipment_events.dead_letters.edits import Edit, broken_after
 from shipment_events.dead_letters.exports import open_export, read_letters
-from shipment_events.dead_letters.letters import Reading, Selection, require_one
+from shipment_events.dead_letters.letters import DeadLetterMessage, Reading, Selection, require_one
+from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.dead_letters.settlement import Settlement
 from shipment_events.pipeline import Pipeline
 
@@ -86,24 +88,29 @@ def redrive_command(
             require_one(found.letters, selection)
         _print_dry_run(found, edits, as_json=as_json)
         return
-    if source and exported is not None:
-        with (
-            open_export(source) as notes,
-            open_export(file) if file else nullcontext() as originals,
-            _progress("redriving", len(exported)) as on_progress,
-        ):
-            result = pipeline.dead_letters.redrive_export(
-                exported, notes, edits=edits, originals=originals, rate=rate, on_progress=on_progress
-            )
-    else:
-        with (
-            open_export(file) if file else nullcontext() as originals,
-            _progress("redriving", pipeline.dead_letters.depth().total) as on_progress,
-        ):
-            result = pipeline.dead_letters.redrive(
-                selection, edits=edits, originals=originals, rate=rate, on_progress=on_progress
-            )
+    with open_export(file) if file else nullcontext() as originals:
+        options: _Options = {"edits": edits, "originals": originals, "rate": rate}
+        if source and exported is not None:
+            result = _redrive_export(pipeline.dead_letters, source, exported, options)
+        else:
+            with _progress("redriving", pipeline.dead_letters.depth().total) as on_progress:
+                result = pipeline.dead_letters.redrive(selection, **options, on_progress=on_progress)
     _finish("redriven", result, selection, as_json=as_json)
+
+
+class _Options(TypedDict):
+    """What both ways of redriving take."""
+
+    edits: list[Edit]
+    originals: TextIO | None
+    rate: float | None
+
+
+def _redrive_export(
+    dead_letters: DeadLetterQueue, source: Path, letters: list[DeadLetterMessage], options: _Options
+) -> Settlement:
+    with open_export(source) as notes, _progress("redriving", len(letters)) as on_progress:
+        return dead_letters.redrive_export(letters, notes, **options, on_progress=on_progress)
 
 
 @click.command(name="discard")

@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.event_files import EventFileError, EventText, read_events
 from shipment_events.publishing.journal import JournalWriter
 from shipment_events.publishing.publish_file import KeptEvents, Publication, publish_events
+from shipment_events.publishing.publisher import Publisher
 
 
 @click.command()
@@ -74,7 +76,6 @@ def publish(
     publisher = None if dry_run else pipeline.publisher(concurrency=concurrency)
     console = Console(stderr=True)
     counts = Publication()
-    unreadable: list[str] = []
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     try:
         with (
@@ -83,25 +84,10 @@ def publish(
             KeptEvents(unsent, files) as kept_unsent,
             KeptEvents(refused, files) if refused else nullcontext() as kept_refused,
         ):
-            for file in files:
-                task = progress.add_task(f"publishing {short(file)}", total=None)
-                try:
-                    publish_events(
-                        read_events(file, partial(_watch, progress, task)),
-                        publisher,
-                        on_refused=partial(
-                            _name, file, kept_unsent if kept_unsent.replaces(file) else kept_refused
-                        ),
-                        on_unsent=lambda receipt: kept_unsent.add(receipt.entry.detail),
-                        journal=writer,
-                        publication=counts,
-                    )
-                except EventFileError as error:
-                    unreadable.append(file)
-                    kept_unsent.leave(file)
-                    if kept_refused:
-                        kept_refused.leave(file)
-                    click.echo(f"Error: {printable(error)}", err=True)
+            kept = _Kept(kept_unsent, kept_refused, writer)
+            unreadable = [
+                file for file in files if not _publish_file(file, publisher, counts, kept, progress)
+            ]
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted; the bus has accepted at least {counts.accepted:,} events."
@@ -112,6 +98,38 @@ def publish(
     _print_summary(counts, unreadable, dry_run=dry_run, unsent=unsent, as_json=as_json)
     if counts.refused or counts.unsent or unreadable:
         sys.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where events are written that are not sent, and those that are noted."""
+
+    unsent: KeptEvents
+    refused: KeptEvents | None
+    journal: JournalWriter | None
+
+
+def _publish_file(
+    file: str, publisher: Publisher | None, counts: Publication, kept: _Kept, progress: Progress
+) -> bool:
+    """Whether the file was read to its end."""
+    watch = partial(_watch, progress, progress.add_task(f"publishing {short(file)}", total=None))
+    try:
+        publish_events(
+            read_events(file, watch),
+            publisher,
+            on_refused=partial(_name, file, kept.unsent if kept.unsent.replaces(file) else kept.refused),
+            on_unsent=lambda receipt: kept.unsent.add(receipt.entry.detail),
+            journal=kept.journal,
+            publication=counts,
+        )
+    except EventFileError as error:
+        kept.unsent.leave(file)
+        if kept.refused:
+            kept.refused.leave(file)
+        click.echo(f"Error: {printable(error)}", err=True)
+        return False
+    return True
 
 
 def _watch(progress: Progress, task: TaskID, raw: BinaryIO, size: int) -> BinaryIO:

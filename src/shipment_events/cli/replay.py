@@ -12,7 +12,7 @@ from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import Moment, NonEmptyText
 from shipment_events.contract.outcome import Outcome
 from shipment_events.pipeline import Pipeline
-from shipment_events.watching.archive import ReplayPlan, ReplayResult
+from shipment_events.watching.archive import Archive, ReplayPlan, ReplayResult
 from shipment_events.watching.replays import ReplayState
 
 
@@ -66,10 +66,21 @@ def replay(
         return
     if not yes:
         click.confirm("Start it?", abort=True, err=True)
-    console = Console(stderr=True)
+    result = _follow(pipeline.archive, plan)
+    if as_json:
+        click.echo(json.dumps({**_plan_json(plan), **_result_json(result)}))
+    else:
+        _say_result(result)
+    is_whole = result.drain.is_empty and result.flow.is_whole
+    if result.replay.state is not ReplayState.COMPLETED or not is_whole:
+        sys.exit(1)
+
+
+def _follow(archive: Archive, plan: ReplayPlan) -> ReplayResult:
+    """Replay, and show how far it is."""
     try:
-        with console.status(f"replaying ({plan.name})") as status:
-            result = pipeline.archive.replay(
+        with Console(stderr=True).status(f"replaying ({plan.name})") as status:
+            return archive.replay(
                 plan,
                 lambda state, waiting: status.update(
                     f"{state.state.lower()}, until {state.replayed_until or 'the first event'},"
@@ -82,13 +93,6 @@ def replay(
             err=True,
         )
         sys.exit(INTERRUPTED)
-    if as_json:
-        click.echo(json.dumps({**_plan_json(plan), **_result_json(result)}))
-    else:
-        _say_result(result)
-    is_whole = result.drain.is_empty and result.flow.is_whole
-    if result.replay.state is not ReplayState.COMPLETED or not is_whole:
-        sys.exit(1)
 
 
 def _say_plan(plan: ReplayPlan) -> None:

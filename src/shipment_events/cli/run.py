@@ -60,6 +60,20 @@ def run(
     """
     runner = FeedRunner(pipeline.table, pipeline.queue, pipeline.dead_letters, pipeline.bus)
     journal = report.with_name("journal.ndjson")
+    result = _run(runner, file, journal, rate)
+    report.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(result.as_json()))
+    else:
+        _print(result, pipeline.table, report)
+    if result.input_error:
+        click.echo(f"Error: {printable(result.input_error)}", err=True)
+    if not result.succeeded:
+        sys.exit(1)
+
+
+def _run(runner: FeedRunner, file: str, journal: Path, rate: float | None) -> FeedRun:
+    """Send the feed, and show how far it is."""
     console = Console(stderr=True)
     accepted = 0
     try:
@@ -75,7 +89,7 @@ def run(
                 waiting = f", {state.waiting:,} waiting" if state.waiting else ""
                 progress.update(task, description=f"{accepted:,} events on the bus{waiting}")
 
-            result = runner.run(read_events(file), journal, rate=rate, on_progress=show)
+            return runner.run(read_events(file), journal, rate=rate, on_progress=show)
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted; the bus has accepted at least {accepted:,} events."
@@ -83,15 +97,6 @@ def run(
             err=True,
         )
         sys.exit(INTERRUPTED)
-    report.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
-    if as_json:
-        click.echo(json.dumps(result.as_json()))
-    else:
-        _print(result, pipeline.table, report)
-    if result.input_error:
-        click.echo(f"Error: {printable(result.input_error)}", err=True)
-    if not result.succeeded:
-        sys.exit(1)
 
 
 def _print(result: FeedRun, table: EventTable, report: Path) -> None:

@@ -22,15 +22,8 @@ from shipment_events.processor.records import (
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
 from shipment_events.table.item import Write, prepare_write
-from shipment_events.table.store import (
-    EventTable,
-    Inserted,
-    InsertResult,
-    Occupied,
-    Rejected,
-    Unavailable,
-    slices,
-)
+from shipment_events.table.results import Inserted, InsertResult, Occupied, Rejected, Unavailable
+from shipment_events.table.store import EventTable, slices
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

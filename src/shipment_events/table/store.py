@@ -6,7 +6,6 @@ But for ``table_copy.py``, no other module talks to DynamoDB.
 import heapq
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +27,7 @@ from shipment_events.table.item import (
     stored_event,
     utc_text,
 )
+from shipment_events.table.results import Inserted, InsertResult, Occupied, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,35 +46,6 @@ _REFUSED_WHOLE: Final = frozenset(
 )
 
 _INDEX_PAGE: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Inserted:
-    """The item was written now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Occupied:
-    """The key is taken; ``content_hash`` is that of the item there."""
-
-    content_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """Nothing is known of the item, or it was not written; trying again may help."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The table refuses this item and always will."""
-
-    why: str
-
-
-InsertResult = Inserted | Occupied | Unavailable | Rejected
 
 
 class EventTable:
