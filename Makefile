@@ -82,13 +82,14 @@ audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stag
 	@python -m workbench.audit
 
 .PHONY: check
-check: lint audit test ## All that CI runs: lint, format, strict types, the audit and all tests
+check: lint audit test ## All that CI runs: lint, audit and all tests
 
 .PHONY: lint
-lint: setup ## Lint, format and strict types
+lint: setup node_modules/.ready ## Lint, format, strict types and plain English
 	@ruff check .
 	@ruff format --check .
 	@mypy
+	@node_modules/.bin/textlint --format unix README.md CONTRIBUTING.md SECURITY.md docs
 
 .PHONY: mutants
 mutants: setup ## Put each known mistake back and show that a test goes red

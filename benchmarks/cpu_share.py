@@ -76,7 +76,7 @@ class CgroupShare:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._is_v2 = (folder / "cpu.max").exists()
-        self.how = f"kernel quota (cgroup v{2 if self._is_v2 else 1}) in periods of 20 ms"
+        self.how = f"kernel quota (cgroup v{2 if self._is_v2 else 1})"
 
     def add(self, pid: int) -> None:
         """Bound this process, too."""

@@ -118,7 +118,7 @@ def _result(
     cpu = {name: [one["cpu"] for one in measured] for name, measured in rounds.items()}
     result = PartResult(
         f"batches of {BATCH}, {_ROUNDS} rounds, {share_of(MEMORY_MB):.2f} of a core by {how}; service time "
-        "log-normal with a median of 5 ms"
+        "log-normal, median 5 ms"
     )
     for name, other in (
         ("wall_vs_textbook", "textbook"),

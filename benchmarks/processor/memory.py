@@ -57,7 +57,7 @@ def measure() -> PartResult:
 
 def _result(walls: Mapping[int, Mapping[int, list[float]]], resident: int, how: str) -> PartResult:
     result = PartResult(
-        f"ours, {_ROUNDS} rounds, share of a core by {how}; service time log-normal with a median of 5 ms; "
+        f"ours, {_ROUNDS} rounds, share of a core by {how}; service time log-normal, median 5 ms; "
         f"peak memory {resident / 1e6:.0f} MB"
     )
     rows = []

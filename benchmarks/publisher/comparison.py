@@ -113,7 +113,7 @@ def _result(
     cpu: Mapping[str, list[float]],
     requests: Mapping[str, float],
 ) -> PartResult:
-    result = PartResult(f"{_ROUNDS} rounds, a whole core; service time log-normal with a median of 5 ms")
+    result = PartResult(f"{_ROUNDS} rounds, a whole core; service time log-normal, median 5 ms")
     result.ratios["publisher_vs_one_by_one"] = ratio_of_medians(rates["ours"], rates["one_by_one"])
     result.noise["publisher, ours / ours"] = ratio_of_medians(rates["again"], rates["ours"])
     rows = []

@@ -1,4 +1,4 @@
-"""What the local engine cannot do, and what becomes of it: the one list of it.
+"""The differences of the local engine from AWS.
 
 Every entry of ``GAPS`` is a row of the table in ``docs/local-engine.md``.
 """
@@ -11,7 +11,7 @@ from workbench.documents import markdown_table
 
 
 class Remedy(StrEnum):
-    """What becomes of something that the engine cannot do."""
+    """How the local engine handles a difference from AWS."""
 
     MADE_UP = "made up"
     CHANGED = "changed"
@@ -21,7 +21,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class Gap:
-    """One difference from AWS: ``subject`` is what AWS has, ``here`` what holds on the local engine."""
+    """One difference from AWS: ``subject`` is what AWS has, ``here`` what the local engine does."""
 
     subject: str
     remedy: Remedy
@@ -51,7 +51,7 @@ POINT_IN_TIME_RECOVERY: Final = Gap(
 BATCH_PERMISSIONS: Final = Gap(
     "Permissions of batch calls",
     Remedy.CHANGED,
-    "With AUTH=true the engine checks the batch operation, AWS the action on one item. Roles get both.",
+    "With AUTH=true the engine checks the batch operation, AWS the action on an item. Roles get both.",
 )
 TLS_ONLY: Final = Gap(
     "Policies that allow TLS only",
@@ -61,8 +61,7 @@ TLS_ONLY: Final = Gap(
 ROLLOUT: Final = Gap(
     "Rollout of a new version of the processor",
     Remedy.CHANGED,
-    "No CodeDeploy, versions or aliases: the queue invokes the function itself, so a deploy runs new code "
-    "at once.",
+    "No CodeDeploy, versions or aliases: a deploy runs new code at once.",
 )
 BOOTSTRAP: Final = Gap(
     "Check for the CDK bootstrap stack",
@@ -87,7 +86,7 @@ GAPS: Final = (
     Gap(
         "Redrive with StartMessageMoveTask",
         Remedy.LEFT_OUT,
-        "Messages have to be moved one by one.",
+        "Commands move messages one by one.",
     ),
     Gap(
         "Replay that feeds chosen rules only",
@@ -97,7 +96,7 @@ GAPS: Final = (
     Gap(
         "Metrics of the services and of the processor",
         Remedy.LEFT_OUT,
-        "None. Metric filters are not applied.",
+        "Metric filters are not applied either.",
     ),
     Gap(
         "Alarms",
@@ -153,32 +152,28 @@ GAPS: Final = (
     Gap(
         "Stream records of statements by PartiQL",
         Remedy.MADE_UP,
-        "The engine writes none; its start-up program adds them (workbench/engine/adaptations.py).",
+        "The engine writes none.",
     ),
     Gap(
         "Stream records after a restart",
         Remedy.MADE_UP,
-        "The engine forgets them; its start-up program saves and loads them.",
+        "The engine forgets them.",
     ),
     Gap(
         "Functions of streams beside those of queues",
         Remedy.MADE_UP,
-        "The engine's queues wait for the function of a stream; its start-up program reads each stream on a "
-        "thread of its own.",
+        "The engine reads streams and queues on one thread. A slow stream would delay the queues.",
     ),
     Gap(
         "Failures in a batch of a stream",
         Remedy.MADE_UP,
-        "The engine skips failed records; its start-up program adds partial failures, retries, bisecting, "
-        "maximum age and the queue or topic for failures.",
+        "Added: partial failures, retries, bisecting, maximum age and the queue or topic for failures.",
     ),
     Gap(
         "Stream of a table",
         Remedy.DIFFERENT,
-        "One shard, read in one order; SizeBytes is 0; an item whose time to live ends leaves no record. "
-        "Parallelization factor, batching and tumbling windows are ignored, retries wait for a second each, "
-        "buckets and Kafka as destinations for failures get nothing, and a report counts one invocation. If "
-        "the first record is reported and bisecting is on, the batch is halved; AWS does not document this.",
+        "One shard. SizeBytes is 0, and an expired item leaves no record. Ignored: parallelization factor, "
+        "batching and tumbling windows, buckets and Kafka for failures. Retries are one second apart.",
     ),
     Gap(
         "Log of a function",
