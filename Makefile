@@ -70,7 +70,7 @@ drill: setup ## Throw faults at the stack on an engine of its own, and prove tha
 .PHONY: test
 test: setup ## Run all tests, also those on the local engine
 	@$(MAKE) --no-print-directory node_modules/.ready \
-	  || echo "The CDK CLI could not be installed: the test of deploying with it is skipped." >&2
+	  || echo "The npm packages could not be installed: the tests of the CDK CLI and of the prose linter are skipped." >&2
 	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-slow

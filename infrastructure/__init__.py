@@ -1,1 +1,1 @@
-"""What is deployed: one construct a file, in the order in which an event meets them."""
+"""The deployed stack: one construct a file."""

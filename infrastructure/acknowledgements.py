@@ -1,4 +1,4 @@
-"""The findings of the judges that are accepted, by the path of the construct, each with its reason.
+"""The accepted findings of the judges, by the path of the construct, each with its reason.
 
 A row accepts its rules on the construct and on all below it. ``make audit`` fails on a row that accepts
 nothing, and ``docs/security.md`` shows the table.
@@ -19,14 +19,14 @@ class Accepted:
 
     rules: tuple[str, ...]
     reason: str
-    """What a reviewer can check."""
+    """A reason that a reviewer can check."""
     when: Callable[[StageSettings], bool] = lambda _: True
     """Whether the row holds in a stage with these settings."""
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """One accepted rule at one construct, as the judges and the validation of CDK need it."""
+    """One accepted rule on one construct, in the form that the judges and CDK's validation need."""
 
     place: str
     """Path of the construct."""
@@ -35,20 +35,20 @@ class Acknowledgement:
 
 
 Table = Mapping[str, Sequence[Accepted]]
-"""What is accepted, by the path of the construct inside the stack."""
+"""Accepted findings by the path of the construct inside the stack."""
 
 DATA_MAY_GO: Final = Accepted(
     ("LossModes::Retained",),
-    "The settings of the stage say that its data may go (retain_data).",
+    "The settings of the stage allow its data to be deleted (retain_data).",
     when=lambda settings: not settings.retain_data,
 )
 QUEUE: Final = (
     DATA_MAY_GO,
     Accepted(
         ("CKV_AWS_27",),
-        "The queue is encrypted at rest with a key of SQS (SSE-SQS), which the rule does not count. With a "
-        "key of ours, a mistake in its policy would keep EventBridge and SQS from delivering events to "
-        "both queues.",
+        "The queue is encrypted at rest with a key of SQS (SSE-SQS), which the rule does not count. With our "
+        "own key, a mistake in its policy would keep EventBridge and SQS from delivering events to both "
+        "queues.",
     ),
 )
 EXECUTION_ROLE: Final = (
@@ -65,7 +65,7 @@ EXECUTION_ROLE: Final = (
         "without it. Tests hold its actions to the exact list.",
     ),
 )
-"""Of the role of every function."""
+"""Accepted on the role of every function."""
 FUNCTION: Final = (
     Accepted(
         ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"),
@@ -89,11 +89,11 @@ FUNCTION: Final = (
         "CDK adds the dependency on the role, although the reference to the role implies it.",
     ),
 )
-"""Of every function; what depends on how a function is invoked stands beside it."""
+"""Accepted on every function. Findings that depend on how a function is invoked are in its own rows."""
 TOPIC: Final = (
     Accepted(
         ("LossModes::AlarmReceiver",),
-        "The settings of the stage say why nobody has to be told (alarms_without_receivers).",
+        "The settings of the stage say why its alarms have no receiver (alarms_without_receivers).",
         when=lambda settings: not settings.has_receivers and settings.alarms_without_receivers is not None,
     ),
     Accepted(
@@ -133,7 +133,7 @@ ACKNOWLEDGEMENTS: Final[Table] = {
         Accepted(
             ("CKV_AWS_119",),
             "The table is encrypted with the account's AWS managed KMS key, whose use CloudTrail records. "
-            "A key of ours can be disabled or deleted, and all events with it. An account that has to own "
+            "If our own key were disabled or deleted, all events would be gone. An account that has to own "
             "the key changes one line in infrastructure/storage.py.",
         ),
     ),

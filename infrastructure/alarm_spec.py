@@ -1,4 +1,4 @@
-"""What one row of the alarm table holds."""
+"""One row of the alarm table."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,12 +7,12 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 
 class Urgency(StrEnum):
-    """How soon a person has to look; each has a topic of its own."""
+    """How soon a person has to look. Each urgency has its own topic."""
 
     PAGE = "page"
-    """Now: events are failing, or may be gone."""
+    """Now: events fail, or may be lost."""
     WARNING = "warning"
-    """In working hours: nothing is lost, something is not as it should be."""
+    """In working hours: something is wrong, but no event is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,24 +21,24 @@ class AlarmSpec:
 
     name: str
     of_version: str | None = None
-    """Version of the processor that it is about, if it is one; the alarm's name ends with its number."""
+    """Version of the processor that the alarm watches, if it watches one. The alarm's name ends with it."""
     urgency: Urgency
     metric: cloudwatch.IMetric
     threshold: float
     above: bool = False
-    """Whether the threshold itself is still good; otherwise reaching it is bad."""
+    """Whether only a value above the threshold is bad. Otherwise the threshold itself is bad too."""
     periods: int = 1
-    """Periods at fault before anybody is told (count)."""
+    """Number of bad periods that set the alarm off."""
     within_periods: int | None = None
-    """Of how many periods they may be any (count); consecutive ones if absent."""
+    """Number of last periods among which the bad ones count. If None, they have to be consecutive."""
     silence_is_bad: bool = False
-    """Whether to fall below the threshold is bad, and no value at all is too."""
+    """Whether a value below the threshold is bad, and a missing value too."""
     tells_end: bool = True
-    """Whether the end is told too; not where it is no all-clear."""
+    """Whether the alarm also notifies when it ends. False if its end does not mean that all is well."""
     meaning: str
-    """What has happened."""
+    """What has happened, in sentences."""
     look_at: str
-    """Where to start."""
+    """Where the reader should start; it follows the words 'Look at:'."""
 
     @property
     def comparison(self) -> cloudwatch.ComparisonOperator:

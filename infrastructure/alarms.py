@@ -1,4 +1,4 @@
-"""The alarm table: what is told, to whom, and where to look."""
+"""The alarm table: each alarm with its metric, threshold, urgency, meaning and where to look."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ SECONDS_PER_HOUR: Final = 3_600
 
 
 def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
-    """Return the alarm table of the stage: the three that the contract names, then those operation needs."""
+    """Return the alarm table of the stage. The first three alarms are part of the contract."""
     metrics = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
     rates = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
     processor = FunctionAlarms(
@@ -29,26 +29,26 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             above=True,
             periods=settings.queue_depth_periods,
             meaning="Events arrive faster than the processor stores them. Nothing is lost.",
-            look_at="processor throttles and duration, retried events; expected during a replay.",
+            look_at="processor throttles and duration, and retried events. A replay also causes this.",
         ),
         processor.error_rate(
             "error-rate",
             meaning="The processor crashes or times out, or every record of its batches fails.",
-            look_at="the processor's log for the exception, and the last deployment.",
+            look_at="the exception in the processor's log, and the last deployment.",
         ),
         AlarmSpec(
             name="dead-letters",
             urgency=Urgency.PAGE,
-            # The visible count: NumberOfMessagesSent leaves out what SQS itself moves here after the last
-            # receive (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
-            # sqs-available-cloudwatch-metrics.html).
+            # The visible count, because NumberOfMessagesSent does not count the messages that SQS itself
+            # moves here after the last receive:
+            # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
             metric=metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
             threshold=settings.dead_letter_threshold,
             meaning=(
-                "Events wait in the dead-letter queue for a decision and expire "
+                "Events wait in the dead-letter queue for a decision. SQS deletes them "
                 f"{settings.dead_letter_retention_days} days after they were first queued."
             ),
-            look_at="their attributes reason and detail; repair and redrive them, or discard them knowingly.",
+            look_at="their attributes reason and detail. Then redrive, repair or discard them.",
         ),
         AlarmSpec(
             name="oldest-message",
@@ -56,30 +56,31 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             metric=metrics.queue("ApproximateAgeOfOldestMessage", "Maximum"),
             threshold=settings.queue_age_threshold_seconds,
             periods=settings.queue_age_periods,
-            meaning="The pipeline is behind by this many seconds, whatever the number of waiting events.",
-            look_at="retried events, processor throttles, and whether the event source is enabled.",
+            meaning="The oldest event has waited in the queue for "
+            f"{settings.queue_age_threshold_seconds} s or longer.",
+            look_at="whether the event source is enabled, then retried events and processor throttles.",
         ),
         AlarmSpec(
             name="quarantined",
             urgency=Urgency.WARNING,
             metric=rates.outcome(Outcome.QUARANTINED),
             threshold=settings.quarantined_threshold,
-            meaning="A producer is sending events right now that can never be stored.",
-            look_at="the reason in the processor's log; tell the producer before the dead letters pile up.",
+            meaning="A producer is sending events that can never be stored.",
+            look_at="the reason in the processor's log. Then tell the producer.",
         ),
         AlarmSpec(
             name="retried",
             urgency=Urgency.WARNING,
             metric=rates.outcome(Outcome.RETRIED),
             threshold=settings.retried_threshold,
-            meaning="The table refuses or delays writes. Partial batch failures are no Lambda errors, so the "
-            "error rate does not show this.",
+            meaning="The table refuses or delays writes. The error rate does not show this: Lambda does not "
+            "count partial batch failures as errors.",
             look_at="table throttles and errors, and the AWS health dashboard.",
         ),
         processor.throttles(
             "throttles",
-            meaning="The account's Lambda concurrency is used up. A throttled receive counts towards the "
-            f"{settings.queue_max_receives} that an event has.",
+            meaning="The account's Lambda concurrency is used up. A throttled batch counts as one of the "
+            f"{settings.queue_max_receives} receives of its events.",
             look_at="which function uses the concurrency, and the account's quota.",
         ),
         AlarmSpec(
@@ -87,16 +88,17 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             urgency=Urgency.PAGE,
             metric=metrics.shipment_rule("FailedInvocations"),
             threshold=settings.undelivered_threshold,
-            meaning="EventBridge gave up on putting shipment events into the queue.",
-            look_at="the queue and its policy; the events are in the dead-letter queue.",
+            meaning="EventBridge stopped trying to deliver shipment events to the queue.",
+            look_at="the queue and its policy. The events are in the dead-letter queue.",
         ),
         AlarmSpec(
             name="delivery-dead-lettered",
             urgency=Urgency.WARNING,
             metric=metrics.shipment_rule("InvocationsSentToDlq"),
             threshold=settings.undelivered_threshold,
-            meaning="Shipment events went from the bus to the dead-letter queue, past the processor.",
-            look_at="attributes ERROR_CODE and ERROR_MESSAGE of the dead letters; redrive them as they are.",
+            meaning="EventBridge could not deliver shipment events to the queue, and sent them to the "
+            "dead-letter queue.",
+            look_at="attributes ERROR_CODE and ERROR_MESSAGE of the dead letters. Then redrive them.",
         ),
         AlarmSpec(
             name="delivery-lost",
@@ -104,28 +106,28 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             metric=metrics.shipment_rule("InvocationsFailedToBeSentToDlq"),
             threshold=settings.undelivered_threshold,
             meaning="Shipment events reached neither the queue nor the dead-letter queue.",
-            look_at="the policies of both queues; then replay the period from the archive.",
+            look_at="the policies of both queues. Then replay the period from the archive.",
         ),
         AlarmSpec(
             name="unmatched",
             urgency=Urgency.WARNING,
             metric=rates.unmatched_rule("MatchedEvents"),
             threshold=settings.unmatched_threshold,
-            meaning="Events arrive with a source or detail-type outside the contract.",
-            look_at="source and detail-type of the newest dead letters; tell the producer.",
+            meaning="Events came whose source or detail-type is not in the contract.",
+            look_at="source and detail-type of the newest dead letters. Then tell the producer.",
         ),
         AlarmSpec(
             name="unmatched-lost",
             urgency=Urgency.PAGE,
             metric=metrics.unmatched_rule("FailedInvocations"),
             threshold=settings.undelivered_threshold,
-            meaning="Unmatched events could not even be put into the dead-letter queue.",
-            look_at="the dead-letter queue's policy; the archive has the events.",
+            meaning="EventBridge could not deliver unmatched events to the dead-letter queue.",
+            look_at="the dead-letter queue's policy. The archive has the events.",
         ),
         processor.slow(
             "slow-processor",
-            meaning="A batch takes nearly the whole timeout, most of it for retries against a slow table.",
-            look_at="table throttles and errors, retried events.",
+            meaning="A batch took nearly the whole timeout. The usual cause is a slow table and its retries.",
+            look_at="table throttles and errors, and retried events.",
         ),
         AlarmSpec(
             name="concurrency",
@@ -133,7 +135,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             metric=rates.function(processor.function_name, "ConcurrentExecutions", "Maximum"),
             threshold=settings.most_concurrent_batches,
             periods=settings.concurrency_periods,
-            meaning="As many batches are in work as the stage allows; more events than that have to wait.",
+            meaning="The processor runs as many batches at once as the stage allows. Other events wait.",
             look_at="age of the oldest message, and processor_max_concurrency in stages.py.",
         ),
         AlarmSpec(
@@ -141,23 +143,23 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             urgency=Urgency.WARNING,
             metric=rates.table("WriteThrottleEvents", "Sum"),
             threshold=settings.table_threshold,
-            meaning="The table refuses writes that come faster than it scales. The events are tried again.",
-            look_at="consumed capacity, and whether one shipment gets most of the events.",
+            meaning="Writes come faster than the table scales. It refuses some; the processor retries them.",
+            look_at="consumed capacity, and whether most events belong to one shipment.",
         ),
         AlarmSpec(
             name="index-throttled",
             urgency=Urgency.WARNING,
             metric=rates.table("WriteThrottleEvents", "Sum", index=names.STATUS_INDEX),
             threshold=settings.table_threshold,
-            meaning="The index takes 1,000 writes a second for one status, and the table waits for it.",
-            look_at="events a second; expected during a replay or a redrive without a rate.",
+            meaning="One status of the index gets over 1,000 writes a second, so the table refuses writes.",
+            look_at="events a second. A replay or a redrive without a rate also causes this.",
         ),
         AlarmSpec(
             name="table-errors",
             urgency=Urgency.WARNING,
             metric=rates.table("SystemErrors", "Sum", operation=WRITE_OPERATION),
             threshold=settings.table_threshold,
-            meaning="DynamoDB fails by itself. The events are tried again.",
+            meaning="DynamoDB returns server errors. The processor retries the events.",
             look_at="the AWS health dashboard, and retried events.",
         ),
         AlarmSpec(
@@ -168,7 +170,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             above=True,
             periods=settings.latency_periods,
             meaning="Events reach the table late. Nothing is lost.",
-            look_at="age of the oldest message, retried events, duration of the processor.",
+            look_at="age of the oldest message, retried events, and duration of the processor.",
         ),
         *_retention_alarms(settings),
         *_expected_events(settings),
@@ -176,7 +178,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
 
 
 def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
-    """Return the alarms that come before SQS deletes what waits too long."""
+    """Return the alarms that go off before SQS deletes messages that are too old."""
     minutes = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
     windows = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
     hours = PipelineMetrics(settings.environment, period_seconds=SECONDS_PER_HOUR)
@@ -189,7 +191,7 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
             metric=minutes.queue("ApproximateAgeOfOldestMessage", "Maximum"),
             threshold=settings.queue_age_page_seconds,
             periods=settings.queue_age_periods,
-            meaning="The pipeline stands still or is far behind, and SQS deletes events "
+            meaning="The pipeline has stopped or is far behind. SQS deletes events "
             f"{settings.queue_retention_days} days after they were queued.",
             look_at="whether the event source is enabled, retried events, processor errors and throttles.",
         ),
@@ -198,11 +200,11 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
             urgency=Urgency.PAGE,
             metric=windows.dead_letters_added(),
             threshold=1,
-            # On for an hour, so that a trickle pages once.
+            # The alarm stays on for an hour, so that single letters in that hour page once.
             within_periods=SECONDS_PER_HOUR // settings.alarm_rate_period_seconds,
             tells_end=False,
-            meaning="More dead letters came, while older ones were waiting already.",
-            look_at="the reasons of the newest: it may be another fault than that of the old ones.",
+            meaning="New dead letters came while older ones were waiting.",
+            look_at="the reasons of the newest. They may have another cause than the old ones.",
         ),
         AlarmSpec(
             name="dead-letters-daily",
@@ -210,8 +212,8 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
             metric=hours.dead_letters_there(hour=settings.dead_letter_reminder_hour),
             threshold=1,
             tells_end=False,
-            meaning="Dead letters still wait for a decision. This comes each day until there are none.",
-            look_at="when the oldest was first queued, and its reason.",
+            meaning="Dead letters wait for a decision. This alarm repeats each day until there are none.",
+            look_at="the oldest dead letter: when it was first queued, and its reason.",
         ),
         AlarmSpec(
             name="dead-letters-old",
@@ -221,10 +223,10 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
             periods=days * SECONDS_PER_DAY // SECONDS_PER_HOUR,
             tells_end=False,
             meaning=(
-                f"For {days} days the dead-letter queue was never empty. Its oldest letter may be that old, "
+                f"The dead-letter queue was not empty for {days} days. Its oldest letter may be that old, "
                 f"and SQS may delete it in {left} days."
             ),
-            look_at="the dead letters that were first queued; repair and redrive them, or export them.",
+            look_at="the oldest dead letters. Repair and redrive them, or export them.",
         ),
     ]
 
@@ -240,7 +242,7 @@ def _expected_events(settings: StageSettings) -> list[AlarmSpec]:
             metric=hours.shipment_rule("MatchedEvents"),
             threshold=1,
             silence_is_bad=True,
-            meaning=f"No shipment event came in {settings.expected_event_hours} hours, and some should have.",
-            look_at="the producers first, then unmatched events, as of a new source or detail-type.",
+            meaning=f"No shipment event came in {settings.expected_event_hours} hours.",
+            look_at="the producers, then unmatched events. A producer may use a new source or detail-type.",
         )
     ]

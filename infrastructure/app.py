@@ -1,12 +1,12 @@
 """Synthesizes the stack of one stage into ``cdk.out``; needs no AWS account, no network and no Docker.
 
-The stage comes from the environment variable ``ENV`` or from ``-c env=…`` of the CDK CLI. Who is told of its
-alarms is in its settings: ``ALARM_EMAIL`` or ``-c alarm_email=…`` adds an address, and ``SLACK_WORKSPACE``
-and ``SLACK_CHANNEL`` or ``-c slack_workspace=…`` and ``-c slack_channel=…`` name another Slack channel.
-``ALARMS_WITHOUT_RECEIVERS`` or ``-c alarms_without_receivers=…`` is the reason why nobody has to be.
+The stage comes from the environment variable ``ENV`` or from ``-c env=…`` of the CDK CLI. The receivers of
+its alarms are in its settings. ``ALARM_EMAIL`` or ``-c alarm_email=…`` adds an address. ``SLACK_WORKSPACE``
+and ``SLACK_CHANNEL``, or ``-c slack_workspace=…`` and ``-c slack_channel=…``, name another channel.
+``ALARMS_WITHOUT_RECEIVERS`` or ``-c alarms_without_receivers=…`` says why there is no receiver.
 
-``-c first_deploy=true`` leaves out what would keep a failed first deploy from being rolled back, the
-protection of stack and table. ``make deploy`` deploys without this option right after.
+``-c first_deploy=true`` leaves out the protection of stack and table, because CloudFormation could not roll
+back a failed first deploy with it. ``make deploy`` deploys again without this option right after.
 """
 
 import os
@@ -32,8 +32,8 @@ def build_app(settings: StageSettings, outdir: Path) -> App:
 
 
 def main() -> None:
-    """Synthesize; end with one line and status 1 where the stage is refused or a security rule is broken."""
-    # The CDK CLI names the folder that it will read; without it, the place does not depend on where we stand.
+    """Synthesize. Exit with status 1 and one line if the stage is not valid or breaks a security rule."""
+    # The CDK CLI names the folder that it reads. Without the CLI, it is cdk.out of the repository.
     app = _empty_app(Path(os.environ.get("CDK_OUTDIR", REPOSITORY / "cdk.out")))
     try:
         stage = _chosen(app, variable="ENV", context="env")
@@ -58,9 +58,9 @@ def _empty_app(outdir: Path) -> App:
 def _fill(app: App, settings: StageSettings) -> None:
     if not settings.has_receivers and settings.alarms_without_receivers is None:
         raise ValueError(
-            f"nobody would be told of the alarms of {settings.environment}. Write addresses into alarm_emails"
+            f"the alarms of {settings.environment} have no receiver. Write addresses into alarm_emails"
             f" of {settings.environment} in src/shipment_events/stages.py, or a channel into slack. To add an"
-            " address to this deploy only, set ALARM_EMAIL. If nobody has to be told, write the reason into"
+            " address to this deploy only, set ALARM_EMAIL. If none is needed, write the reason into"
             " alarms_without_receivers there, or into the variable ALARMS_WITHOUT_RECEIVERS"
         )
     accept_findings(ShipmentEventsStack(app, settings=settings), settings)
@@ -69,7 +69,7 @@ def _fill(app: App, settings: StageSettings) -> None:
 
 def _with_receivers(app: App, settings: StageSettings) -> StageSettings:
     email = _chosen(app, variable="ALARM_EMAIL", context="alarm_email")
-    # A variable without a value names nobody: a workflow sets those that its repository does not have.
+    # An empty variable adds nobody: a workflow sets the variables that its repository lacks to an empty text.
     added = () if not email or email in settings.alarm_emails else (email,)
     reason = _chosen(app, variable="ALARMS_WITHOUT_RECEIVERS", context="alarms_without_receivers")
     return replace(
@@ -91,7 +91,7 @@ def _chosen_channel(app: App) -> SlackChannel | None:
 
 
 def _chosen(app: App, *, variable: str, context: str) -> str | None:
-    """Return what the user chose in either place; two different answers are an error, not a precedence."""
+    """Return the choice from the variable or the context. Raises ValueError if the two differ."""
     by_variable: str | None = os.environ.get(variable)
     by_context: str | None = app.node.try_get_context(context)
     if by_variable is not None and by_context is not None and by_variable != by_context:

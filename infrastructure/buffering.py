@@ -10,7 +10,7 @@ from shipment_events.stages import StageSettings
 
 
 class EventBuffer(Construct):
-    """Two encrypted, TLS-only queues; their contents stay when the stack goes."""
+    """Two encrypted, TLS-only queues. They are retained when the stack is deleted."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings) -> None:
         """Build the queues of the stage."""
@@ -21,8 +21,8 @@ class EventBuffer(Construct):
         self.queue = self._build_queue()
 
     def _build_dead_letter_queue(self) -> sqs.Queue:
-        # The allow policy names the queue by its ARN as text: the queue refers to this one already, and two
-        # references would be a circle that CloudFormation refuses.
+        # The redrive allow policy names the queue by its ARN as text. The queue already refers to this one,
+        # and CloudFormation refuses a circular reference.
         queue_arn = Stack.of(self).format_arn(
             service="sqs", resource=names.queue_name(self._settings.environment)
         )

@@ -1,7 +1,7 @@
-"""What each of our functions has: a log group, a role, the code, and the alias that stands for a version.
+"""The parts that all our functions share: a log group, a role, the code, and an alias of the current version.
 
-The construct of a function names what is its own: rooms of the package, permissions, variables. The rest is
-the same for all of them, so that a further function cannot forget it.
+The construct of a function adds only its own parts: rooms of the package, permissions and variables. So a
+new function cannot forget a shared part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +30,8 @@ LOG_RETENTION: Final = {
 class BundledFunction(Construct):
     """A function with the bundle of its rooms, a role that allows exactly its calls, and an alias.
 
-    A room is a package in ``shipment_events``; it is bundled whole. The permissions to write logs and traces
-    are added to ``statements``. Whoever invokes the function invokes ``alias``.
+    A room is a package in ``shipment_events``; it is bundled whole. The role gets ``statements`` and the
+    permissions to write logs and traces. Callers invoke ``alias``.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class BundledFunction(Construct):
         timeout_seconds: int,
         invoked_by: str = "the event source",
     ) -> None:
-        """Build the function ``name``; ``called`` is its short name, of the role's policy for one.
+        """Build the function ``name``. ``called`` is its short name, for example for the role's policy.
 
-        ``handler`` is a module of ``shipment_events`` and a function in it; ``invoked_by`` says who uses the
-        alias, for its description. ``key`` encrypts the logs.
+        ``handler`` is a module of ``shipment_events`` and a function in it. ``invoked_by`` is the caller that
+        the description of the alias names. ``key`` encrypts the logs.
         """
         super().__init__(scope, construct_id)
         self.name = name
@@ -76,21 +76,21 @@ class BundledFunction(Construct):
             timeout=Duration.seconds(timeout_seconds),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
-            # Lambda writes its own lines on an invocation that went well at INFO, and those on one that
-            # failed or timed out at WARN. Only the JSON format has levels. It makes one JSON line of an
-            # exception.
+            # Lambda logs its own lines at INFO for a good invocation, and at WARN for one that failed or
+            # timed out. Only the JSON format has levels. It writes an exception as one JSON line.
             # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
             logging_format=lambda_.LoggingFormat.JSON,
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
-            # This format leaves what is printed as it is, so log_metrics.py finds the fields of a line:
+            # This format does not change printed lines, so the filters of log_metrics.py find their fields:
             # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
-            # Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
+            # If Lambda finds a level in a printed line, INFO is the lowest that telemetry.py writes.
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
-            # CDK would add permissions of its own choice, for traces for one, to a mutable role.
+            # CDK would add its own permissions to a mutable role, for traces for example.
             role=self.role.without_policy_updates(),
             environment=dict(environment),
-            # Older versions stay, so that there is one to shift back to. A version whose own deployment
-            # failed goes, because it would fail the next try: "A version for this Lambda function exists".
+            # Older versions are retained, so that a rollout can shift back to one. A version whose own
+            # deployment failed is deleted, because it would make the next deployment fail: "A version for
+            # this Lambda function exists".
             current_version_options=lambda_.VersionOptions(
                 removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
             ),
@@ -100,7 +100,8 @@ class BundledFunction(Construct):
             "Live",
             alias_name=names.PROCESSOR_ALIAS,
             description=f"The version that {invoked_by} invokes",
-            # CDK publishes a new version whenever code or configuration changes, environment variables too.
+            # CDK publishes a new version for each change of code or configuration, environment variables
+            # included.
             version=self.function.current_version,
         )
 
@@ -115,14 +116,14 @@ class BundledFunction(Construct):
             # The cheaper class has no metric filters.
             log_group_class=logs.LogGroupClass.STANDARD,
             encryption_key=key.key,
-            # Logs are no record of events, and a group that is left behind would block creating the stage
-            # anew.
+            # Logs are not a record of events. A log group that stays would prevent the stage from being
+            # created again.
             removal_policy=RemovalPolicy.DESTROY,
         )
 
     def _build_role(self, called: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
-        # The policy is inline, so that the role never exists without it: Lambda checks the permissions when
-        # it creates an event source.
+        # Lambda checks the permissions when it creates an event source. The policy is inline, so the role
+        # never exists without it.
         return iam.Role(
             self,
             "Role",
@@ -149,10 +150,10 @@ class BundledFunction(Construct):
 
 
 def bundle_excludes(rooms: Sequence[str]) -> list[str]:
-    """Return what the bundle leaves out, in gitignore terms: everything but the Python files of the rooms.
+    """Return gitignore patterns that leave out everything except for the Python files of the rooms.
 
-    It is an allow list: a folder has to come back in before its files can. Anything else beside the sources,
-    byte code above all, would change the hash of the bundle from machine to machine.
+    A pattern has to include a folder again before another can include its files. Other files beside the
+    sources, such as byte code, would give the bundle another hash on each machine.
     """
     return [
         "*",

@@ -12,10 +12,10 @@ from shipment_events.stages import SlackChannel
 
 
 class ChatNotifications(Construct):
-    """What is sent to ``topics`` is shown in the channel.
+    """Shows the messages of ``topics`` in the channel.
 
-    The service subscribes itself. The stage's key has to let CloudWatch publish, as it does; a subscriber
-    needs nothing of it, since SNS decrypts what it delivers.
+    The service subscribes itself. It needs no permission on the stage's key, because SNS decrypts a message
+    before it delivers it.
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     """
 
@@ -28,7 +28,7 @@ class ChatNotifications(Construct):
         channel: SlackChannel,
         topics: Sequence[sns.ITopic],
     ) -> None:
-        """Subscribe the channel of a workspace that the account has been connected to by hand."""
+        """Subscribe the channel. Its workspace has to be connected to the account by hand before."""
         super().__init__(scope, construct_id)
         chatbot.SlackChannelConfiguration(
             self,
@@ -38,8 +38,8 @@ class ChatNotifications(Construct):
             slack_channel_id=channel.channel_id,
             notification_topics=list(topics),
             role=self._build_role(),
-            # Whatever the role will ever be given, and whoever writes in the channel. Without one it is
-            # AdministratorAccess:
+            # The guardrail limits what the channel can do, even if the role gets more permissions. The
+            # default is AdministratorAccess:
             # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-chatbot-slackchannelconfiguration.html
             guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("CloudWatchReadOnlyAccess")],
         )

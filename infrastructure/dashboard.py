@@ -1,4 +1,4 @@
-"""One page that answers, from top to bottom: is it healthy, how far behind is it, what fails, and where."""
+"""The dashboard. It answers from top to bottom: is it healthy, how far behind, what fails, and where?"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -19,9 +19,11 @@ GRAPH_HEIGHT: Final = 6
 
 
 UNPUBLISHED_CONSOLE: Final = "console.invalid"
-"""AWS publishes no address of the console in the isolated partitions. Without any host the stack could not be
-deployed there, and a guessed one might belong to somebody."""
-# No pseudo parameter has the host of the console, which differs between partitions.
+"""Host for the isolated partitions, where AWS publishes no address of the console.
+
+The stack cannot be deployed without a host, and a guessed one might belong to somebody.
+"""
+# The host of the console differs between partitions, and no pseudo parameter contains it.
 # https://docs.aws.amazon.com/general/latest/gr/mgmt-console.html and its counterparts of the partitions
 CONSOLE_HOSTS: Final = {
     "aws": "console.aws.amazon.com",
@@ -42,7 +44,7 @@ class _Graph(NamedTuple):
 
 
 class PipelineDashboard(Construct):
-    """Dashboard of the stage; below the summary it follows the way of an event."""
+    """Dashboard of the stage: a summary, then a row for each step of an event."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The key of the stage, for what the services' own keys cannot serve."""
+"""The KMS key of the stage, for topics and logs, which the services' own keys cannot serve."""
 
 from typing import Final
 
@@ -14,19 +14,19 @@ _LOG_GROUP: Final = "kms:EncryptionContext:aws:logs:arn"
 
 
 class StageKey(Construct):
-    """One key, rotated every year, for alarm topics and logs: a second one would cost as much again."""
+    """One key for alarm topics and logs, rotated every year. A second key would double the cost."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings) -> None:
         """Build the key of the stage."""
         super().__init__(scope, construct_id)
-        # CloudWatch cannot publish to a topic under the AWS managed key, whose policy nobody can change:
+        # CloudWatch cannot publish to a topic under the AWS managed key, and its policy cannot be changed:
         # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
         self.key = kms.Key(
             self,
             "Key",
             description=f"Alarm topics and logs of {names.stack_name(settings.environment)}",
             enable_key_rotation=True,
-            # No event is encrypted with it, so there is none to lose with the key.
+            # The key encrypts no events, so no event is lost with it.
             removal_policy=RemovalPolicy.DESTROY,
         )
         self._log_groups: list[str] = []
@@ -35,8 +35,8 @@ class StageKey(Construct):
         self._limit_grants()
 
     def _allow_alarms(self) -> None:
-        # No condition on the caller: which alarms may publish is the topic policy's business, and a condition
-        # that CloudWatch does not meet would silence every alarm without a sign.
+        # The topic policy says which alarms may publish, so this statement has no condition on the caller. If
+        # CloudWatch did not meet a condition, every alarm would be silent and nobody would notice.
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AllowAlarms",
@@ -47,11 +47,11 @@ class StageKey(Construct):
         )
 
     def _allow_logs(self) -> iam.PolicyStatement:
-        # Actions and condition are those of the documentation:
+        # The documentation gives these actions and this condition:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         statement = iam.PolicyStatement(
             sid="AllowLogs",
-            # Logs has a principal for each region, under the domain of the partition.
+            # CloudWatch Logs has one principal for each region, under the domain of the partition.
             principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
             actions=[
                 "kms:Encrypt*",
@@ -61,15 +61,15 @@ class StageKey(Construct):
                 "kms:Describe*",
             ],
             resources=["*"],
-            # For no log group, until ``allow_logs`` names one.
+            # ``allow_logs`` adds the log groups.
             conditions={"ArnEquals": {_LOG_GROUP: self._log_groups}},
         )
         self.key.add_to_resource_policy(statement)
         return statement
 
     def allow_logs(self, log_group_name: str) -> None:
-        """Let CloudWatch Logs use the key for this log group, too."""
-        # The ARN is text, because the group refers to the key already.
+        """Let CloudWatch Logs use the key for this log group as well."""
+        # The ARN is text, because the log group already refers to the key.
         self._log_groups.append(
             Stack.of(self).format_arn(service="logs", resource=f"log-group:{log_group_name}")
         )
@@ -77,8 +77,8 @@ class StageKey(Construct):
         self._logs.add_condition("ArnEquals", {_LOG_GROUP: arns})
 
     def _limit_grants(self) -> None:
-        # A grant is a way to the key that no policy shows, so only AWS services may create one. The statement
-        # is that of AWS Control Tower's rule for key policies, CT.KMS.PV.1.
+        # A grant gives access to the key that no policy shows, so only AWS services may create one. The
+        # statement comes from AWS Control Tower's rule for key policies, CT.KMS.PV.1.
         # https://docs.aws.amazon.com/controltower/latest/controlreference/kms-rules.html
         self.key.add_to_resource_policy(
             iam.PolicyStatement(

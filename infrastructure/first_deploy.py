@@ -1,8 +1,8 @@
-"""Whether a deploy will make the stack of a stage anew: ``make deploy`` asks this first.
+"""Tells ``make deploy`` whether it will create the stack of a stage.
 
-The CDK CLI turns termination protection on before the first resource is made, and a table with deletion
-protection cannot be rolled back. A first deploy that fails would leave a stack that the next one can neither
-update nor delete. So ``make deploy`` makes a stage without either protection, and adds both once it stands.
+The CDK CLI turns termination protection on before it creates the first resource, and CloudFormation cannot
+roll back a table with deletion protection. If such a first deploy failed, the next deploy could not update or
+delete the stack. So ``make deploy`` creates a stage without protection, and adds it with a second deploy.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html
 """
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 FAILED_CREATIONS: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
-"""States of a stack whose first deploy failed; such a stack cannot be updated."""
+"""States of a stack whose first deploy failed. CloudFormation cannot update such a stack."""
 _DEPLOY_ROLE: Final = "arn:{partition}:iam::{account}:role/cdk-hnb659fds-deploy-role-{account}-{region}"
 _REGION_VARIABLES: Final = ("AWS_REGION", "AMAZON_REGION", "AWS_DEFAULT_REGION", "AMAZON_DEFAULT_REGION")
 
 
 class FailedStackError(Exception):
-    """What a failed first deploy left cannot be deleted; the message says what to do."""
+    """The stack of a failed first deploy cannot be deleted. The message says what to do."""
 
 
 def is_first_deploy(cloudformation: "CloudFormationClient", stack_name: str) -> bool:
     """Return whether the next deploy creates the stack.
 
-    The stack of a first deploy that failed is deleted, even where it is protected. Its table and queues stay,
-    if they could not be rolled back.
+    This deletes the stack of a first deploy that failed, even if it is protected. Its table and queues stay
+    if CloudFormation could not roll them back.
 
     Raises:
         FailedStackError: that stack cannot be deleted.
@@ -53,7 +53,7 @@ def is_first_deploy(cloudformation: "CloudFormationClient", stack_name: str) -> 
             )
         _delete(cloudformation, stack_name)
         return True
-    # Under review, a change set was made and never executed: there is no resource yet.
+    # In REVIEW_IN_PROGRESS, a change set was created but not executed, so the stack has no resource yet.
     return status in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
 
 
@@ -63,14 +63,14 @@ def _delete(cloudformation: "CloudFormationClient", stack_name: str) -> None:
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_name)
     except WaiterError as error:
         raise FailedStackError(
-            f"{stack_name}, left by a first deploy that failed, cannot be deleted: {error}\n"
-            "See its events, then: aws cloudformation delete-stack"
+            f"the stack {stack_name} of a failed first deploy cannot be deleted: {error}\n"
+            "Read its events, then run: aws cloudformation delete-stack"
             f" --stack-name {stack_name} --deletion-mode FORCE_DELETE_STACK"
         ) from error
 
 
 def _cloudformation() -> "CloudFormationClient":
-    """As the CDK CLI does: in the same region, with the role of the bootstrap if it may be assumed."""
+    """Return a client for the region and role of the CDK CLI: the bootstrap's role, if it can be assumed."""
     chosen = next((os.environ[name] for name in _REGION_VARIABLES if os.environ.get(name)), None)
     region = chosen or boto3.Session().region_name or "us-east-1"
     session = boto3.Session(region_name=region)
@@ -82,7 +82,8 @@ def _cloudformation() -> "CloudFormationClient":
     try:
         assumed = sts.assume_role(RoleArn=role, RoleSessionName="first-deploy")["Credentials"]
     except ClientError:
-        # Bootstrapped with another qualifier, or an administrator's own credentials: they may do.
+        # The bootstrap has another qualifier, or the caller may not assume its role. The caller's own
+        # credentials may be enough.
         return session.client("cloudformation")
     return session.client(
         "cloudformation",
@@ -93,7 +94,7 @@ def _cloudformation() -> "CloudFormationClient":
 
 
 def main() -> None:
-    """Print ``first`` if the next deploy creates a stack that is to be protected, else nothing."""
+    """Print ``first`` if the next deploy creates a stack that needs protection, else nothing."""
     try:
         stage = settings_for(os.environ.get("ENV", DEFAULT_STAGE))
         is_first = is_first_deploy(_cloudformation(), names.stack_name(stage.environment))

@@ -1,4 +1,4 @@
-"""The alarms that each function has: the same metrics and thresholds, by the name of the function."""
+"""The alarms that every function has, with the same metrics and thresholds."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from shipment_events.stages import StageSettings
 
 @dataclass(frozen=True)
 class FunctionAlarms:
-    """A row of the alarm table names one of them, and says what it means for this function."""
+    """Makes rows of the alarm table for one function; the caller says what each alarm means for it."""
 
     settings: StageSettings
     function_name: str
@@ -22,7 +22,7 @@ class FunctionAlarms:
         )
 
     def error_rate(self, name: str, *, meaning: str, look_at: str) -> AlarmSpec:
-        """The share of invocations that crash or time out."""
+        """Alarm on the share of invocations that crash or time out."""
         return AlarmSpec(
             name=name,
             urgency=Urgency.PAGE,
@@ -34,7 +34,7 @@ class FunctionAlarms:
         )
 
     def throttles(self, name: str, *, meaning: str, look_at: str) -> AlarmSpec:
-        """Invocations for which the account has no concurrency left."""
+        """Alarm on invocations for which the account has no concurrency left."""
         return AlarmSpec(
             name=name,
             urgency=Urgency.WARNING,
@@ -45,7 +45,7 @@ class FunctionAlarms:
         )
 
     def slow(self, name: str, *, meaning: str, look_at: str) -> AlarmSpec:
-        """An invocation that takes nearly the whole timeout."""
+        """Alarm on an invocation that takes nearly the whole timeout."""
         return AlarmSpec(
             name=name,
             urgency=Urgency.WARNING,

@@ -1,4 +1,4 @@
-"""The bus that producers publish to, the rules that empty it, and the archive of all it carried."""
+"""The bus that producers publish to, its two rules, and the archive of all its events."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from shipment_events.stages import StageSettings
 
 
 class EventIngestion(Construct):
-    """Bus with two complementary rules, so that every event ends in exactly one of the two queues."""
+    """Bus with two complementary rules: every event matches one of them, and goes to its queue."""
 
     def __init__(
         self,
@@ -31,8 +31,9 @@ class EventIngestion(Construct):
         self.archive = self._build_archive()
         self.rule = self._build_shipment_rule(queue, dead_letter_queue)
         self.unmatched_rule = self._build_unmatched_rule(dead_letter_queue)
-        # A rule matches from the moment it exists, and EventBridge does not retry what it has no permission
-        # to send. So the permissions come first, and the archive too: what it holds can be replayed.
+        # A rule matches events as soon as it exists, and EventBridge does not retry an event that it has no
+        # permission to send. So the permissions are created first. The archive is too, so that it has all
+        # events for a replay.
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
         self.rule.node.add_dependency(self.archive, _policy_of(queue), _policy_of(dead_letter_queue))
         self.unmatched_rule.node.add_dependency(self.archive, _policy_of(dead_letter_queue))
@@ -66,10 +67,10 @@ class EventIngestion(Construct):
         return rule
 
     def _build_unmatched_rule(self, dead_letter_queue: sqs.Queue) -> events.CfnRule:
-        # One rule with $or rather than two rules: an event that is wrong in both fields would be delivered by
-        # each of two rules. Its target has no dead-letter queue, since that could only be the very queue that
-        # has just refused the event; instead EventBridge keeps trying for as long as it can, and an alarm on
-        # this rule's FailedInvocations reports the one case in which an event is gone (the archive has it).
+        # One rule with $or, because two rules would deliver an event twice if both its fields are wrong. The
+        # target has no dead-letter queue: that would be the same queue that has just refused the event.
+        # Instead EventBridge retries for the longest time possible. If it stops trying, an alarm on this
+        # rule's FailedInvocations goes off, and only the archive has the event.
         rule = events.CfnRule(
             self,
             "UnmatchedRule",
@@ -96,14 +97,15 @@ class EventIngestion(Construct):
         return rule
 
     def _allow_delivery(self, queue: sqs.Queue, rule_name: Callable[[str], str], *, sid: str) -> None:
-        # The rule's ARN is text: a reference would make the policy wait for the rule.
+        # The rule's ARN is text, because with a reference the policy would be created after the rule.
         environment = self._settings.environment
         rule_arn = Stack.of(self).format_arn(
             service="events",
             resource="rule",
             resource_name=f"{names.event_bus_name(environment)}/{rule_name(environment)}",
         )
-        # CDK's own targets.SqsQueue grants GetQueueUrl and GetQueueAttributes too; EventBridge needs neither.
+        # CDK's targets.SqsQueue also grants GetQueueUrl and GetQueueAttributes, which EventBridge does not
+        # need.
         queue.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=sid,
@@ -115,7 +117,7 @@ class EventIngestion(Construct):
         )
 
     def _build_archive(self) -> events.CfnArchive:
-        # The plain resource, because CDK's own demands a pattern, and this one has no exceptions.
+        # CDK's own construct demands an event pattern. This archive takes every event, so it has none.
         return events.CfnArchive(
             self,
             "Archive",

@@ -1,7 +1,7 @@
-"""Metrics that CloudWatch takes out of the processor's log, from the one line that each batch writes.
+"""Metric filters, which read the one line that the processor logs for each batch.
 
-Filters rather than the embedded metric format: that spells every metric in every line, about half of its
-bytes, and bytes are what a log costs. Filters cost nothing.
+Metric filters cost nothing. The embedded metric format would describe every metric in every line, which is
+about half of its bytes, and a log costs by the byte.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/MonitoringLogData.html
 """
 
@@ -20,16 +20,17 @@ _OF_VERSION: Final = {**_OF_STAGE, names.VERSION_DIMENSION: names.VERSION_FIELD}
 
 
 class LogMetrics(Construct):
-    """One metric filter for each metric of the pipeline's own."""
+    """One metric filter for each of the pipeline's own metrics."""
 
     def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup) -> None:
-        """Build the filters on ``log_group``; what was logged before they are there gives no metrics."""
+        """Build the filters on ``log_group``. A filter does not read older lines."""
         super().__init__(scope, construct_id)
         self._log_group = log_group
         for outcome in Outcome:
             self._add(outcome.metric, outcome.value, _OF_STAGE, cloudwatch.Unit.COUNT)
         self._add(names.LATENCY_METRIC, names.LATENCY_FIELD, _OF_STAGE, cloudwatch.Unit.MILLISECONDS)
-        # Of each version by itself: a rollout judges the new one while the old one does most of the work.
+        # One value for each version: a rollout judges the new version while the old one does most of the
+        # work.
         self._add(names.SETTLED_METRIC, names.SETTLED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
         self._add(names.FAILED_METRIC, names.FAILED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
 
@@ -45,7 +46,7 @@ class LogMetrics(Construct):
             metric_namespace=names.METRIC_NAMESPACE,
             metric_name=metric,
             metric_value=f"$.{field}",
-            # With dimensions there is no default value, and only logs of the class Standard have filters.
+            # A filter with dimensions cannot have a default value. Only the log class Standard has filters.
             dimensions={name: f"$.{source}" for name, source in dimensions.items()},
             unit=unit,
         )

@@ -1,7 +1,7 @@
-"""The CloudWatch metrics of the pipeline, spelled once for alarms and dashboard.
+"""The CloudWatch metrics of the pipeline, for alarms and dashboard.
 
-Dimensions are the public names rather than references to resources: an alarm then neither waits for a
-resource nor changes with it. Durations are milliseconds, ages seconds, everything else counts.
+Dimensions are public names, not references to resources, so an alarm does not wait for a resource and does
+not change with it. Durations are in milliseconds, ages in seconds, all other metrics are counts.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ READ_OPERATION: Final = "BatchGetItem"
 
 
 class PipelineMetrics:
-    """Metrics of one stage, all over the same period."""
+    """Metrics of one stage, all with the same period."""
 
     def __init__(self, environment: str, *, period_seconds: int) -> None:
-        """Metrics of the stage ``environment``, one value for each ``period_seconds``."""
+        """Use the stage ``environment``, and one value for each ``period_seconds``."""
         self._environment = environment
         self._period = Duration.seconds(period_seconds)
 
     def queue(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
-        """Return a metric of the queue; what SQS reports once a minute for a queue in use."""
+        """Return a metric of the queue. SQS reports it once a minute while the queue is in use."""
         return self._metric(
             "AWS/SQS", metric, statistic, {"QueueName": names.queue_name(self._environment)}, label
         )
@@ -42,10 +42,10 @@ class PipelineMetrics:
         )
 
     def dead_letters_there(self, *, hour: int | None = None) -> cloudwatch.MathExpression:
-        """Return a value above 0 if there are dead letters; with an ``hour`` (UTC) in that of each day only.
+        """Return a value above 0 if there are dead letters; with ``hour`` (UTC), only in that hour of a day.
 
-        Those that somebody is reading are in work; in one period they may count as both. The age would not
-        do: SQS leaves messages out of it that were received three times, so three looks would hide a letter.
+        A dead letter that somebody reads is in flight; one period may count it as both. The age is no
+        substitute: SQS leaves out messages that were received three times, so three reads hide a letter.
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         """
         there = "waiting + in_work"
@@ -54,10 +54,10 @@ class PipelineMetrics:
         )
 
     def dead_letters_added(self) -> cloudwatch.MathExpression:
-        """Return how many more dead letters wait than there were in the period before; 0 if none waited then.
+        """Return the increase of dead letters since the period before; 0 if none waited then.
 
-        No metric counts what SQS itself moves. Those that were in work before are no new ones when they come
-        back; ``x - DIFF(x)`` is the value before.
+        No metric counts the messages that SQS itself moves. A message that was in flight before and became
+        visible again is not new. ``x - DIFF(x)`` is the value of the period before.
         """
         before_in_work = "(FILL(in_work, 0) - DIFF(FILL(in_work, 0)))"
         return self._of_dead_letters(
@@ -88,7 +88,7 @@ class PipelineMetrics:
         return self._metric("AWS/Lambda", metric, statistic, {"FunctionName": name}, label)
 
     def error_rate(self, name: str) -> cloudwatch.MathExpression:
-        """Return the share of a function's invocations that failed, in percent; no value without any."""
+        """Return the share of failed invocations of a function, in percent; no value if there are none."""
         return cloudwatch.MathExpression(
             expression="errors / invocations * 100",
             using_metrics={
@@ -100,7 +100,7 @@ class PipelineMetrics:
         )
 
     def version(self, name: str, version: str, metric: str, statistic: str) -> cloudwatch.Metric:
-        """Return a metric of the ``version`` that the function ``name`` tries behind its weighted alias.
+        """Return a metric of one ``version`` of the function ``name``, invoked through its weighted alias.
 
         https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
         """
@@ -131,7 +131,7 @@ class PipelineMetrics:
         return self._own(outcome.metric, "Sum", None)
 
     def outcome_or_zero(self, outcome: Outcome) -> cloudwatch.MathExpression:
-        """Return the count of one outcome, 0 where the processor logged none: a graph then has no holes."""
+        """Return the count of one outcome, or 0 if there is no value, so that a graph has no gaps."""
         return cloudwatch.MathExpression(
             expression=f"FILL({outcome.value}, 0)",
             using_metrics={outcome.value: self.outcome(outcome)},
@@ -140,7 +140,7 @@ class PipelineMetrics:
         )
 
     def latency(self, statistic: str, label: str | None = None) -> cloudwatch.Metric:
-        """Return the milliseconds from the bus to the table of the slowest event of each batch."""
+        """Return the time from bus to table of the slowest event of each batch, in milliseconds."""
         return self._own(names.LATENCY_METRIC, statistic, label)
 
     def table(
@@ -166,7 +166,7 @@ class PipelineMetrics:
         )
 
     def _rule(self, rule: str, metric: str, label: str | None) -> cloudwatch.Metric:
-        # A rule of a custom bus reports under both dimensions, one of the default bus under the rule alone:
+        # A rule of a custom bus reports with both dimensions, a rule of the default bus only with RuleName:
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
         bus = names.event_bus_name(self._environment)
         return self._metric("AWS/Events", metric, "Sum", {"EventBusName": bus, "RuleName": rule}, label)

@@ -1,4 +1,4 @@
-"""Who is told what: two topics, and the alarms that notify them."""
+"""The two topics of the stage, and the alarms that notify them."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,12 +18,12 @@ from shipment_events.stages import StageSettings
 class Monitoring(Construct):
     """Topics and alarms of the stage.
 
-    A metric without values counts as good: where no events come, nothing fails. The alarm on missing events
-    is the exception. A stage that always gets events has it.
+    A missing value of a metric counts as good: without events, nothing fails. The alarm on missing events is
+    the exception. Only a stage that always gets events has it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings, key: kms.Key) -> None:
-        """Build topics and alarms of the stage; they know the pipeline by its public names only."""
+        """Build topics and alarms of the stage. They use only the public names of the pipeline."""
         super().__init__(scope, construct_id)
         self._settings = settings
         self.topics = {urgency: self._build_topic(urgency, key) for urgency in Urgency}
@@ -39,7 +39,7 @@ class Monitoring(Construct):
             master_key=key,
             enforce_ssl=True,
         )
-        # A topic policy replaces the default one that lets the account's own alarms publish.
+        # A topic policy replaces the default policy, which lets the account's own alarms publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AllowAlarms",
@@ -57,7 +57,7 @@ class Monitoring(Construct):
         return topic
 
     def add_alarm(self, spec: AlarmSpec) -> cloudwatch.Alarm:
-        """Build the alarm, which notifies the topic of its urgency."""
+        """Build an alarm that notifies the topic of its urgency."""
         alarm = cloudwatch.Alarm(
             self,
             "".join(word.capitalize() for word in spec.name.split("-")),
@@ -79,7 +79,7 @@ class Monitoring(Construct):
         alarm.add_alarm_action(actions.SnsAction(self.topics[spec.urgency]))
         if spec.tells_end:
             alarm.add_ok_action(actions.SnsAction(self.topics[spec.urgency]))
-        # It tells of a change once, so the permission to tell comes first.
+        # An alarm notifies only once for each change, so the permission to publish has to exist before it.
         alarm.node.add_dependency(self.topics[spec.urgency].node.find_child("Policy"))
         self.alarms.append(alarm)
         return alarm

@@ -17,7 +17,7 @@ BUNDLED_ROOMS: Final = ("contract", "processor", "queue", "table")
 
 
 class EventProcessing(BundledFunction):
-    """The processor: it moves events from the queue to the table, and quarantines what it can never store."""
+    """The processor: it stores the events of the queue in the table, and quarantines invalid ones."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class EventProcessing(BundledFunction):
         self._build_event_source(settings, queue)
 
     def _build_event_source(self, settings: StageSettings, queue: sqs.Queue) -> None:
-        # CDK's SqsEventSource would give the mapping another logical id. CloudFormation would then create the
-        # new mapping before it deletes the old one, and Lambda refuses a second one of the same queue and
-        # function:
+        # CDK's SqsEventSource would change the logical id of the mapping. CloudFormation would then create
+        # the new mapping before it deletes the old one, and Lambda refuses a second mapping of the same queue
+        # and function:
         # https://github.com/aws/aws-cdk/issues/18706
         pollers = settings.provisioned_pollers
         lambda_.CfnEventSourceMapping(
@@ -69,7 +69,7 @@ class EventProcessing(BundledFunction):
             event_source_arn=queue.queue_arn,
             function_name=self.alias.function_arn,
             batch_size=settings.batch_size,
-            # 0 is Lambda's default, but a property that has gone from the template may keep its old value.
+            # 0 is Lambda's default, but a property may keep its old value if the template no longer has it.
             maximum_batching_window_in_seconds=settings.batching_window_seconds,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=(

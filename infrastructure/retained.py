@@ -1,4 +1,4 @@
-"""What is left of a stage without a stack, in the form that ``cdk import`` takes: ``make adopt`` uses it.
+"""Finds the table and queues that a deleted stack retained, for ``cdk import`` in ``make adopt``.
 
 https://docs.aws.amazon.com/cdk/v2/guide/ref-cli-cmd-import.html
 """
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def retained(
     template: Mapping[str, Any], dynamodb: "DynamoDBClient", sqs: "SQSClient"
 ) -> dict[str, dict[str, str]]:
-    """Identifier of each table and queue of the template that exists, by logical id.
+    """Identifier of each existing table and queue of the template, by logical id.
 
-    Raises ClientError where one of them cannot be looked up.
+    Raises ClientError if the service cannot look one of them up.
     """
     found: dict[str, dict[str, str]] = {}
     for logical_id, resource in template["Resources"].items():
@@ -35,20 +35,20 @@ def retained(
                 name = resource["Properties"]["QueueName"]
                 found[logical_id] = {"QueueUrl": sqs.get_queue_url(QueueName=name)["QueueUrl"]}
         except (dynamodb.exceptions.ResourceNotFoundException, sqs.exceptions.QueueDoesNotExist):
-            # A first deploy that failed may have left some of them; the next deploy makes the others.
+            # A failed first deploy may have left only some of them. The next deploy creates the others.
             continue
     return found
 
 
 def main() -> None:
-    """Read the template named first, write the mapping to the file named second."""
+    """Read the template of the first argument, and write the mapping to the file of the second."""
     template, mapping = map(Path, sys.argv[1:])
     try:
         found = retained(json.loads(template.read_text()), boto3.client("dynamodb"), boto3.client("sqs"))
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"error: {error}")
     if not found:
-        sys.exit("error: neither table nor queues are left, so there is nothing to adopt: make deploy")
+        sys.exit("error: no table and no queue exists, so there is nothing to adopt. Run: make deploy")
     mapping.write_text(json.dumps(found, indent=2))
 
 

@@ -1,4 +1,4 @@
-"""What becomes of table and queues when they leave the stack."""
+"""The removal policy of table and queues."""
 
 from aws_cdk import RemovalPolicy
 
@@ -6,10 +6,10 @@ from shipment_events.stages import StageSettings
 
 
 def removal_policy(settings: StageSettings) -> RemovalPolicy:
-    """Return the policy of everything that holds events: it stays, or the settings say that it may go.
+    """Return the removal policy of resources that hold events: retained, unless ``retain_data`` is off.
 
-    The rollback of the very operation that made it deletes it all the same: it is empty then, and its name
-    would be in the way of the next try.
+    If CloudFormation rolls back the operation that created a resource, it deletes the resource anyway. It is
+    empty then, and its name would make the next deploy fail.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     """
     if settings.retain_data:

@@ -1,4 +1,4 @@
-"""How a new version of the processor takes over: a tenth of the batches first, and back if it does badly."""
+"""The rollout of a new version: a tenth of the batches first, and a rollback if its alarms go off."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
 GUARD_PERIOD_SECONDS: Final = 60
-"""Lambda reports once a minute, and a canary has few of them."""
+"""Lambda reports metrics once a minute, and a canary lasts only minutes."""
 
 _CANARIES: Final = {
     10: codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_10_MINUTES,
@@ -27,9 +27,9 @@ _CANARIES: Final = {
 class GuardedRollout(Construct):
     """CodeDeploy shifts the alias, and shifts it back as soon as an alarm on the new version goes off.
 
-    The alarms see the new version only, and each version gets its own. Those of the whole function, or of
-    the version before, would forbid the very deployment that mends what they are about, and the former would
-    be diluted by the nine tenths that still run the old version.
+    Each version has its own alarms, which see only that version. An alarm on the old version or on the whole
+    function would stop the deployment that repairs it. An alarm on the whole function would also hide errors
+    of the new version, because the old one still handles nine tenths of the batches.
     """
 
     def __init__(
@@ -42,12 +42,13 @@ class GuardedRollout(Construct):
         processing: EventProcessing,
         monitoring: Monitoring,
     ) -> None:
-        """Guard the alias of ``processing`` for ``canary_minutes``; the alarms notify like all others."""
+        """Guard the alias of ``processing`` for ``canary_minutes``. The alarms notify like all others."""
         super().__init__(scope, construct_id)
         self._processing = processing
         version = processing.function.current_version.version
         alarms = [monitoring.add_alarm(spec) for spec in guard_specs(settings, version)]
-        # The alias's update policy refers to the group and the group to the alarms, so they come before it.
+        # The update policy of the alias refers to the group, and the group refers to the alarms. So
+        # CloudFormation creates the alarms first.
         codedeploy.LambdaDeploymentGroup(
             self,
             "Group",
@@ -72,7 +73,8 @@ class GuardedRollout(Construct):
                 "codedeploy.amazonaws.com",
                 conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
             ),
-            # What AWSCodeDeployRoleForLambdaLimited allows, on this function, without hooks and files in S3:
+            # The actions of AWSCodeDeployRoleForLambdaLimited, on this function only, without hooks and files
+            # in S3:
             # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRoleForLambdaLimited.html
             inline_policies={
                 "rollout": iam.PolicyDocument(
@@ -96,9 +98,9 @@ class GuardedRollout(Construct):
 
 
 def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
-    """Return the alarms that say that ``version`` is bad: each of them needs at most two minutes of it.
+    """Return the alarms on ``version``. Each goes off after at most two bad minutes.
 
-    Throttles are none of them: they are the account's, whichever version runs.
+    There is no alarm on throttles, because they depend on the account and not on the version.
     """
     metrics = PipelineMetrics(settings.environment, period_seconds=GUARD_PERIOD_SECONDS)
     processor = names.processor_name(settings.environment)
@@ -109,10 +111,10 @@ def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
             urgency=Urgency.WARNING,
             metric=metrics.version(processor, version, "Errors", "Sum"),
             threshold=settings.canary_errors_threshold,
-            # A value belongs to the minute in which its invocation began, and comes late if that timed out.
+            # A value belongs to the minute in which its invocation began, so it comes late after a timeout.
             within_periods=3,
-            meaning="The newest version of the processor crashes or times out. A rollout takes it back.",
-            look_at="the processor's log of that version for the exception.",
+            meaning="The newest version of the processor crashes or times out. A rollout rolls back.",
+            look_at="the exception in the processor's log of that version.",
         ),
         AlarmSpec(
             name="new-version-failed",
@@ -123,8 +125,8 @@ def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
             above=True,
             periods=2,
             within_periods=5,
-            meaning="The newest version of the processor cannot store many events. A rollout takes it back.",
-            look_at="the reasons of the newest dead letters, which can be redriven at once.",
+            meaning="The newest version of the processor does not store many events. A rollout rolls back.",
+            look_at="the reasons of the newest dead letters. Redrive them after the rollback.",
         ),
         AlarmSpec(
             name="new-version-slow",
@@ -133,7 +135,7 @@ def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
             metric=metrics.version(processor, version, "Duration", "Maximum"),
             threshold=settings.processor_timeout_seconds * 1000 * settings.duration_threshold_percent / 100,
             within_periods=3,
-            meaning="A batch of the newest version takes nearly the whole timeout. A rollout takes it back.",
+            meaning="A batch of the newest version took nearly the whole timeout. A rollout rolls back.",
             look_at="the traces of that version.",
         ),
     ]

@@ -1,4 +1,4 @@
-"""The stack of one stage: the constructs, wired, and the outputs that others read."""
+"""The stack of one stage: its constructs, and the outputs that other programs read."""
 
 from aws_cdk import App, CfnOutput, Stack, Tags
 
@@ -17,7 +17,7 @@ from shipment_events.stages import StageSettings
 
 
 class ShipmentEventsStack(Stack):
-    """Everything of one stage, for whichever account and region it is deployed to."""
+    """All resources of one stage, for any account and region."""
 
     def __init__(self, app: App, *, settings: StageSettings) -> None:
         """Build the stack of the stage."""
@@ -49,7 +49,7 @@ class ShipmentEventsStack(Stack):
             dead_letter_queue=buffer.dead_letter_queue,
         )
         log_metrics = LogMetrics(self, "LogMetrics", log_group=processing.log_group)
-        # Filters do not look back, so they come before the first line.
+        # A filter does not read earlier lines, so the filters have to exist before the function.
         processing.function.node.add_dependency(log_metrics)
         self.monitoring = Monitoring(self, "Monitoring", settings=settings, key=self.key.key)
         if settings.canary_minutes is not None:

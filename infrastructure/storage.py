@@ -1,4 +1,4 @@
-"""The table in which every event is kept, and the index by status."""
+"""The table of all events, and its index by status."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -11,7 +11,7 @@ from shipment_events.stages import StageSettings
 
 
 class EventStorage(Construct):
-    """Table of events: encrypted, recoverable to any second of 35 days, kept when the stack goes."""
+    """Table of events: encrypted, recoverable to any second of 35 days, retained without the stack."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings) -> None:
         """Build the table of the stage."""
@@ -46,9 +46,9 @@ class EventStorage(Construct):
         )
 
     def _build_tls_only_policy(self) -> iam.PolicyDocument:
-        # The ARN is put together from the name: a policy that referred to its own table would be a circular
-        # reference. It covers the indexes; a stream has a policy of its own, which can only be attached later
-        # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html).
+        # The ARN is built from the name, because a reference from the policy to its own table would be
+        # circular. The policy covers the indexes. A stream has its own policy, which can only be attached
+        # later (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html).
         table_arn = Stack.of(self).format_arn(
             service="dynamodb",
             resource="table",

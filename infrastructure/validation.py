@@ -1,4 +1,4 @@
-"""What synthesis refuses, and how an acknowledgement reaches each of the judges."""
+"""The rules that synthesis enforces, and how an acknowledgement reaches each judge."""
 
 import re
 from typing import Final
@@ -16,7 +16,7 @@ _CHECKOV_RULE: Final = re.compile(r"CKV2?_AWS_\d+")
 
 
 def enforce_rules(app: App) -> None:
-    """Let ``app.synth()`` fail on every finding, not accepted, of our own rules and of AwsSolutions.
+    """Let ``app.synth()`` fail on every finding of our own rules and of AwsSolutions that is not accepted.
 
     The report is written to ``validation-report.json`` beside the templates.
     """
@@ -24,9 +24,9 @@ def enforce_rules(app: App) -> None:
 
 
 def accept_findings(stack: Stack, settings: StageSettings, table: Table = ACKNOWLEDGEMENTS) -> None:
-    """Tell each judge what ``table`` accepts in the stack."""
+    """Pass the findings that ``table`` accepts in the stack to each judge."""
     for construct, accepted in accepted_in(stack, settings, table):
-        # cfn-lint and checkov read the template, and so does anybody else's scan of it.
+        # cfn-lint and checkov read their acknowledgements from the template, wherever it is scanned.
         lint = [each.rule for each in accepted if _LINT_RULE.fullmatch(each.rule)]
         skip = [
             {"id": each.rule, "comment": each.reason}

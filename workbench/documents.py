@@ -1,12 +1,12 @@
-"""The parts of documents that programs write: cog runs the code that a document has between its markers.
+"""Writes the generated parts of documents with cog, which runs the code in the document.
 
-A part stands between two comments of a Markdown file, in which the first has the code that writes it::
+A part is between two comments of a Markdown file. The first comment has the code that writes the part::
 
     <!-- [[[cog from workbench.engine import gaps; cog.outl(gaps.as_markdown()) ]]] -->
     <!-- [[[end]]] -->
 
-The code of a part that is measured is ``measured("name")``, which keeps what stands there: only the program
-that measures has something else to put there, by ``write``.
+The code of a measured part is ``measured("name")``. It keeps the present text, unless the measuring program
+passes another text to ``write``.
 """
 
 import io
@@ -31,9 +31,9 @@ def documents() -> Iterator[Path]:
 
 
 def render(document: Path, measured: Mapping[str, str] | None = None) -> str:
-    """A document's text with each of its parts written anew.
+    """A document's text with each of its parts written again.
 
-    ``measured`` has Markdown by name for parts that are measured; those without stay as they are. Raises
+    ``measured`` has the Markdown of measured parts by name. Other measured parts do not change. Raises
     ValueError for a name that the document has no part for, and cogapp.CogError for code that fails.
     """
     left = dict(measured or {})
@@ -51,7 +51,7 @@ def render(document: Path, measured: Mapping[str, str] | None = None) -> str:
 
 
 def write(document: Path, measured: Mapping[str, str] | None = None) -> None:
-    """Write each part of a document anew; parameters and errors as for ``render``."""
+    """Write each part of a document again. Parameters and errors are those of ``render``."""
     document.write_text(render(document, measured), encoding="utf-8")
 
 

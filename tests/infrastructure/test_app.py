@@ -72,7 +72,7 @@ def test_a_stage_that_tells_nobody_is_refused(
     with pytest.raises(SystemExit) as end:
         _main()
     refusal = str(end.value.code)
-    assert refusal.startswith(f"error: nobody would be told of the alarms of {stage}.")
+    assert refusal.startswith(f"error: the alarms of {stage} have no receiver.")
     for remedy in (
         "alarm_emails",
         "src/shipment_events/stages.py",

@@ -73,7 +73,7 @@ def test_the_cdk_cli_deploys_a_stack_that_stores_events(tmp_path: Path, current_
 
 def test_a_failing_cli_is_reported_by_step(tmp_path: Path, current_assembly: Path) -> None:
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)
-    with pytest.raises(LocalEngineError, match="could not be readied for the CDK CLI"):
+    with pytest.raises(LocalEngineError, match="could not be prepared for the CDK CLI"):
         deploy_with_cdk(settings.endpoint, current_assembly, settings)
     failing = tmp_path / "node_modules" / ".bin" / "cdk"
     failing.parent.mkdir(parents=True)

@@ -190,7 +190,7 @@ def test_mistake_of_the_list_fits_the_code(mutant: Mutant) -> None:
 
 def test_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "no-such-mistake"]) == 2
-    assert "no mutant is called no-such-mistake" in capsys.readouterr().err
+    assert "no mutant is named no-such-mistake" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

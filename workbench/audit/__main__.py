@@ -1,4 +1,4 @@
-"""Print one table of all judges; fail on an open finding or an acknowledgement that accepts nothing."""
+"""Print one table of all judges. Fail on an open finding or an acknowledgement without a finding."""
 
 import sys
 import tempfile
@@ -24,14 +24,14 @@ TOOLS: Final = REPOSITORY / ".venv-audit" / "bin"
 
 @dataclass(frozen=True)
 class Audit:
-    """Everything that was found, by stage and in the code."""
+    """All findings, by stage and in the code."""
 
     stages: Sequence[Stage]
     verdicts: Sequence[Verdict]
 
     @property
     def open(self) -> list[Finding]:
-        """Findings that nobody has accepted."""
+        """Findings that are not accepted."""
         return sorted({finding for verdict in self.verdicts for finding in verdict.open})
 
     @property
@@ -41,7 +41,7 @@ class Audit:
         return sorted(stale, key=lambda each: (each.place, each.rule))
 
     def rows(self) -> Iterator[tuple[str, str, int, int]]:
-        """Judge, what it looked at, and the numbers of findings acknowledged and open."""
+        """For each judge: its name, its input, and the numbers of findings, acknowledged and open ones."""
         resources = sum(len(stage.template["Resources"]) for stage in self.stages)
         templates = f"{resources} resources, {len(self.stages)} stages"
         names = (judges.LOSS_MODES, *judges.PACKS, judges.CFN_LINT, judges.CHECKOV)
@@ -97,7 +97,7 @@ def main() -> int:
     for finding in result.open:
         sys.stdout.write(f"open: {finding.place}: {finding.rule}: {finding.message}\n")
     for each in result.stale:
-        sys.stdout.write(f"accepts nothing: {each.place}: {each.rule}: {each.reason}\n")
+        sys.stdout.write(f"without a finding: {each.place}: {each.rule}: {each.reason}\n")
     return 1 if result.open or result.stale else 0
 
 

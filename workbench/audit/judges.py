@@ -27,7 +27,7 @@ WORKFLOWS: Final = ".github"
 
 
 class JudgeError(Exception):
-    """A judge did not come to a verdict, which must not pass for one."""
+    """A judge gave no verdict. This must not count as a verdict without findings."""
 
 
 def loss_modes(stage: Stage) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def cfn_lint(stage: Stage) -> Iterator[Finding]:
     """The linter; its informational rules are about style."""
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json"]
     run = _run([*command, "--", str(stage.template_path)])
-    # It adds up 2 for errors and 4 for warnings; 1 is a failure of its own.
+    # The exit status adds 2 for errors and 4 for warnings. 1 means that cfn-lint itself failed.
     if run.returncode % 2:
         raise JudgeError(f"cfn-lint: {run.stderr.strip() or run.stdout.strip()}")
     for match in json.loads(run.stdout or "[]"):
@@ -60,7 +60,7 @@ def cfn_lint(stage: Stage) -> Iterator[Finding]:
 
 
 def checkov(stages: Sequence[Stage], executable: Path) -> dict[str, list[Finding]]:
-    """Findings by environment: one run for all stages, since its start takes longer than its work."""
+    """Findings by environment. One run judges all stages, because checkov starts slowly."""
     files = [argument for stage in stages for argument in ("--file", str(stage.template_path))]
     options = ["--framework", "cloudformation", "--skip-download", "--compact", "--output", "json"]
     run = _run([str(executable), *options, *files])
@@ -84,7 +84,7 @@ def checkov(stages: Sequence[Stage], executable: Path) -> dict[str, list[Finding
 
 
 def zizmor(root: Path, executable: Path) -> list[Finding]:
-    """What could go wrong in the workflows, one of which deploys with the roles of an account."""
+    """Findings of the workflows. One of them deploys with the roles of an account."""
     options = ["--offline", "--no-ignores", "--no-exit-codes", "--quiet", "--format", "json"]
     run = _run([str(executable), *options, WORKFLOWS], cwd=root)
     if run.returncode:

@@ -1,4 +1,4 @@
-"""The drill: real faults at the real stack on a private local engine, and an account of every event.
+"""The drill injects real faults into the real stack on its own local engine, and accounts for every event.
 
-For users of the repository; it needs the development group of dependencies, which `make setup` installs.
+It needs the development dependencies, which `make setup` installs.
 """

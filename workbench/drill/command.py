@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--minutes", type=click.FloatRange(0.1, 120), default=2.0, show_default=True,
-    help="How long faults are thrown; longer, up to double, where they or the events are not enough by then.",
+    help="Minutes of faults. Up to double that, if there were not enough events or faults by then.",
 )  # fmt: skip
 @click.option(
-    "--events", type=click.IntRange(min=100), default=20_000, show_default=True, help="Events at least."
+    "--events",
+    type=click.IntRange(min=100),
+    default=20_000,
+    show_default=True,
+    help="Least number of events.",
 )
 @click.option(
-    "--faults", type=click.IntRange(min=0), default=1_000, show_default=True, help="Faults at least."
+    "--faults", type=click.IntRange(min=0), default=1_000, show_default=True, help="Least number of faults."
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True,
@@ -36,21 +40,21 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def drill(*, minutes: float, events: int, faults: int, seed: int, as_json: bool) -> None:
-    """Throw real faults at the real stack on a private local engine, and account for every event.
+    """Inject real faults into the real stack on its own local engine, and account for every event.
 
-    Requests are throttled, fail, hang and are cut off before and after the service acted; single statements
-    of a good answer fail; the function is killed in the middle of batches and times out; the table is out;
-    the engine restarts. The report goes to .local/drill.json, the events that the bus accepted beside it.
+    Requests are throttled, fail, hang, and are cut off before and after the service acted. Single statements
+    of a good answer fail. The function is killed in the middle of batches and times out. The table is
+    unavailable. The engine restarts. The report and the accepted events go to .local/.
 
     \b
     Example:
       shipments drill --minutes 10 --events 100000 --seed 7
 
-    Exit status: 0 nothing is lost, doubled, altered or made up, and enough went wrong; 1 otherwise.
+    Exit status: 0 if nothing is lost, doubled, altered or made up and there were enough faults; else 1.
     """
     from workbench.drill.run import EVENTS_FILE, DrillPlan, run_drill  # noqa: PLC0415
 
-    # So that the engine and all it started end with the drill, however it ends.
+    # On SIGTERM the drill has to end the engine and all its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(stderr=True)
     try:
@@ -111,14 +115,14 @@ def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path
         ("lost", "nowhere"),
         ("doubled", "in more than one place"),
         ("altered", "stored as something that was not sent"),
-        ("phantom", "there, and never sent"),
-        ("misjudged", "good and quarantined, or broken and not, or for a wrong reason"),
+        ("phantom", "found, but never sent"),
+        ("misjudged", "good but quarantined, broken but not quarantined, or with a wrong reason"),
     ):
         style = "bold red" if result[name] else "bold green"
         table.add_row(f"[{style}]{name}[/]", f"[{style}]{result[name]:,}[/]", meaning)
     table.add_section()
-    table.add_row("redriven", f"{result['redriven']:,}", "ran out of receives; moved back once, then stored")
-    table.add_row("sent again", f"{result['sent_again']:,}", "handed back by the publisher during the faults")
+    table.add_row("redriven", f"{result['redriven']:,}", "retries exhausted; moved back once, then stored")
+    table.add_row("sent again", f"{result['sent_again']:,}", "not sent during the faults; published again")
     table.add_row("quarantined again", f"{result['quarantined_again']:,}", "exact repeats of a dead letter")
     console.print(table)
     recovery = result["recovery_seconds"]

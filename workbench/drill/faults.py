@@ -1,4 +1,4 @@
-"""Faults of whole requests: what the fault proxy does, how often, and under which name it is counted."""
+"""Faults of whole requests: the rules of the fault proxy, their chances and their names in the counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RESET_AFTER: Final = "reset_after_it_acted"
 CUT_ANSWER: Final = "cut_answer"
 OUTAGE: Final = "table_outage"
 
-# A slow answer holds a worker for its client's whole timeout, so there are fewer of them.
+# A slow answer blocks a worker for its client's whole timeout, so there are fewer of them.
 _WEIGHTS: Final[Mapping[str, float]] = {
     THROTTLED: 0.26,
     SERVER_ERROR: 0.15,
@@ -46,7 +46,7 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class NamedRule:
-    """A rule of the fault proxy with the name under which its faults are counted."""
+    """A rule of the fault proxy, and the name that its faults have in the counts."""
 
     kind: str
     rule: Rule
@@ -61,7 +61,7 @@ def background(service: str, share: float, client_timeout: float) -> list[NamedR
     rules: list[NamedRule] = []
     left = 1.0
     for kind, weight in _WEIGHTS.items():
-        # A rule is asked only where none before it fired.
+        # The proxy asks a rule only if no rule before it fired.
         chance = share * weight / left
         left -= share * weight
         rule = {**_effect(kind, service, client_timeout), "probability": round(chance, 6)}
@@ -88,11 +88,11 @@ def _effect(kind: str, service: str, client_timeout: float) -> Rule:
         case "unavailable":
             return {"error": {"code": "ServiceUnavailable", "status": 503}}
         case "slow_request":
-            # It reaches the service when the client has given up, and acts nevertheless.
+            # The request reaches the service after the client gave up, and the service still acts on it.
             least = client_timeout * 1000
             return {"latency": {"min": 1.2 * least, "max": 2.5 * least}}
         case "slow_answer":
-            # Paced by its length; the shortest answers have some 30 bytes.
+            # The bandwidth makes the answer slow. The shortest answers have about 30 bytes.
             return {"response": {"bandwidth_kbps": 0.025 / client_timeout}}
         case "reset_before_it_acted":
             return {"reset": True}

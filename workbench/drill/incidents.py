@@ -1,4 +1,4 @@
-"""What befalls containers, connections and the engine itself, beside the faults of requests."""
+"""Incidents of containers, connections and the engine. Faults of requests are in ``faults.py``."""
 
 import signal
 import threading
@@ -22,20 +22,20 @@ TABLE_OUTAGE: Final = "table_outage_begun"
 ENGINE_RESTART: Final = "engine_restart"
 
 _HOOK_SECONDS: Final = 5.0
-# The engine stands still for a moment so that no request is under way when it writes its state down.
+# A pause before the engine stops, so that no request is in progress when it writes its state.
 _SETTLE_SECONDS: Final = 0.5
 
 
 @dataclass(slots=True)
 class Incidents:
-    """Throws the incidents, one after the other.
+    """Causes the incidents, one after the other.
 
     Attributes:
-        seconds: over which they are spread.
-        calm: gives the faults that hold while nothing else is set for a service.
+        seconds: time over which the incidents are spread.
+        calm: returns the faults of a service while it has no incident.
         fired: number of incidents by kind.
-        last_fired_at: end of the last one, seconds since 1970; 0 for none.
-        current: what happens now, for whoever watches.
+        last_fired_at: end of the last incident, seconds since 1970; 0 if there was none.
+        current: the present incident, for the progress display.
     """
 
     stage: Stage
@@ -48,7 +48,7 @@ class Incidents:
     current: str = ""
 
     def throw(self, stopped: threading.Event) -> None:
-        """Throw them until their time is over or ``stopped`` is set.
+        """Cause incidents until their time is over or ``stopped`` is set.
 
         Raises:
             LocalEngineError: the engine could not be restarted.
@@ -89,11 +89,11 @@ class Incidents:
     def _freeze(self, stopped: threading.Event) -> None:
         if self._at_write(FUNCTION_TIMEOUT, after_write=False, number=signal.SIGSTOP):
             stopped.wait(self.stage.function_timeout + 0.5)
-            # Those that ran a batch are gone, ended by the service; the idle ones go on.
+            # The service has ended the processes that ran a batch. The idle ones continue.
             self.stage.signal_workers(signal.SIGCONT)
 
     def _at_write(self, kind: str, *, after_write: bool, number: signal.Signals) -> bool:
-        """Send the containers a signal while one of them writes; False where none did for long."""
+        """Send the containers a signal while one of them writes; False if none wrote in time."""
         self.current = kind
         done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The fault proxies between function, publisher and engine, in a thread of their own.
+"""The fault proxies between function, publisher and engine, in their own thread.
 
     client ──> microburst, one for each service ──> partial faults ──> engine
 
@@ -49,21 +49,21 @@ class FaultProxies:
 
     @property
     def function_environment(self) -> dict[str, str]:
-        """What sends the function's requests through the proxies."""
+        """Environment variables that send the function's requests through the proxies."""
         return {
             f"AWS_ENDPOINT_URL_{service.upper()}": self.endpoint(service) for service in ("dynamodb", "sqs")
         }
 
     def set_faults(self, service: str, rules: Iterable[NamedRule]) -> None:
-        """Replace the faults of a service's whole requests; none for none."""
+        """Replace the faults of a service's whole requests. An empty list ends them."""
         self._run(self._set_faults(service, list(rules)))
 
     def set_partial_faults(self, share: float) -> None:
-        """Make parts of this share of the requests fail, of those that have parts."""
+        """Let parts of this share of the batch requests fail."""
         self._partial.share = share
 
     def at_next_write(self, hook: WriteHook | None) -> None:
-        """Call a hook once, when the next batch of writes reaches the table; None takes it back."""
+        """Call a hook once, when the next batch of writes reaches the table. None removes the hook."""
         self._partial.hook = hook
 
     def refuse(self, service: str) -> None:
@@ -83,12 +83,12 @@ class FaultProxies:
         return counts
 
     def last_fired_at(self) -> float:
-        """When the last fault fired, seconds since 1970; 0 for never."""
+        """Time of the last fault, seconds since 1970; 0 if there was none."""
         times: list[float] = [burst.fired[-1].ts for burst in self._bursts.values() if burst.fired]
         return max([self._partial.last_fired_at, *times])
 
     def __enter__(self) -> "FaultProxies":
-        # microburst draws from the module's own generator.
+        # microburst uses the generator of the module random.
         random.seed(self._seed)
         self._thread.start()
         try:

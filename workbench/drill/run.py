@@ -36,14 +36,14 @@ PROXY_LOG: Final = "drill-proxies.log"
 
 _PUBLISHER_TIMEOUT: Final = 1.0
 _POLL_SECONDS: Final = 0.2
-# Nothing is called lost at first sight; the engine's counts are exact, but it is a busy one.
+# An event counts as lost only after several looks, because a busy engine may be late.
 _SECOND_LOOKS: Final = 3
 _SECOND_LOOK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class DrillPlan:
-    """What is asked of a drill.
+    """The parameters of a drill.
 
     Attributes:
         root: the repository.
@@ -63,7 +63,7 @@ class DrillPlan:
 
 @dataclass(slots=True)
 class DrillProgress:
-    """How far a drill is, for whoever watches."""
+    """Progress of a drill, for the display."""
 
     phase: str = ""
     accepted: int = 0
@@ -73,7 +73,7 @@ class DrillProgress:
 
 
 def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = lambda _: None) -> DrillReport:
-    """Run a drill on an engine of its own, and leave nothing behind but the report, journal and events.
+    """Run a drill on its own engine. Only the report, journal and events stay.
 
     Raises:
         LocalEngineError: the engine does not start, restart or stop, or the stack cannot be deployed.
@@ -148,7 +148,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
 
 @contextmanager
 def _log_of_proxies(path: Path) -> Iterator[None]:
-    """Keep what the proxies say of the connections that they cut out of the terminal."""
+    """Log the proxies' messages about cut connections to a file, not to the terminal."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     loggers = [logging.getLogger(name) for name in ("aiohttp", "asyncio", "microburst")]
@@ -185,7 +185,7 @@ def _events_client(proxies: FaultProxies) -> "EventBridgeClient":
 def _send_again(
     publisher: Publisher, unsent: list[Entry], note: Callable[[Accepted], None]
 ) -> tuple[int, int]:
-    """What its user does with what the publisher hands back; returns how many went and how many did not."""
+    """Publish unsent entries again, as a user does. Returns the numbers of accepted and unsent entries."""
     accepted = 0
     for receipt in publisher.send(unsent):
         if isinstance(receipt, Accepted):
@@ -197,7 +197,7 @@ def _send_again(
 def _wait_until_quiet(
     stage: Stage, progress: DrillProgress, on_progress: Callable[[DrillProgress], None]
 ) -> float | None:
-    """When the queue became empty, seconds since 1970; None if it did not in the time of all receives."""
+    """Time at which the queue became empty, seconds since 1970; None if it did not within all receives."""
 
     def show(waiting: int) -> None:
         progress.waiting = waiting

@@ -1,4 +1,4 @@
-"""A private engine with the real stack on it, its times scaled down together, and ways to hurt it."""
+"""A local engine of the drill with the real stack, scaled times, and ways to disturb it."""
 
 import shutil
 import signal
@@ -32,7 +32,7 @@ _VISIBILITY_MULTIPLE: Final = 6
 
 @dataclass(slots=True)
 class Stage:
-    """A deployed stack on an engine of its own. Its clients bypass the fault proxies."""
+    """A deployed stack on its own engine. Its clients bypass the fault proxies."""
 
     settings: Settings
     engine_environment: Mapping[str, str]
@@ -50,12 +50,12 @@ class Stage:
 
     @property
     def queue(self) -> Queue:
-        """Between bus and processor."""
+        """URL of the queue between bus and processor."""
         return Queue(self.sqs, self.resources.queue_url, self.resources.timing)
 
     @property
     def dead_letters(self) -> DeadLetterQueue:
-        """What could not be stored."""
+        """URL of the dead-letter queue."""
         letters = Queue(self.sqs, self.resources.dead_letter_queue_url, self.resources.timing)
         return DeadLetterQueue(letters, self.queue)
 
@@ -71,7 +71,7 @@ class Stage:
     def signal_workers(self, number: signal.Signals) -> None:
         """Send every process of the function a signal."""
         for worker in self.workers():
-            # It may have ended since the listing.
+            # The process may have ended after it was listed.
             with suppress(psutil.NoSuchProcess):
                 worker.send_signal(number)
 
@@ -79,7 +79,7 @@ class Stage:
         """Stop the engine politely, so that it keeps its state, and start it again.
 
         Raises:
-            LocalEngineError: it did not stop by itself, or does not start.
+            LocalEngineError: the engine had to be killed, or does not start.
         """
         engines.stop(self.settings)
         self._pid = engines.start(self.settings, extra_environment=self.engine_environment).pid
@@ -95,10 +95,10 @@ def open_stage(
     engine_environment: Mapping[str, str],
     environment: str = "dev",
 ) -> Iterator[Stage]:
-    """Start an engine, deploy the stack and scale its times; in the end stop and remove it all.
+    """Start an engine, deploy the stack and scale its times. At the end, stop and remove everything.
 
     Args:
-        home: folder of the engine, removed in the end.
+        home: folder of the engine, removed at the end.
         visibility_timeout: of the queue, in seconds, a multiple of 6. The function's timeout and all waits
             and client timeouts within it follow in the ratios of the deployed stack.
         engine_environment: variables that reach the engine and the functions it runs.

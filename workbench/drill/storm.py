@@ -1,4 +1,4 @@
-"""The time of the drill in which events are sent and everything goes wrong."""
+"""The part of the drill that sends events under faults."""
 
 import threading
 import time
@@ -18,8 +18,8 @@ from workbench.drill.traffic import Traffic
 
 _PARTIAL_SHARE: Final = 0.12
 _MOST_SHARE: Final = 0.35
-# Seen: a tenth of a request for each event to the bus, the rest to the table and the queues, where batches
-# are seldom full and retries come on top.
+# Measured: each event takes a tenth of a request to the bus. The rest goes to the table and the queues,
+# because batches are seldom full and there are retries.
 _REQUESTS_AN_EVENT: Final = 0.4
 _SHOW_SECONDS: Final = 0.2
 
@@ -29,7 +29,7 @@ class Storm:
     """Faults of requests and incidents over a time.
 
     Attributes:
-        seconds: how long it rages, or up to double until enough happened.
+        seconds: duration; up to double, until there were enough events and faults.
         client_timeouts: seconds after which the client of each service gives up.
     """
 
@@ -52,11 +52,11 @@ class Storm:
         """Send under faults until the time is over and events and faults are enough.
 
         Args:
-            note: told of each event that the bus accepted.
-            show: told now and then of the number of faults and of the present incident.
+            note: called with each event that the bus accepted.
+            show: called now and then with the number of faults and the present incident.
 
         Returns:
-            Entries that the publisher handed back.
+            Entries that the publisher could not send.
 
         Raises:
             LocalEngineError: the engine could not be restarted.
@@ -75,7 +75,7 @@ class Storm:
         start = time.monotonic()
 
         def due(entries: Iterator[Entry]) -> Iterator[Entry]:
-            # Ended here and not by closing the publisher, which would not wait for the last receipts.
+            # The iterator ends here. Closing the publisher instead would not wait for the last receipts.
             for entry in entries:
                 yield entry
                 elapsed = time.monotonic() - start
@@ -98,7 +98,7 @@ class Storm:
                         shown_at = time.monotonic()
                         show(self.fired().total(), incidents.current)
                     if thrown.done():
-                        # Raises what went wrong there.
+                        # Raises the error of the incidents' thread.
                         thrown.result()
             finally:
                 stopped.set()

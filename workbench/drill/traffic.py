@@ -1,4 +1,4 @@
-"""The drill's events: a feed like real carriers', shuffled, sent in bursts, noted with what to expect."""
+"""The drill's events: a feed like that of real carriers, shuffled, sent in bursts, with expected outcomes."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ from workbench.feed import FeedLine, generate
 _BROKEN_SHARE: Final = 0.02
 _REPEAT_SHARE: Final = 0.05
 _LATE_SHARE: Final = 0.05
-# Lines change places within so many.
+# Number of lines that are shuffled together.
 _WINDOW: Final = 200
 _BURST: Final = 300
 _BURSTS_A_MINUTE: Final = 6
@@ -30,7 +30,7 @@ class Traffic:
 
     Attributes:
         expected: for each entry by its position, why it must be quarantined; None for a good event.
-        refused: lines that no bus would take, by reason.
+        refused: number of lines that no bus accepts, by reason.
     """
 
     seed: int
@@ -39,7 +39,7 @@ class Traffic:
     bursts: int = 0
 
     def entries(self, events: int, seconds: float) -> Iterator[Entry]:
-        """So many entries, spread over a time with bursts in it; endless if taken on."""
+        """Yield entries without end. The first ``events`` are spread over ``seconds``, with bursts."""
         return self._paced(self._entries(self._lines()), events, seconds)
 
     def _lines(self) -> Iterator[FeedLine]:
@@ -58,7 +58,7 @@ class Traffic:
             try:
                 entry = to_entry(event)
             except InvalidEventError as error:
-                # As a producer without our publisher would send it.
+                # A producer without our publisher would send it like this.
                 if (careless := careless_entry(event)) is None:
                     self.refused[error.reason.value] += 1
                     continue

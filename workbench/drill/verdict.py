@@ -1,7 +1,7 @@
-"""What the reconciliation of accepted events does not ask: whether each is where its feed line belongs.
+"""Checks that each accepted event ended where its feed line belongs. The reconciliation does not check this.
 
-Like the reconciliation it shares no rule with the pipeline. It knows from the feed what is wrong with each
-line, and from the journal what was sent.
+It shares no rule with the pipeline. The feed says what is wrong with each line, and the journal what was
+sent.
 """
 
 import json
@@ -38,10 +38,10 @@ class Verdict:
 
 
 def unique_letters(letters: Iterable[DeadLetterMessage]) -> tuple[list[DeadLetterMessage], int]:
-    """Letters without exact repeats, and how many of those there are.
+    """Letters without exact repeats, and the number of repeats.
 
-    A function that dies between quarantining an event and saying so quarantines it again: the contract calls
-    dead letters at least once, told apart by the envelope's id. The same body for the same reason is one.
+    If a function dies after it quarantined an event but before it reported that, it quarantines the event
+    again. The contract allows this. A repeat has the same envelope id, reason and body.
     """
     unique: dict[tuple[str, str, str], DeadLetterMessage] = {}
     repeats = 0
@@ -53,7 +53,7 @@ def unique_letters(letters: Iterable[DeadLetterMessage]) -> tuple[list[DeadLette
 
 
 def judge(sent: Sequence[SentEvent], letters: Iterable[DeadLetterMessage]) -> Verdict:
-    """Hold the dead letters against the feed.
+    """Compare the dead letters with the feed.
 
     Args:
         sent: every event that the bus accepted.
@@ -64,7 +64,7 @@ def judge(sent: Sequence[SentEvent], letters: Iterable[DeadLetterMessage]) -> Ve
     by_content = _by_content(sent)
     there: set[str] = set()
     for letter in letters:
-        # An event whose first answer was lost was sent again, under an envelope id of its own.
+        # If the first answer was lost, the event was sent again and has another envelope id.
         event = by_id.get(letter.envelope_id) or by_content.get(_content(_detail(letter.body)))
         if event is None:
             verdict.phantoms.append(f"{letter.envelope_id}: {letter.reason}, and nothing like it was sent")

@@ -1,1 +1,1 @@
-"""The local engine: an AWS emulator of this directory's own, started, deployed to and stopped."""
+"""The local engine: an AWS emulator for this directory, and how to start it, deploy to it and stop it."""

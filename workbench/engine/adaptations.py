@@ -1,4 +1,4 @@
-"""Changes private functions of the engine at its start, where it differs from AWS and no public API helps.
+"""Changes private functions of the engine at its start, if it differs from AWS and no public API helps.
 
 All of it is the reading side of a table: its stream, and the delivery of the stream to a function.
 ``gaps.py`` lists the gaps, and ``tests/integration/test_streams.py`` shows each one on the engine as it is.
@@ -33,7 +33,7 @@ PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 
 
 def adapt() -> None:
-    """Make all changes. Raises NotAsExpectedError if the engine is another one than they were written for."""
+    """Make all changes. Raises NotAsExpectedError if the engine has another version."""
     write_stream_records_of_partiql()
     keep_stream_records()
     deliver_streams_as_lambda_does()
@@ -52,16 +52,16 @@ def require(module: ModuleType, **fingerprints: str) -> None:
         if found != expected:
             raise NotAsExpectedError(
                 f"{module.__name__}.{name} is not as workbench/engine/adaptations.py expects it "
-                f"(fingerprint {found}, expected {expected}). Compare it with the engine's former version: "
-                "leave the adaptation out if the engine does without it now, or fit it to the new function."
+                f"(fingerprint {found}, expected {expected}). Compare it with the engine's former version. "
+                "Remove the adaptation if the engine no longer needs it, or fit it to the new function."
             )
 
 
 def write_stream_records_of_partiql() -> None:
     """Let INSERT, UPDATE and DELETE by PartiQL write stream records, as PutItem and its like do.
 
-    A statement's changes are noted where the engine stores them, and written once it has succeeded: a
-    transaction that is rolled back changes nothing.
+    Each change of a statement is noted when the engine stores it. The records are written after the statement
+    succeeded, because a transaction may be rolled back.
     """
     require(
         dynamodb,
@@ -115,7 +115,7 @@ def write_stream_records_of_partiql() -> None:
 
 
 def keep_stream_records() -> None:
-    """Save and load the records of streams with the tables. The engine keeps the readers' positions alone."""
+    """Save and load the records of streams with the tables. The engine keeps only positions of readers."""
     require(dynamodb, get_state="ce90690a6033", load_persisted_state="6f58d9dc1e6e")
     get_state, load_state = dynamodb.get_state, dynamodb.load_persisted_state
     stores = ("_stream_records", "_stream_trimmed", "_closed_streams")
@@ -125,7 +125,7 @@ def keep_stream_records() -> None:
         for name in stores:
             state[name] = saved = AccountRegionScopedDict()
             for scope, value in getattr(dynamodb, name).all_items():
-                # Records never change, so their list alone is copied.
+                # Records do not change, so a copy of their list is enough.
                 saved.set_scoped(*scope, copy.copy(value))
         return state
 
@@ -138,10 +138,10 @@ def keep_stream_records() -> None:
 
 
 def deliver_streams_as_lambda_does() -> None:
-    """Read each mapping's stream on a thread of its own, and treat failures by the mapping's settings.
+    """Read each mapping's stream on its own thread, and handle failures by the mapping's settings.
 
-    The engine reads all streams on the thread that reads the queues, which waits for each function; and it
-    knows neither partial failures nor retries.
+    The engine reads streams and queues on one thread, which waits for each function. It has no partial
+    failures and no retries.
     """
     require(
         lambda_svc,
@@ -193,7 +193,7 @@ class StreamReader:
         self._places: dict[str, int] = {}
 
     def run(self) -> None:
-        """Deliver what there is, polling as often as Lambda does, until a poll finds nothing."""
+        """Deliver the records, and poll as often as Lambda does, until a poll finds none."""
         size = int(self._mapping.get("BatchSize", 100))
         while self.active():
             start = self._position()
@@ -205,7 +205,7 @@ class StreamReader:
             batch = _within_payload(wanted)
             settled = deliver(batch, Rules.of(self._mapping), self)
             if settled and len(batch) == len(wanted):
-                # Those that the filter left out behind the last one are done as well.
+                # The records after the last one that the filter left out are done as well.
                 self._move_to(start + len(read))
             if len(read) < size:
                 time.sleep(POLL_SECONDS)
@@ -267,7 +267,7 @@ class StreamReader:
     def _position(self) -> int:
         start = self._mapping.get("StartingPosition", "LATEST")
         lambda_svc._init_stream_position(self._id, self._stream, start)
-        # Records that are older than a day are not in the stream any more.
+        # Records older than a day are no longer in the stream.
         return max(
             int(lambda_svc._dynamodb_stream_positions[self._id]),
             int(dynamodb.stream_start_position(self._table)),
@@ -279,13 +279,13 @@ class StreamReader:
 
     def _move_to(self, position: int) -> None:
         with lambda_svc._dynamodb_stream_positions_lock:
-            # A mapping that was deleted meanwhile has no position any more.
+            # A mapping that was deleted meanwhile no longer has a position.
             if self._id in lambda_svc._dynamodb_stream_positions:
                 lambda_svc._dynamodb_stream_positions[self._id] = position
 
 
 def _within_payload(records: list[Record]) -> list[Record]:
-    """As many of the records as one invocation takes, one at least."""
+    """The first records that fit into one invocation, at least one."""
     total = 0
     for index, record in enumerate(records):
         total += len(json.dumps(record))

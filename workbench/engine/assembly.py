@@ -1,4 +1,4 @@
-"""What a synthesized stack consists of, read from the folder that CDK wrote."""
+"""Reads a synthesized stack from the folder that CDK wrote."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def load(cloud_assembly_dir: Path, stack_name: str) -> StackAssembly:
         artifacts = json.loads(manifest_file.read_text())["artifacts"]
     except FileNotFoundError:
         raise LocalEngineError(
-            f"{cloud_assembly_dir} holds no synthesized stack.", "Run `make synth` first."
+            f"{cloud_assembly_dir} has no synthesized stack.", "Run `make synth` first."
         ) from None
     stacks = {
         artifact["properties"].get("stackName", name): artifact
@@ -63,7 +63,7 @@ def load(cloud_assembly_dir: Path, stack_name: str) -> StackAssembly:
 
 
 def replace_template(cloud_assembly_dir: Path, stack_name: str, template: Mapping[str, Any]) -> None:
-    """Give a stack of the assembly another template, as CDK would have written it."""
+    """Replace the template of a stack in the assembly, in the form that CDK writes."""
     content = json.dumps(template)
     (cloud_assembly_dir / f"{stack_name}.template.json").write_text(content, encoding="utf-8")
     manifest_file = cloud_assembly_dir / "manifest.json"

@@ -1,4 +1,4 @@
-"""Upload what a stack refers to: function code and templates."""
+"""Uploads the assets of a stack: function code and templates."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CODE_FOLDER: Final = "src"
 """Folder of the repository that the bundles of functions are copied from."""
 
-# The first date that a zip archive can hold: a fixed one, so that equal contents make equal bytes.
+# The first date that a zip archive can hold. A fixed date gives equal contents equal bytes.
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _TOOLKIT: Final = "CDKToolkit"
 _STANDING: "Final[Sequence[StackStatusType]]" = ["CREATE_COMPLETE", "UPDATE_COMPLETE"]
@@ -34,14 +34,14 @@ _PSEUDO_PARAMETERS: Final = {
 
 @dataclass(frozen=True)
 class Uploaded:
-    """Where an asset is. ``sha256`` is its hash in base64, as Lambda gives it."""
+    """Location of an asset. ``sha256`` is its hash in base64, as Lambda returns it."""
 
     bucket: str
     sha256: str
 
 
 def upload(s3: "S3Client", assets: Iterable[Asset], source: Path) -> dict[str, Uploaded]:
-    """Upload assets to where the template expects them, by their key.
+    """Upload assets to the buckets and keys of the template; returns them by key.
 
     What is a copy of files of the folder ``source`` is uploaded as these files are now: the assembly may be
     older than they are.
@@ -72,9 +72,9 @@ def current_files(asset: Asset, source: Path) -> dict[str, Path]:
 
 
 def put(s3: "S3Client", bucket: str, key: str, content: bytes) -> None:
-    """Write one object, making its bucket if need be."""
+    """Write one object, and create its bucket if it does not exist."""
     if bucket not in (found["Name"] for found in s3.list_buckets()["Buckets"]):
-        # It is ours already if the answer to a request was lost.
+        # If the answer to an earlier request was lost, the bucket exists already.
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key=key, Body=content)
@@ -99,13 +99,13 @@ def make_room_for_bootstrap(
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             for found in page.get("Contents", []):
                 s3.delete_object(Bucket=bucket, Key=found["Key"])
-        # It is gone already if the answer to a request was lost.
+        # If the answer to an earlier request was lost, the bucket is deleted already.
         with suppress(s3.exceptions.NoSuchBucket):
             s3.delete_bucket(Bucket=bucket)
 
 
 def zip_files(files: Mapping[str, Path]) -> bytes:
-    """Zip archive of files by their path in it: the same bytes for the same contents, whenever it is made."""
+    """Zip archive of files by their path in it. The same contents always give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(files.items()):

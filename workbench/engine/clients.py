@@ -1,4 +1,4 @@
-"""AWS clients that reach the local engine and nothing else, whatever the user's own AWS setup says."""
+"""AWS clients that reach only the local engine and ignore the user's own AWS configuration."""
 
 import os
 from typing import Final
@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from workbench.engine.settings import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 
-# An empty proxy table keeps a company proxy from taking requests to this machine.
+# With an empty proxy table, requests to this machine do not go through a company's proxy.
 LOCAL_CONFIG: Final = Config(
     proxies={},
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -22,7 +22,7 @@ LOCAL_CONFIG: Final = Config(
 
 
 def local_session() -> boto3.Session:
-    """Session with the engine's credentials that reads neither a profile nor a file of the user's.
+    """Session with the engine's credentials. It does not read the user's profile or files.
 
     Make clients from it with ``endpoint_url`` and ``config=LOCAL_CONFIG``.
     """
@@ -42,7 +42,7 @@ def local_session() -> boto3.Session:
 
 
 def environment_variables(endpoint: str) -> dict[str, str]:
-    """What points any AWS tool at the engine."""
+    """Environment variables that point any AWS tool at the engine."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
@@ -53,6 +53,6 @@ def environment_variables(endpoint: str) -> dict[str, str]:
 
 
 def exports(endpoint: str) -> str:
-    """The same as lines for a shell."""
+    """The same variables as lines for a shell."""
     lines = [f"export {name}={value}" for name, value in environment_variables(endpoint).items()]
     return "\n".join([*lines, "unset AWS_PROFILE AWS_SESSION_TOKEN"])

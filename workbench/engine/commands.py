@@ -28,14 +28,14 @@ def local() -> None:
     """
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON; what is said goes to stderr.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON; messages go to stderr.")
 
 
 @local.command()
 @click.option("--fresh", is_flag=True, help="Discard everything that an earlier run stored.")
 @_json
 def up(*, fresh: bool, as_json: bool) -> None:
-    """Start the engine, deploy the stack, and return. Safe to repeat; deploys what changed.
+    """Start the engine and deploy the stack. You can repeat it; it deploys only changes.
 
     \b
     Example:
@@ -92,7 +92,7 @@ def deploy_command(*, as_json: bool) -> None:
 @local.command()
 @_json
 def down(*, as_json: bool) -> None:
-    """Stop the engine with all it started. What it stored is there again after the next `up`.
+    """Stop the engine. The next `up` has its data again.
 
     \b
     Example:
@@ -118,7 +118,7 @@ def env(*, as_json: bool) -> None:
     with _readable_errors():
         settings = settings_from(os.environ)
         endpoint = _require_running(settings)
-        # Where no port is asked for, the one that runs is meant.
+        # Without SHIPMENTS_PORT, the engine that runs is meant.
         if os.environ.get("SHIPMENTS_PORT") and endpoint != settings.endpoint:
             raise LocalEngineError(
                 f"The local engine of this directory runs at {endpoint}, not on port {settings.port}.",
@@ -151,7 +151,7 @@ def status(*, as_json: bool) -> None:
             case State.STOPPED:
                 click.echo("Stopped.")
             case State.CRASHED:
-                click.echo(f"Not running: it ended by itself. Its log: {settings.log_file}")
+                click.echo(f"Not running: it ended unexpectedly. Its log: {settings.log_file}")
             case State.NOT_ANSWERING:
                 click.echo(
                     f"Process {found.pid} runs but does not answer at {found.endpoint}. "
@@ -163,7 +163,7 @@ def status(*, as_json: bool) -> None:
 @local.command(name="gaps")
 @_json
 def list_gaps(*, as_json: bool) -> None:
-    """Print the table of all that is different from AWS, in Markdown.
+    """Print all differences from AWS as a table in Markdown.
 
     \b
     Example:
@@ -193,7 +193,7 @@ def _say_started(running: RunningEngine, *, err: bool) -> None:
         return
     if running.after_crash:
         click.echo(
-            "The engine before this one did not stop cleanly: what it stored since its start is gone.",
+            "The engine before this one did not stop cleanly. What it stored since its start is lost.",
             err=True,
         )
     click.echo(f"Started the local engine at {running.endpoint}.", err=err)
@@ -205,7 +205,7 @@ def _say_deployed(result: DeployResult) -> None:
             click.echo(f"{result.stack_name} is up to date; nothing to deploy.")
         case action:
             click.echo(f"{action.capitalize()} {result.stack_name} in {result.seconds:.1f} s.")
-            click.echo("\nNot as on AWS (why, and the other differences: docs/local-engine.md):")
+            click.echo("\nDifferent from AWS (docs/local-engine.md explains these and other differences):")
             for gap, things in _by_gap(result.substitutions).items():
                 click.echo(f"  {gap.remedy:9} {gap.subject} ({', '.join(things)})")
     _say_outputs(result.outputs)

@@ -1,4 +1,4 @@
-"""Create through the services' own APIs what the engine's CloudFormation cannot."""
+"""Creates resources and settings that the engine's CloudFormation does not support."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def complete(
     outputs: Mapping[str, str],
     physical_ids: Mapping[str, str],
 ) -> None:
-    """Create and set through the services' own APIs what the deploy could not.
+    """Create and set through the services' own APIs what the deploy left out.
 
     ``outputs`` are those of the deployed stack, ``physical_ids`` its resources by logical id. Safe to repeat.
     """
@@ -41,7 +41,7 @@ def _put_archive(session: boto3.Session, endpoint: str, properties: Mapping[str,
     try:
         events.create_archive(ArchiveName=name, EventSourceArn=properties["SourceArn"], **wanted)
     except ClientError as error:
-        # From an earlier deploy, or from a request whose answer was lost.
+        # An earlier deploy created it, or an earlier request whose answer was lost.
         if error_code(error) != "ResourceAlreadyExistsException":
             raise
         events.update_archive(ArchiveName=name, **wanted)
@@ -52,7 +52,7 @@ def _set_table(session: boto3.Session, endpoint: str, table: str, properties: Ma
     time_to_live = properties.get("TimeToLiveSpecification")
     if time_to_live is not None:
         current = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-        # AWS refuses to switch on what is on, and so may a later engine.
+        # AWS refuses to enable it twice, and a later engine may refuse it as well.
         if (current.get("TimeToLiveStatus") == "ENABLED") != time_to_live["Enabled"]:
             dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=time_to_live)
     recovery = properties.get("PointInTimeRecoverySpecification")

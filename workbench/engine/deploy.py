@@ -1,4 +1,4 @@
-"""Put a synthesized stack on the local engine, or bring it up to date there."""
+"""Deploys a synthesized stack to the local engine."""
 
 import json
 import os
@@ -32,7 +32,8 @@ _TEMPLATE_KEY: Final = "template.json"
 class DeployResult:
     """A deployed stack that is ready to take events.
 
-    ``seconds`` is the time it took, ``substitutions`` what the engine could not create as the stack says.
+    ``seconds`` is the time of the deploy. ``substitutions`` are the resources that the engine cannot create
+    as the template says.
     """
 
     stack_name: str
@@ -48,10 +49,10 @@ def deploy(
 ) -> DeployResult:
     """Create or update the environment's stack on the engine and wait until it is ready.
 
-    The functions run the code that is in ``source`` now, however old the assembly is; by default that is the
-    folder of the repository that their bundles are copied from. Raises LocalEngineError if the assembly holds
-    no such stack, the engine does not answer, a resource cannot be created (named with its reason; what was
-    there before stays), or the stack does not get ready.
+    The functions run the current code of ``source``, even if the assembly is older. The default is the folder
+    of the repository that their bundles are copied from. Raises LocalEngineError if the assembly does not
+    have the stack, the engine does not answer, the engine cannot create a resource (the message has the
+    reason, and existing resources stay), or the stack does not become ready.
     """
     started = time.monotonic()
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(environment))
@@ -63,7 +64,7 @@ def deploy(
     try:
         s3 = session.client("s3", endpoint_url=endpoint, config=LOCAL_CONFIG)
         uploaded = assets.upload(s3, synthesized.assets, source or repository_root() / assets.CODE_FOLDER)
-        # By address, since the text itself may only be 51,200 bytes long.
+        # By URL, because a template in the request may only be 51,200 bytes long.
         bucket = f"{synthesized.name}-templates"
         assets.put(s3, bucket, _TEMPLATE_KEY, json.dumps(prepared.template).encode())
         action = stack.apply(f"{endpoint}/{bucket}/{_TEMPLATE_KEY}")
@@ -73,7 +74,7 @@ def deploy(
     except (BotoCoreError, ClientError) as error:
         raise LocalEngineError(
             f"The local engine at {endpoint} refused the deploy of {synthesized.name}: {error}",
-            "Put it right and deploy again; the engine's log says more.",
+            "Correct it and deploy again. The engine's log has details.",
         ) from error
     return DeployResult(
         stack_name=synthesized.name,
@@ -86,11 +87,11 @@ def deploy(
 
 
 def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings) -> dict[str, str]:
-    """Deploy with the CDK CLI, the way a stack gets to AWS, bootstrap included.
+    """Deploy with the CDK CLI as to AWS, bootstrap included.
 
-    Much slower than :func:`deploy`; it tries the path that a deploy to AWS takes. The CLI deploys the code
-    that the assembly holds, so that one with current code is needed. What it prints goes to the terminal.
-    Returns the stack's outputs. Raises LocalEngineError if the CLI fails.
+    This is much slower than :func:`deploy`, and tests the path of a deploy to AWS. The CLI deploys the code
+    in the assembly, so the assembly must have the current code. The CLI prints to the terminal. Returns the
+    stack's outputs. Raises LocalEngineError if the CLI fails.
     """
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(settings.environment))
     prepared = prepare(synthesized.template)
@@ -101,8 +102,8 @@ def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings)
         assets.make_room_for_bootstrap(s3, cloudformation, synthesized.assets)
     except (BotoCoreError, ClientError) as error:
         raise LocalEngineError(
-            f"The local engine at {endpoint} could not be readied for the CDK CLI: {error}",
-            "Put it right and deploy again; the engine's log says more.",
+            f"The local engine at {endpoint} could not be prepared for the CDK CLI: {error}",
+            "Correct it and deploy again. The engine's log has details.",
         ) from error
     with tempfile.TemporaryDirectory(dir=settings.home, prefix="cdk-") as folder:
         adapted = Path(folder) / "cdk.out"
@@ -121,9 +122,9 @@ def _update_code(
     prepared: Prepared,
     uploaded: Mapping[str, assets.Uploaded],
 ) -> bool:
-    """Give each function the code that was uploaded, if it runs other code; True if one did.
+    """Update the code of each function that does not run the uploaded code; True if there was one.
 
-    CloudFormation looks for new code under a new key alone, and a kept assembly has the key of before.
+    CloudFormation updates code only if its S3 key changed, and an existing assembly has the old key.
     """
     functions = session.client("lambda", endpoint_url=endpoint, config=LOCAL_CONFIG)
     physical_ids, updated = stack.physical_ids(), False
@@ -145,7 +146,7 @@ def _finish(
     prepared: Prepared,
     uploaded: Mapping[str, assets.Uploaded],
 ) -> dict[str, str]:
-    """Make up what CloudFormation left out, wait until events can flow, and return the stack's outputs."""
+    """Create what CloudFormation left out, wait until the stack is ready, and return its outputs."""
     outputs, physical_ids = stack.outputs(), stack.physical_ids()
     complete(session, endpoint, prepared, outputs, physical_ids)
     hashes = {key: asset.sha256 for key, asset in uploaded.items()}
@@ -155,7 +156,7 @@ def _finish(
 
 def _run_cdk(endpoint: str, settings: Settings, *arguments: str) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # The interpreter's folder has the Node that the CLI runs on.
+    # The CLI runs on the Node in the interpreter's folder.
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
     try:
         subprocess.run(  # noqa: S603 - the pinned CLI of this folder, with arguments of ours
@@ -169,5 +170,5 @@ def _run_cdk(endpoint: str, settings: Settings, *arguments: str) -> None:
     except subprocess.CalledProcessError as error:
         raise LocalEngineError(
             f"The CDK CLI could not {arguments[0]} to {endpoint}; it printed the reason.",
-            "Put it right and deploy again; the engine's log may say more.",
+            "Correct it and deploy again. The engine's log may have details.",
         ) from error

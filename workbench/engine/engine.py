@@ -21,16 +21,17 @@ from workbench.engine.record import Record
 from workbench.engine.settings import HOST, REGION, Settings
 
 START_SECONDS: Final = 30.0
-# A killed engine's socket outlives its process for a moment.
+# The socket of a killed engine stays open for a moment after its process ended.
 _LINGER_SECONDS: Final = 2.0
-# Writing the state of a large table down takes seconds, and a stop that kills loses it.
+# The engine writes its state when it stops, which takes seconds for a large table. If it is killed, the state
+# is lost.
 STOP_SECONDS: Final = 180.0
 _LOG_LINES: Final = 5
 _PROGRAM: Final = Path(__file__).with_name("serve.py")
 
 
 class State(StrEnum):
-    """What can be said of a directory's engine."""
+    """State of a directory's engine."""
 
     STOPPED = "stopped"
     RUNNING = "running"
@@ -40,10 +41,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RunningEngine:
-    """An engine that serves requests. ``started_now`` is False if it ran already.
+    """An engine that serves requests. ``started_now`` is False if it was already running.
 
-    ``after_crash`` is True if the one before it did not stop cleanly, so that what it stored since its start
-    is gone.
+    ``after_crash`` is True if the engine before it did not stop cleanly. What that engine stored is lost.
     """
 
     endpoint: str
@@ -56,7 +56,7 @@ class RunningEngine:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """State of a directory's engine, with its record where there is one."""
+    """State of a directory's engine, with its record if there is one."""
 
     state: State
     endpoint: str | None = None
@@ -74,8 +74,8 @@ def start(
 
     ``extra_environment`` reaches the engine and every function it runs, for example ``AUTH=true`` or
     ``AWS_ENDPOINT_URL_DYNAMODB``. ``fresh`` discards everything that an earlier run stored. Raises
-    LocalEngineError if the port is taken, the engine is not installed, runs with other settings, does not
-    answer or dies.
+    LocalEngineError if the port is taken, or if the engine is not installed, runs with other settings, does
+    not answer or ends.
     """
     extra = dict(extra_environment or {})
     with _exclusive(settings):
@@ -95,9 +95,9 @@ def start(
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the engine of this directory with all it started, keeping its state.
+    """Stop the engine of this directory and all its processes; its state stays.
 
-    Returns False if none ran. Raises LocalEngineError if it had to be killed, so that its state is lost.
+    Returns False if none ran. Raises LocalEngineError if it had to be killed, because its state is then lost.
     """
     if not settings.home.exists():
         return False
@@ -118,7 +118,7 @@ def stop(settings: Settings) -> bool:
 
 
 def status(settings: Settings) -> Status:
-    """What is known of this directory's engine, without changing anything."""
+    """Return the state of this directory's engine. Changes nothing."""
     known = record.read(settings.record_file)
     if known is None:
         return Status(state=State.STOPPED)
@@ -149,7 +149,7 @@ def _require_same(known: Record, settings: Settings, extra: Mapping[str, str]) -
     if known.extra_environment != extra:
         raise LocalEngineError(
             "The local engine of this directory runs with another environment.",
-            "Stop it first (make down), then start it anew.",
+            "Stop it (make down), then start it again (make up).",
         )
     deadline = time.monotonic() + START_SECONDS / 3
     while not health.answers(known.port, settings.home):
@@ -171,7 +171,7 @@ def _require_free_port(settings: Settings) -> None:
         return
     if found.home == settings.home:
         raise LocalEngineError(
-            f"The engine of this directory answers on port {settings.port}, but its record is gone.",
+            f"The engine of this directory answers on port {settings.port}, but its record is missing.",
             f"End it by hand (lsof -ti tcp:{settings.port} shows its process), then try again.",
         )
     elsewhere = f"stop it there (make -C {found.home.parent} down)" if found.home else "stop it"
@@ -199,7 +199,8 @@ def _launch(settings: Settings, extra: Mapping[str, str], *, after_crash: bool) 
             stderr=subprocess.STDOUT,
             cwd=settings.temporary_dir,
             env=_environment(settings, extra),
-            # A group of its own: Ctrl-C in the terminal must not reach it, and `stop` ends it as a whole.
+            # It gets its own process group, so that Ctrl-C in the terminal does not reach it and `stop` can
+            # end the whole group.
             start_new_session=True,
         )
         undo.callback(_forget, settings)
@@ -236,8 +237,8 @@ def _wait_until_it_answers(settings: Settings, process: psutil.Popen) -> None:
 def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
     """The engine's whole environment.
 
-    It hands its own on to the functions it runs, so nothing of the user's may be in it: no profile, no real
-    credentials, no configuration files.
+    The engine passes its environment on to the functions. So it must not contain the user's profile,
+    credentials or configuration files.
     """
     environment = {
         "PATH": os.pathsep.join([str(settings.engine_python.parent), "/usr/bin", "/bin"]),
@@ -253,7 +254,7 @@ def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,
         "MINISTACK_REGION": REGION,
-        # At INFO it logs every batch with the function's whole output, which the logs service has anyway.
+        # At INFO the engine logs the function's whole output, which its logs service already has.
         "LOG_LEVEL": "WARNING",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -262,7 +263,7 @@ def _environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]
         "STATE_DIR": str(settings.state_dir),
         health.LABEL_VARIABLE: health.label(settings.home),
     }
-    # Some Python builds find their own library through it.
+    # Some Python builds need it to find their own library.
     library_path = os.environ.get("LD_LIBRARY_PATH")
     if library_path is not None:
         environment["LD_LIBRARY_PATH"] = library_path

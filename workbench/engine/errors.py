@@ -1,7 +1,7 @@
-"""What the local engine's commands report instead of a traceback."""
+"""Error of the local engine's commands."""
 
 from shipment_events.errors import ShipmentEventsError
 
 
 class LocalEngineError(ShipmentEventsError):
-    """Something about the local engine that its user can put right."""
+    """A problem of the local engine that its user can solve."""

@@ -1,4 +1,4 @@
-"""Who listens on a port: this engine, one of another directory, or something else."""
+"""Finds out which program listens on a port: this engine, that of another directory, or another program."""
 
 import http.client
 import json
@@ -11,25 +11,25 @@ from typing import Final
 
 from workbench.engine.settings import HOST
 
-# The engine repeats this variable in its health answer, so that it can be told from its like over HTTP alone.
+# The engine repeats this variable in its health answer. So a command can tell engines apart over HTTP.
 LABEL_VARIABLE: Final = "MINISTACK_EDITION"
 _LABEL_PREFIX: Final = "shipment-events "
-# From here on Linux takes ports for outgoing connections, macOS and Windows begin later: one of those could
-# take an engine's port while the engine is stopped for a moment.
+# From this port on, Linux uses ports for outgoing connections; macOS and Windows begin later. Such a
+# connection could take an engine's port while the engine restarts.
 _FIRST_EPHEMERAL_PORT: Final = 32_768
 _FIRST_PORT: Final = 20_000
 
 
 @dataclass(frozen=True)
 class Occupant:
-    """What answered on a port. ``home`` is the folder of an engine started from a clone, else None."""
+    """The program on a port. ``home`` is the folder of an engine that was started from a clone, else None."""
 
     description: str
     home: Path | None
 
 
 def label(home: Path) -> str:
-    """What an engine of this folder says of itself."""
+    """The label of the engine of this folder."""
     return f"{_LABEL_PREFIX}{home}"
 
 
@@ -56,13 +56,13 @@ def occupant(port: int, *, timeout: float = 2.0) -> Occupant | None:
 
 
 def answers(port: int, home: Path, *, timeout: float = 2.0) -> bool:
-    """True when the engine of ``home`` serves requests on the port. ``timeout`` in seconds."""
+    """True if the engine of ``home`` serves requests on the port. ``timeout`` is in seconds."""
     found = occupant(port, timeout=timeout)
     return found is not None and found.home == home
 
 
 def free_port() -> int:
-    """A port that nothing listens on at this moment, and that no outgoing connection is given."""
+    """A port that is free now and that the system does not use for outgoing connections."""
     while True:
         port = _FIRST_PORT + secrets.randbelow(_FIRST_EPHEMERAL_PORT - _FIRST_PORT)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
@@ -71,7 +71,7 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different ones."""
+    """``count`` different free ports."""
     found: set[int] = set()
     while len(found) < count:
         found.add(free_port())

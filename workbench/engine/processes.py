@@ -1,4 +1,4 @@
-"""The local engine's processes: which one it is, and how to end it with everything it started."""
+"""Finds the local engine's process, and ends it with all processes that it started."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from typing import Final
 
 import psutil
 
-# The system derives the time from its clock, so that a correction of the clock moves it a little.
+# The system derives the creation time from its clock, so a correction of the clock changes it a little.
 _CLOCK_SECONDS: Final = 5.0
 _KILL_SECONDS: Final = 5.0
 
@@ -27,20 +27,20 @@ def find(pid: int, created: float) -> psutil.Process | None:
 
 
 def is_running(process: psutil.Process) -> bool:
-    """False once a process has ended, even if it is a zombie: in a container, nobody may ever reap it."""
+    """False once a process has ended, even if it is a zombie. In a container, nobody may reap zombies."""
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
 def group_members(leader: int) -> list[psutil.Process]:
-    """The processes of a process group that still run.
+    """The running processes of a process group.
 
-    Those that lost their parent are among them, which :meth:`psutil.Process.children` does not find.
+    Unlike :meth:`psutil.Process.children`, this finds processes whose parent has ended.
     """
     members = []
     for process in psutil.process_iter():
-        # A process may end between the listing and the question.
+        # A process may end after it was listed.
         with suppress(OSError, psutil.Error):
             if os.getpgid(process.pid) == leader and is_running(process):
                 members.append(process)
@@ -48,15 +48,16 @@ def group_members(leader: int) -> list[psutil.Process]:
 
 
 def end_group(process: psutil.Process, *, grace: float) -> bool:
-    """Terminate a process, and after ``grace`` seconds kill it; kill what is left of its process group.
+    """Terminate a process, kill it after ``grace`` seconds, and kill the rest of its process group.
 
-    The process must lead its group. Returns True if it ended by itself.
+    The process must lead its group. Returns True if it did not have to be killed.
     """
     with suppress(psutil.NoSuchProcess):
         process.terminate()
     polite = _wait([process], seconds=grace)
     members = group_members(process.pid)
-    # At once, so that none can start another meanwhile. macOS answers EPERM if only zombies are left.
+    # One signal kills all, so that no process can start another. macOS answers EPERM if only zombies are
+    # left.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     _wait(members, seconds=_KILL_SECONDS)
@@ -64,7 +65,7 @@ def end_group(process: psutil.Process, *, grace: float) -> bool:
 
 
 def _wait(processes: Sequence[psutil.Process], *, seconds: float) -> bool:
-    """True once none of them runs. psutil's own wait goes on until a zombie has been reaped."""
+    """True once none of them runs. psutil's own wait would also wait until zombies are reaped."""
     deadline = time.monotonic() + seconds
     while any(map(is_running, processes)):
         if time.monotonic() > deadline:

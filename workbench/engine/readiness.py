@@ -1,4 +1,4 @@
-"""Whether a deployed stack really takes and stores events."""
+"""Waits until a deployed stack can take and store events."""
 
 import json
 import time
@@ -44,7 +44,8 @@ def wait_until_ready(
                 return None
             case "AWS::Lambda::Function":
                 found = functions.get_function_configuration(FunctionName=physical_id)
-                # The engine makes a function without code, and says nothing, when it cannot find the asset.
+                # If the engine cannot find the asset, it creates a function without code and reports no
+                # error.
                 uploaded = code_hashes.get(resource["Properties"]["Code"].get("S3Key"))
                 if uploaded is not None and found["CodeSha256"] != uploaded:
                     return f"function {physical_id} does not run the code that was uploaded"
@@ -58,19 +59,20 @@ def wait_until_ready(
             if time.monotonic() > deadline:
                 raise LocalEngineError(
                     f"The stack is deployed but not ready: {missing}.",
-                    "`shipments local up --fresh` starts over, without what was stored.",
+                    "`shipments local up --fresh` starts again and discards the stored data.",
                 )
             time.sleep(0.1)
 
 
 def _require_that_it_runs(functions: "LambdaClient", function_arn: str) -> None:
-    # A module that the bundle forgot shows only when the function is loaded; without this, every event would
-    # be retried until it is a dead letter. Loading it now also spares the first event the wait.
+    # If the bundle lacks a module, the function fails when it is loaded, and every event would be retried
+    # until it is a dead letter. This invocation finds that early, and the first event does not wait for the
+    # load.
     answer = functions.invoke(FunctionName=function_arn, Payload=json.dumps({"Records": []}))
     if "FunctionError" in answer:
         reason = json.load(answer["Payload"]).get("errorMessage", "it gave no reason")
         name = function_arn.rpartition(":")[2]
         raise LocalEngineError(
             f"The stack is deployed, but its function {name} fails on an empty batch: {reason}",
-            "Put the function or its bundle right and run `make up` again.",
+            "Correct the function or its bundle and run `make up` again.",
         )

@@ -1,4 +1,4 @@
-"""The note that a started engine leaves, so that later commands find it again."""
+"""The record of a started engine, by which later commands find it."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Record:
 
     @property
     def started(self) -> str:
-        """When the process was created, ISO 8601 in UTC."""
+        """Time at which the process was created, ISO 8601 in UTC."""
         return datetime.fromtimestamp(self.created, UTC).isoformat(timespec="seconds")
 
     def write(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class Record:
 
 
 def read(path: Path) -> Record | None:
-    """The record, or None where there is none or it is damaged."""
+    """The record, or None if there is none or it is damaged."""
     try:
         data = json.loads(path.read_text())
         return Record(

@@ -1,4 +1,4 @@
-"""Where the local engine of a directory lives and which port it listens on."""
+"""Settings of a directory's local engine: its folders, files and port."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from workbench.engine.errors import LocalEngineError
 HOST: Final = "127.0.0.1"
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
-# The engine takes this pair for the account's root; the real account is never involved.
+# With this pair the engine treats a caller as the account's root user. No real account is involved.
 ACCESS_KEY_ID: Final = "test"
 SECRET_ACCESS_KEY: Final = "test"  # noqa: S105 - the engine takes any, and is on loopback
 DEFAULT_PORT: Final = 4566
@@ -24,8 +24,8 @@ _ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 class Settings:
     """One local engine.
 
-    ``root`` is the repository, ``home`` the folder that holds everything the engine writes; two engines with
-    different homes and ports know nothing of each other.
+    ``root`` is the repository. ``home`` is the folder for everything that the engine writes. Engines with
+    different homes and ports are independent.
     """
 
     root: Path
@@ -60,7 +60,7 @@ class Settings:
 
     @property
     def state_dir(self) -> Path:
-        """What the engine keeps between runs. By port, since queue addresses contain it."""
+        """State that the engine keeps between runs. Each port has its own, because queue URLs contain it."""
         return self.home / f"state-{self.port}"
 
     @property
@@ -72,12 +72,12 @@ class Settings:
 def repository_root() -> Path:
     """The clone that this package is installed from.
 
-    Raises LocalEngineError when the package was installed without its repository.
+    Raises LocalEngineError if the package was installed without its repository.
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "infrastructure").is_dir():
         raise LocalEngineError(
-            "The local engine deploys the stack of a clone, and this installation is none.",
+            "The local engine needs a clone of the repository, and this installation is not in one.",
             "Clone the repository and run `make up` there.",
         )
     return root
@@ -86,7 +86,7 @@ def repository_root() -> Path:
 def settings_from(environ: Mapping[str, str]) -> Settings:
     """Settings of this repository's engine, from ``SHIPMENTS_PORT`` and ``ENV``.
 
-    Raises LocalEngineError for a value that is no port or no name of a stage.
+    Raises LocalEngineError for an invalid port or stage name.
     """
     root = repository_root()
     return Settings(
@@ -101,7 +101,7 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdecimal() and 1024 <= int(text) <= 65535:
         return int(text)
     raise LocalEngineError(
-        f"SHIPMENTS_PORT is '{text}', which is no port from 1024 to 65535.",
+        f"SHIPMENTS_PORT is '{text}'. Expected a port from 1024 to 65535.",
         f"Set a free one, for example SHIPMENTS_PORT={DEFAULT_PORT + 1}, or unset it for {DEFAULT_PORT}.",
     )
 
@@ -110,6 +110,6 @@ def _environment(text: str) -> str:
     if _ENVIRONMENT_NAME.fullmatch(text):
         return text
     raise LocalEngineError(
-        f"ENV is '{text}', which is no name of a stage.",
+        f"ENV is '{text}', which is not a valid stage name.",
         f"Use lower-case letters, digits and hyphens, for example ENV={DEFAULT_ENVIRONMENT}.",
     )

@@ -1,4 +1,4 @@
-"""One CloudFormation stack on the local engine: create, update, and say why it failed."""
+"""One CloudFormation stack on the local engine: create it, update it, and report why that failed."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -20,17 +20,17 @@ _NEVER_COMPLETED: Final = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILE
 
 
 class Stack:
-    """A stack by name, whether it exists yet or not."""
+    """A stack by name. It does not have to exist."""
 
     def __init__(self, cloudformation: "CloudFormationClient", name: str) -> None:
         self.name = name
         self._cloudformation = cloudformation
 
     def apply(self, template_url: str) -> Action:
-        """Make the stack what the template says and wait for the end of it.
+        """Create or update the stack from the template, and wait until that ends.
 
-        A stack whose first deploy failed is deleted before. Raises LocalEngineError with the resource that
-        failed and its reason; an update that fails leaves the stack as it was.
+        A stack whose first deploy failed is deleted first. Raises LocalEngineError with the resource that
+        failed and its reason. A failed update does not change the stack.
         """
         self._wait_until_idle()
         existing = self._describe()
@@ -69,7 +69,7 @@ class Stack:
                 StackName=self.name, TemplateURL=template_url, Capabilities=["CAPABILITY_NAMED_IAM"]
             )
         except ClientError as error:
-            # It was not there a moment ago, so it is ours: the answer to an earlier request was lost.
+            # The stack did not exist a moment ago, so an earlier request created it and its answer was lost.
             if error_code(error) != "AlreadyExistsException":
                 raise
 
@@ -99,7 +99,7 @@ class Stack:
             if time.monotonic() > deadline:
                 raise LocalEngineError(
                     f"{self.name} is still {stack['StackStatus']} after {DEPLOY_SECONDS:.0f} s.",
-                    "`shipments local up --fresh` starts over, without what was stored.",
+                    "`shipments local up --fresh` starts again and discards the stored data.",
                 )
             time.sleep(0.05)
 
@@ -115,11 +115,11 @@ class Stack:
             and event["ResourceStatus"].endswith("_FAILED")
             and event.get("ResourceStatusReason")
         ]
-        # The newest event comes first, and the oldest failure is the cause of the others.
+        # The newest event comes first. The oldest failure is the cause of the others.
         cause = reasons[-1] if reasons else "The engine gave no reason."
         raise LocalEngineError(
             f"The deploy of {self.name} failed ({status}). {cause}",
-            "Put it right and deploy again; nothing has to be cleaned up before.",
+            "Correct it and deploy again. You do not have to clean up first.",
         )
 
     def _events(self) -> Iterator[Mapping[str, Any]]:

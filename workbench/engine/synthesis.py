@@ -1,4 +1,4 @@
-"""Synthesize the stack when what shapes its template changed. New code of a function needs no synthesis."""
+"""Synthesizes the stack if its template could have changed. New code of a function needs no synthesis."""
 
 import hashlib
 import os
@@ -26,10 +26,10 @@ TEMPLATE_SOURCES: Final = (
     "src/shipment_events/stages.py",
     "src/shipment_events/contract",
     "cdk.json",
-    # Stands for the versions of CDK and its constructs.
+    # The lock file has the versions of CDK and its constructs.
     "requirements-dev.lock",
 )
-"""Files and folders that shape the template: all that ``infrastructure`` imports, as a test proves."""
+"""Files and folders that the template depends on: all that ``infrastructure`` imports. A test checks this."""
 
 _KEPT_ASSEMBLIES: Final = 3
 _UNFINISHED: Final = "unfinished-"
@@ -39,7 +39,7 @@ _REPORTED_LINES: Final = 3
 def synthesize(
     root: Path, environment: str, assemblies_dir: Path, *, with_current_code: bool = False
 ) -> tuple[Path, bool]:
-    """Folder with the cloud assembly of the current sources, and whether it had to be made.
+    """Folder with the cloud assembly of the current sources, and whether it was created now.
 
     Starting CDK takes many seconds, so an assembly is kept while only the code of its functions changes: its
     template is right, its assets are as old as itself, and ``deploy`` gives the functions their current code.
@@ -56,7 +56,8 @@ def synthesize(
             if folder.name.startswith(wanted):
                 folder.touch()
                 return folder, False
-    # Made aside and renamed: an interrupted synthesis, or a second one at the same time, leaves no half.
+    # CDK writes to another folder, which is then renamed. So an interrupted or a parallel synthesis leaves no
+    # incomplete assembly.
     with tempfile.TemporaryDirectory(dir=assemblies_dir, prefix=_UNFINISHED) as draft:
         output = Path(draft) / "cdk.out"
         _run_app(root, environment, output)
@@ -74,7 +75,7 @@ def synthesize(
 
 
 def fingerprint(root: Path) -> str:
-    """Hash of all that shapes the template: equal contents, equal template."""
+    """Hash of all that the template depends on. Equal hashes mean equal templates."""
     files = [path for name in TEMPLATE_SOURCES for path in _files(root / name)]
     return _hash(f"{path.relative_to(root).as_posix()} {_hash(path.read_bytes())}" for path in files)
 
@@ -130,7 +131,7 @@ def _run_app(root: Path, environment: str, output: Path) -> None:
             **inherited,
             "PATH": path,
             "ENV": environment,
-            # Otherwise a stage that names nobody could not be tried here.
+            # Without a reason, a stage without receivers would be refused.
             "ALARMS_WITHOUT_RECEIVERS": "the local engine sends no e-mail",
             "CDK_OUTDIR": str(output),
         },
@@ -146,16 +147,16 @@ def _run_app(root: Path, environment: str, output: Path) -> None:
         )
     if not (output / "manifest.json").exists():
         raise LocalEngineError(
-            "The synthesis ended well but wrote no stack where it was told to.",
+            "The synthesis succeeded but wrote no stack to its folder.",
             "infrastructure/app.py has to leave the output folder to CDK (the variable CDK_OUTDIR).",
         )
 
 
 def _finished(assemblies_dir: Path) -> list[Path]:
-    """Complete assemblies, the one used last first."""
+    """Complete assemblies, most recently used first."""
     used: dict[Path, float] = {}
     for path in assemblies_dir.iterdir():
-        # Another synthesis may discard an old one at this moment.
+        # Another synthesis may delete an old assembly at this moment.
         with suppress(FileNotFoundError):
             if not path.name.startswith(_UNFINISHED):
                 used[path] = path.stat().st_mtime

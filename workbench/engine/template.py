@@ -1,4 +1,4 @@
-"""The stack's template as the local engine takes it.
+"""Adapts the stack's template to the local engine.
 
 ``prepare`` takes out of it, or changes, what the engine would refuse; the module ``gaps`` lists that. After
 the deploy the module ``completion`` creates through the services' own APIs what was taken out.
@@ -38,7 +38,7 @@ _HELPER_OUTPUT: Final = "LocalEngine"
 
 @dataclass(frozen=True)
 class Substitution:
-    """A gap that this stack fell into: the gap and the name of the thing."""
+    """A difference from AWS that concerns this stack: the gap and the name of the resource."""
 
     gap: Gap
     name: str
@@ -46,7 +46,7 @@ class Substitution:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A template that the engine takes, and what to do after its deploy.
+    """A template that the engine accepts, and what to create after its deploy.
 
     ``archives`` holds the properties of those to create by hand, with every value that only the deployed
     stack knows replaced by a reference to an output of the prepared template.
@@ -76,7 +76,7 @@ _LEFT_OUT_TYPES: Final = {
 
 
 def prepare(template: Mapping[str, Any]) -> Prepared:
-    """Take out of a synthesized template, or change in it, what the engine would refuse.
+    """Remove or change the parts of a synthesized template that the engine would refuse.
 
     The given template is left as it is.
     """
@@ -108,7 +108,7 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
 
 
 def fill_in(node: Any, outputs: Mapping[str, str]) -> Any:
-    """Put the values of a deployed stack's outputs where ``prepare`` left references to them."""
+    """Replace the references that ``prepare`` left by the values of a deployed stack's outputs."""
     if isinstance(node, Mapping):
         if node.keys() == {_HELPER_OUTPUT}:
             return outputs[node[_HELPER_OUTPUT]]
@@ -144,7 +144,7 @@ class _DeployedValues:
 def _without_rollout(template: dict[str, Any]) -> tuple[dict[str, Any], list[Substitution]]:
     resources = template["Resources"]
     left_out = [name for name, resource in resources.items() if resource["Type"] in _ROLLOUT_TYPES]
-    # Their logical ids end in hashes and say nothing to a reader.
+    # Their logical ids end in hashes, so the types tell a reader more.
     kinds = [resources[name]["Type"].rpartition("::")[2] for name in left_out]
     for logical_id in left_out:
         resource = resources.pop(logical_id)
@@ -221,7 +221,7 @@ def _batch_statements(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if statement["Effect"] != "Allow":
         return
     if "dynamodb:PartiQLInsert" in actions:
-        # The engine does not look for the table in the statements' text.
+        # The engine does not find the table in the text of the statements.
         yield {"Effect": "Allow", "Action": ["dynamodb:BatchExecuteStatement"], "Resource": "*"}
     batches = [f"{action}Batch" for action in actions if action in _SQS_ACTIONS_WITH_BATCH]
     if batches:

@@ -96,7 +96,7 @@ def generate(
     for name, share in {"broken_share": broken_share, **shares}.items():
         if not 0 <= share <= 1:
             raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
-    # What is special follows from an event that is not, so some must be left.
+    # Special events are made from ordinary ones, so some ordinary events must remain.
     together = sum(shares.values())
     if together > _MAX_SPECIAL_SHARE:
         raise ValueError(
@@ -120,7 +120,7 @@ def _stream(count: int, rng: Random, lines: Iterator[Line], broken_share: float)
     coming = next(lines)
     for _ in range(count):
         if rng.random() < broken_share:
-            # The producer sends the event once more, as it should be: the broken line takes no other's place.
+            # The producer also sends the correct event, so the broken line does not replace another.
             defect = next(defects)
             yield FeedLine(broken(coming[2], defect, rng), defect, BROKEN_KINDS[defect])
         else:
@@ -134,7 +134,8 @@ def _arrivals(rng: Random, begin: int, mean_gap: float, chances: Chances) -> Ite
     serial = int(rng.random() * _SERIALS)
     next_start = begin
     while True:
-        # No line of a shipment arrives before the shipment begins: the earliest of those under way is next.
+        # No line of a shipment arrives before the shipment begins, so the earliest line of the begun ones is
+        # next.
         while not waiting or next_start <= waiting[0][0]:
             for line in journey(serial, next_start, chances, rng):
                 heapq.heappush(waiting, line)

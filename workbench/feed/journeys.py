@@ -22,7 +22,7 @@ VALID_KINDS: Final[Mapping[str, Outcome]] = {
     "enriched_repeat": Outcome.CONFLICT,
     "enriched_without_id": Outcome.STORED,
 }
-"""What becomes of each kind of valid line, where lines are processed in the order of the feed."""
+"""The outcome of each kind of valid line, if lines are processed in the order of the feed."""
 
 Line: TypeAlias = tuple[int, str, str]
 """Arrival in microseconds since 1970, kind and text of a line."""
@@ -53,7 +53,7 @@ class Chances:
         late: chance that the event arrives half an hour to three days late.
         same_second: mean number of further events in the same second.
         repeats: mean number of repeats, per event or further event.
-        enriched: mean number of enriched repeats, likewise.
+        enriched: mean number of enriched repeats, per event as well.
     """
 
     late: float
@@ -77,7 +77,7 @@ def journey(serial: int, start: int, chances: Chances, rng: Random) -> Iterator[
     for step in carrier.way + ending:
         if step.chance < 1 and rng.random() >= step.chance:
             continue
-        # At least two minutes, so that clocks that tell minutes only still tell two steps apart.
+        # At least two minutes, so that a clock without seconds still gives two steps different times.
         moment += (2 + step.after[0]) * _MINUTE + _up_to(rng, (step.after[1] - step.after[0]) * _MINUTE)
         place = places[step.where]
         lag = 0
@@ -94,8 +94,8 @@ def journey(serial: int, start: int, chances: Chances, rng: Random) -> Iterator[
 class _Reporter:
     """Writes one shipment's events the way its carrier does.
 
-    Events are put together from JSON text: what many of them share is encoded once, and numbers keep the
-    digits that a float would lose.
+    Events are built from JSON text. Shared parts are encoded only once, and numbers keep the digits that a
+    float would lose.
     """
 
     def __init__(self, carrier: Carrier, serial: int, chances: Chances, rng: Random) -> None:
@@ -116,12 +116,13 @@ class _Reporter:
         self._timespec = {1: "microseconds", 1_000: "milliseconds"}.get(carrier.resolution, "seconds")
 
     def lines(self, name: str, moment: int, place: Place, *, kind: str, lag: int) -> Iterator[Line]:
-        """The lines of one event: its own, and those that repeat it."""
+        """The lines of one event: its own line and its repeats."""
         rng = self._rng
         carrier = self._carrier
         arrival = moment + lag + _SECOND // 5 + _up_to(rng, 8 * _SECOND)
         moment -= moment % carrier.resolution
-        # Two pieces of a shipment may be scanned in the same second and agree in all but the scan's number.
+        # Two pieces of a shipment may be scanned in the same second. Their events differ only in the scan's
+        # number.
         self._scans += 1
         event_id = self._event_id(name)
         reasons = carrier.reasons.get(name)
@@ -143,7 +144,7 @@ class _Reporter:
             else:
                 offset = pick(rng, [other for other in _OTHER_OFFSETS if other != place.offset])
                 yield again, "repeat_other_offset", f"{before}{self._timestamp(moment, offset)}{after}}}"
-        # Each says something else than the ones before, so that none is a mere repeat of another.
+        # Each has other content than the ones before, so that none is an exact repeat.
         for revision in range(2, 2 + _times(rng, self._chances.enriched)):
             signature = carrier.encode(pick(rng, ("Ł. Żak", "M. Müller", "佐藤", "N. O'Neill")))
             more = carrier.members({"revision": str(revision), "signed_by": signature})

@@ -1,1 +1,1 @@
-"""Rules of our own: each known way in which such a pipeline loses events, as an error of the template."""
+"""Our own rules: each known way in which such a pipeline loses events is an error of the template."""

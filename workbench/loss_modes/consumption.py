@@ -89,7 +89,7 @@ def _throttled_by_own_limit(template: Template) -> Breaches:
 RULES: Final = (
     Rule(
         "QueueRedrive",
-        "A message that always fails is received until its retention ends, then dropped.",
+        "A message that always fails is received until its retention ends, then SQS deletes it.",
         _queue_without_redrive,
     ),
     Rule(
@@ -99,12 +99,12 @@ RULES: Final = (
     ),
     Rule(
         "DeadLetterRetention",
-        "A dead letter keeps its first send time, so it may be dropped on arrival.",
+        "A dead letter keeps its first send time, so SQS may delete it on arrival.",
         _dead_letters_expire_too_soon,
     ),
     Rule(
         "VisibilityTimeout",
-        "Messages become visible while they are in work, use up their receives and are handled twice.",
+        "Messages become visible while they are processed, use up their receives and are processed twice.",
         _visible_while_in_work,
     ),
     Rule(
@@ -116,7 +116,7 @@ RULES: Final = (
     Rule("EventSourceEnabled", "Nothing reads the queue until its retention ends.", _source_disabled),
     Rule(
         "EventSourceConcurrency",
-        "Receives that the function's own limit throttles count towards the redrive.",
+        "If the function's own limit throttles a batch, that counts as a receive of its messages.",
         _throttled_by_own_limit,
     ),
 )

@@ -43,7 +43,7 @@ def _policies(template: Template, queue: str) -> Iterator[tuple[str, Mapping[str
 def _is_arn_of(template: Template, arn: Any, rule: str) -> bool:
     if template.referred(arn) == rule:
         return True
-    # As text: the policy has to be there before the rule, and a reference would turn that round.
+    # The ARN is text: the policy has to exist before the rule, and a reference would reverse that.
     properties = template.resources[rule]["Properties"]
     bus = template.referred(properties.get("EventBusName"))
     bus_name = None if bus is None else template.resources[bus]["Properties"]["Name"]
@@ -80,7 +80,7 @@ def _unmatched_go_nowhere(template: Template) -> Breaches:
             patterns[bus].append(rule["EventPattern"])
     for bus, found in patterns.items():
         wanted = [pattern for pattern in found if "$or" not in pattern]
-        # The rest of one pattern can be read off it; the rest of several is beyond this rule.
+        # This rule can derive the complement of one pattern, but not of several.
         if len(wanted) != 1 or _rest_of(wanted[0]) not in found:
             yield bus, "no rule delivers exactly the events that the others do not match"
 
@@ -113,29 +113,29 @@ def _bus_without_archive(template: Template) -> Breaches:
 RULES: Final = (
     Rule(
         "RuleTargetDeadLetterQueue",
-        "An event that the target refuses for the whole retry period is dropped.",
+        "If the target refuses an event for the whole retry period, EventBridge drops it.",
         _target_without_dead_letter_queue,
     ),
     Rule(
         "RuleTargetPermission",
-        "Without the queue's permission EventBridge does not even retry: the event is dropped.",
+        "Without the queue's permission, EventBridge drops the event and does not retry.",
         _target_not_permitted,
     ),
     Rule(
         "PermissionBeforeRule",
-        "What the rule matches before the queue's policy exists is dropped without a retry.",
+        "EventBridge drops an event without a retry if the queue's policy does not exist yet.",
         _matches_before_it_may_send,
     ),
     Rule(
         "WholeEnvelope",
-        "The processor cannot read what is not the whole envelope, and a redrive cannot repair it.",
+        "The processor needs the whole envelope, and a redrive cannot restore it.",
         _target_alters_the_envelope,
     ),
     Rule(
         "UnmatchedEvents",
-        "An event with a misspelt source or detail-type is dropped by the bus.",
+        "The bus drops an event with a misspelt source or detail-type.",
         _unmatched_go_nowhere,
     ),
-    Rule("RuleEnabled", "Events of a disabled rule are dropped by the bus.", _rule_disabled),
-    Rule("Archive", "What a defect of ours damaged cannot be replayed.", _bus_without_archive),
+    Rule("RuleEnabled", "The bus drops the events of a disabled rule.", _rule_disabled),
+    Rule("Archive", "Events that a defect of ours damaged cannot be replayed.", _bus_without_archive),
 )

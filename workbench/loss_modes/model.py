@@ -1,4 +1,4 @@
-"""What a rule is given and what it answers."""
+"""The input and the output of a rule."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ SQS_DEFAULT_RETENTION_SECONDS: Final = 4 * 86_400
 SQS_DEFAULT_VISIBILITY_SECONDS: Final = 30
 
 Breaches = Iterator[tuple[str, str]]
-"""Logical id of each resource at fault, with what is wrong with it."""
+"""Logical id of each resource that breaks a rule, and the problem."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to lose events. ``lost`` says what becomes of them, ``check`` finds it."""
+    """One way to lose events. ``lost`` says how they are lost, and ``check`` finds it in a template."""
 
     name: str
     lost: str
@@ -30,7 +30,7 @@ class Breach:
 
 
 class Template:
-    """A CloudFormation template as the rules ask for it."""
+    """A CloudFormation template with the queries that rules need."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         """Wrap the parsed template."""
@@ -56,14 +56,14 @@ class Template:
                 yield logical_id, source, queue
 
     def function_of(self, source: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Properties of the function that an event source invokes, by itself or by an alias."""
+        """Properties of the function that an event source invokes, directly or through an alias."""
         invoked = self.referred(source["FunctionName"])
         if invoked is not None and self.resources[invoked]["Type"] == "AWS::Lambda::Alias":
             invoked = self.referred(self.resources[invoked]["Properties"]["FunctionName"])
         return None if invoked is None else self.resources[invoked]["Properties"]
 
     def dead_letter_queues(self) -> set[str]:
-        """Logical ids of the queues that others give up to."""
+        """Logical ids of the queues that are a dead-letter queue of a queue or a rule's target."""
         arns = [queue.get("RedrivePolicy", {}).get("deadLetterTargetArn") for _, queue in self.queues()]
         arns += [target.get("DeadLetterConfig", {}).get("Arn") for _, target in self.targets()]
         return {name for name in map(self.referred, arns) if name is not None}
@@ -81,5 +81,5 @@ class Template:
 
 
 def as_list(value: Any) -> list[Any]:
-    """CloudFormation writes a list of one as the one."""
+    """Return a list. In a policy, a list of one element may be the element itself."""
     return value if isinstance(value, list) else [value]

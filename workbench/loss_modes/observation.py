@@ -1,4 +1,4 @@
-"""Ways to lose an event unseen, or to let somebody take it."""
+"""Ways to lose an event without notice, or to give somebody access to it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -63,7 +63,7 @@ def _expiry_unseen(template: Template) -> Breaches:
         dimension = _queue_dimension(logical_id, queue)
         if logical_id in dead_letter_queues:
             life = _shortest_life(template, logical_id, queue)
-            # One of no length is another rule's: every letter may be dropped on arrival.
+            # Another rule handles a time of zero: every letter may be deleted on arrival.
             if life > 0 and not any(each < life for each in _never_empty(template, dimension)):
                 yield logical_id, f"no alarm on messages that wait, read or not, for less than {life} s"
         elif not any(alarm["Threshold"] < _retention(queue) for alarm in _alarms(template, _AGE, dimension)):
@@ -106,7 +106,7 @@ def _failed_delivery_unseen(template: Template) -> Breaches:
     for logical_id, rule in template.of_type("AWS::Events::Rule"):
         name = rule.get("Name", {"Ref": logical_id})
         for target in rule.get("Targets", []):
-            # What counts is the last hop: with a dead-letter queue, the way into that one.
+            # The last delivery counts: into the dead-letter queue, if there is one.
             has_next = "DeadLetterConfig" in target
             metric = "InvocationsFailedToBeSentToDlq" if has_next else "FailedInvocations"
             if not list(_alarms(template, metric, {"Name": "RuleName", "Value": name})):
@@ -130,7 +130,7 @@ def _wildcard_actions(template: Template) -> Breaches:
 
 
 def _statements(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    # Not the policies of keys: without kms:* for the account, nobody could ever administer the key.
+    # Key policies are not included: without kms:* for the account, nobody could administer the key.
     properties = resource.get("Properties", {})
     documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
     if resource["Type"] in _POLICIES:
@@ -140,21 +140,21 @@ def _statements(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 RULES: Final = (
-    Rule("AlarmAction", "The alarm goes off and tells nobody.", _alarm_tells_nobody),
-    Rule("AlarmReceiver", "The alarm tells a topic that nobody listens to.", _topic_without_receiver),
+    Rule("AlarmAction", "The alarm goes off and notifies nobody.", _alarm_tells_nobody),
+    Rule("AlarmReceiver", "The alarm notifies a topic without subscribers.", _topic_without_receiver),
     Rule(
         "DeadLetterAlarm",
-        "Dead letters wait unseen until their retention ends, then they are gone.",
+        "Nobody notices the dead letters until SQS deletes them.",
         _dead_letters_unseen,
     ),
     Rule(
         "ExpiryAlarm",
-        "Somebody was told of the first message, and nobody that the rest are about to be deleted.",
+        "An alarm reports the first message, but not that SQS will delete the others soon.",
         _expiry_unseen,
     ),
     Rule(
         "DeliveryAlarm",
-        "The bus could not deliver an event anywhere, and nobody knows that it has to be replayed.",
+        "EventBridge could not deliver an event, and nobody knows that it has to be replayed.",
         _failed_delivery_unseen,
     ),
     Rule(

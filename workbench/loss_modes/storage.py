@@ -1,4 +1,4 @@
-"""Ways to lose what is stored already."""
+"""Ways to lose stored events."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ def _deleted_with_the_stack(template: Template) -> Breaches:
 
 RULES: Final = (
     Rule("PointInTimeRecovery", "What was overwritten or deleted by mistake is gone.", _not_recoverable),
-    Rule("Stream", "Nobody can follow or audit what changed in the table.", _no_stream),
+    Rule("Stream", "Nobody can follow or audit changes of the table.", _no_stream),
     Rule(
         "TimeToLive",
         "The table grows until somebody deletes by hand, and deletes too much.",

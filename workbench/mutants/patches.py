@@ -1,4 +1,4 @@
-"""A mistake as a patch: where it goes by name, and which code it replaces, however that is laid out."""
+"""A mistake as a patch: it names a definition, and the code in it to replace. The layout does not matter."""
 
 import ast
 import difflib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 LIST: Final = Path(__file__).with_name("mutants.toml")
-# Where the code of a mistake is looked for when it is no longer in its definition.
+# Folders to search if the code is no longer in its definition.
 _SEARCHED: Final = ("src", "infrastructure")
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _CLOSING: Final = frozenset(")]}")
@@ -19,7 +19,7 @@ _CANDIDATES: Final = 3
 
 
 class DoesNotApplyError(Exception):
-    """The code that a mutant replaces is not where it says, or not only once there. Names the nearest."""
+    """The definition does not have the code that a mutant replaces, or has it several times."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Mutant:
         file: relative to the repository.
         definition: qualified name of the function, class or constant that is patched, ``Class.method`` say.
         old: code that stands exactly once in the definition. Blanks, line ends and trailing commas do not
-            matter, so that formatting the code anew moves no patch.
+            matter, so a patch survives new formatting.
         new: takes its place, with the indentation of the line that it begins on.
         tests: paths or ids for pytest that are expected to go red.
     """
@@ -76,7 +76,7 @@ class Mutant:
         return new.replace("\n", f"\n{indentation}")
 
     def _nearest(self, root: Path, text: str) -> str:
-        """Definitions that hold the code today; else similar names and lines of the file."""
+        """Definitions that have the code now; else similar names and lines of the file."""
         elsewhere = [f"{file} {name}" for file, name in _holders(root, self.old)]
         if not elsewhere:
             spans = _definitions(text)
@@ -106,7 +106,7 @@ def _pattern(code: str) -> re.Pattern[str]:
         elif each in _CLOSING:
             parts.append(rf"(?:,\s*)?{re.escape(each)}")
         else:
-            # With its bounds, so that the word `total` is not found in `totals`.
+            # With word boundaries, so that `total` does not match `totals`.
             parts.append(re.sub(r"^\b|\b$", r"\\b", re.escape(each)))
     return re.compile(r"\s*".join(part for part in parts if part))
 
@@ -139,7 +139,7 @@ def _named(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def _holders(root: Path, code: str) -> Iterator[tuple[str, str]]:
-    """Where else a piece of code stands: file and innermost definition."""
+    """Other places of a piece of code: file and innermost definition."""
     pattern = _pattern(code)
     for folder in _SEARCHED:
         for path in sorted((root / folder).rglob("*.py")):

@@ -1,4 +1,4 @@
-"""Put each classic mistake back, one at a time, and show that a test goes red.
+"""Put each known mistake back, one at a time, and show that a test fails.
 
 Tests that stay green with a mistake in the code prove nothing about it. ``mutants.toml`` lists the mistakes;
 each is applied to a copy of the repository, never to the repository itself.
@@ -29,7 +29,7 @@ from rich.table import Column, Table
 from workbench.mutants.patches import DoesNotApplyError, Mutant, load
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-# Where the tests that a mutant names stay green, these have the last word.
+# If the tests that a mutant names pass, these tests decide.
 ALL_TESTS: Final = ("tests", "-m", "not engine and not slow")
 WORKERS: Final = 2
 TIMEOUT_SECONDS: Final = 900
@@ -41,7 +41,7 @@ _FAILED: Final = 1
 
 
 class Verdict(StrEnum):
-    """What became of a mutant; only the first is good."""
+    """Verdict on a mutant. Only the first is good."""
 
     KILLED = "killed"
     SURVIVED = "survived"
@@ -51,7 +51,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one mutant.
+    """Result of one mutant.
 
     Attributes:
         evidence: the test that went red, or why there is none.
@@ -64,7 +64,7 @@ class Result:
 
 
 class UnpatchedTestsFailError(Exception):
-    """The tests are red without any mistake, so that red would prove nothing."""
+    """The tests fail without a mistake, so their failure would prove nothing."""
 
 
 def run(
@@ -74,7 +74,7 @@ def run(
     all_tests: Sequence[str] = ALL_TESTS,
     on_progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> list[Result]:
-    """Judge the mutants; results in their order.
+    """Judge the mutants. Returns results in their order.
 
     Raises:
         UnpatchedTestsFailError: with pytest's report.
@@ -140,17 +140,17 @@ def _try(mutant: Mutant, copy: Path, all_tests: Sequence[str]) -> tuple[Verdict,
     if code != _FAILED:
         return Verdict.NOT_TESTED, f"pytest ended with status {code}: {_last_line(report)}"
     red = _red_test(report)
-    # The named tests were green at the start; of any other it is not known.
+    # The named tests passed at the start. For other tests this is not known.
     if not is_named and _pytest(copy, [red])[0] == _FAILED:
         return Verdict.NOT_TESTED, f"red without the mistake too: {red}"
     return Verdict.KILLED, red
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file's text; byte code of the text before must not pass for that of this one."""
+    """Replace a file's text, and make sure that Python does not use byte code of the old text."""
     changed = path.stat().st_mtime + 2
     path.write_text(text, encoding="utf-8")
-    # Byte code belongs to a size and a whole second, and two patches may come within one.
+    # Python compares size and modification time in whole seconds, and two patches may be in the same second.
     os.utime(path, (changed, changed))
 
 
@@ -164,7 +164,7 @@ def _borrowed(copies: "SimpleQueue[Path]") -> Iterator[Path]:
 
 
 def _pytest(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
-    # With byte code, so that only the first run waits for the compiler.
+    # Python writes byte code here, so that only the first run compiles.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPATH": str(copy / "src"), "HYPOTHESIS_PROFILE": "unshrunk"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]
@@ -197,11 +197,11 @@ def _last_line(report: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 0 where every mutant is killed."""
+    """Run the command. Returns 0 if every mutant is killed."""
     options = _parse(arguments)
     mutants = load()
     if unknown := set(options.only) - {mutant.name for mutant in mutants}:
-        sys.stderr.write(f"error: no mutant is called {', '.join(sorted(unknown))}; --list names all\n")
+        sys.stderr.write(f"error: no mutant is named {', '.join(sorted(unknown))}; --list names all\n")
         return 2
     chosen = [mutant for mutant in mutants if not options.only or mutant.name in options.only]
     if options.list:
@@ -260,7 +260,7 @@ def _print_results(results: Sequence[Result], seconds: float) -> None:
         )
     console.print(table)
     killed = sum(result.verdict is Verdict.KILLED for result in results)
-    console.print(f"{killed} of {len(results)} mistakes turn a test red ({seconds:.0f} s)")
+    console.print(f"{killed} of {len(results)} mistakes make a test fail ({seconds:.0f} s)")
 
 
 if __name__ == "__main__":
