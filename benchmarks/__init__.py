@@ -1,1 +1,1 @@
-"""What measures, simulates and draws; nothing here is deployed or installed."""
+"""Benchmarks, simulations and their plots. Nothing here is deployed or installed."""

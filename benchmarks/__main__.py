@@ -16,7 +16,7 @@ from benchmarks.results import RESULTS, merge_result, missed_targets, read_resul
 
 
 def main() -> int:
-    """Measure, print, and write where it is asked for; the exit status."""
+    """Measure, print, and write the document if asked. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="NAME", help=", ".join(PARTS))
     parser.add_argument("--reuse", action="store_true", help="measure nothing, show what was measured last")

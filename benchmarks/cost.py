@@ -19,7 +19,7 @@ RATES: Final = {
     "100 million": 1e8,
     "864 million": 8.64e8,
 }
-"""Events of a day; the last is 10,000 a second."""
+"""Events a day. The last number is 10,000 a second."""
 
 
 def bills_table() -> str:
@@ -34,7 +34,7 @@ def bills_table() -> str:
 
 
 def designs_table() -> str:
-    """Each design's total, and ours to it."""
+    """Total of each design, and the ratio of ours to it."""
     rows = []
     for name, events in RATES.items():
         ours, *others = compared(Workload(events_per_day=events), STAGE)
@@ -45,7 +45,7 @@ def designs_table() -> str:
 
 
 def levers_table() -> str:
-    """Ours to the textbook: with each option of ours, and when the textbook has our levers too."""
+    """Ratio of ours to the textbook: with each of our options, and with the same options for both."""
     windows = {seconds: replace(STAGE, batching_window_seconds=seconds) for seconds in (0, 1, 2, 5)}
     infrequent = replace(TEXTBOOK, infrequent_access=None)
     quiet = replace(infrequent, platform_log_bytes=0)

@@ -1,4 +1,4 @@
-"""Give a process the share of a core that Lambda gives a function of its memory.
+"""Gives a process the share of a core that Lambda gives to a function of its memory.
 
 Lambda bounds CPU time with the kernel's quota in periods of 20 ms: what a function does not use of a period
 is gone, and one that has used it up stands still until the next. 1,769 MB are one core.
@@ -22,7 +22,7 @@ PERIOD_SECONDS: Final = 0.02
 _PERIOD_MICROSECONDS: Final = 20_000
 _LEAST_QUOTA_MICROSECONDS: Final = 1_000
 _CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
-# Half of a scheduler's tick: shorter sleeps cost more CPU time than they save.
+# Half of a scheduler's tick. Shorter sleeps cost more CPU time than they save.
 _SHORTEST_LOOK: Final = 0.0005
 
 
@@ -56,7 +56,7 @@ class CpuShare(Protocol):
 
 @contextmanager
 def cpu_share(cores: float) -> Iterator[CpuShare]:
-    """The most faithful bound that this machine permits."""
+    """The closest to Lambda's bound that this machine permits."""
     with contextlib.ExitStack() as stack:
         share: CpuShare
         if folder := _own_cgroup(_CGROUP_ROOT):
@@ -71,7 +71,7 @@ def cpu_share(cores: float) -> Iterator[CpuShare]:
 
 
 class CgroupShare:
-    """The kernel's quota, as Lambda itself uses it; version 2 or 1 of control groups."""
+    """The kernel's quota, which Lambda also uses, by version 2 or 1 of control groups."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -106,7 +106,7 @@ class SignalShare:
         self._quota = PERIOD_SECONDS
 
     def add(self, pid: int) -> None:
-        """Nothing: a process is bounded while it is waited for."""
+        """Do nothing. A process is bounded while the caller waits for it."""
 
     def set(self, cores: float) -> None:
         """Change the share."""
@@ -121,7 +121,7 @@ class SignalShare:
             used = _cpu_seconds(pid)
             if used >= limit:
                 os.kill(pid, signal.SIGSTOP)
-                # An overrun is paid back in the next periods, as with the kernel's quota.
+                # An overrun reduces the next periods, as with the kernel's quota.
                 while used >= limit:
                     time.sleep(max(0.0, period_end - time.monotonic()))
                     period_end += PERIOD_SECONDS
@@ -133,7 +133,7 @@ class SignalShare:
 
 
 class NoShare:
-    """Where neither is to be had: the results are those of a whole core, and say so."""
+    """No bound. The results are those of a whole core, and say so."""
 
     how = "a whole core: this system bounds no CPU time"
 
@@ -150,7 +150,7 @@ class NoShare:
 
 
 def _own_cgroup(root: Path) -> Path | None:
-    """A new control group with a quota, or None where none may be made."""
+    """A new control group with a quota, or None if the machine does not allow one."""
     for parent, quota in ((root, "cpu.max"), (root / "cpu", "cpu.cfs_quota_us")):
         folder = parent / f"shipment-benchmark-{os.getpid()}"
         try:
@@ -164,7 +164,7 @@ def _own_cgroup(root: Path) -> Path | None:
 
 
 def _remove(folder: Path) -> None:
-    # Processes leave a group a moment after they have ended.
+    # A process leaves its group a moment after it ended.
     for _ in range(50):
         try:
             folder.rmdir()

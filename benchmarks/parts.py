@@ -10,7 +10,7 @@ from benchmarks.results import PartResult
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that can be measured by itself.
+    """A part that can be measured alone.
 
     Attributes:
         module: has ``measure``; imported when it is needed.

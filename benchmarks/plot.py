@@ -1,4 +1,4 @@
-"""The plot of docs/benchmarks.md: what a batch takes by design, and what the processor's memory costs."""
+"""The plot of docs/benchmarks.md: time of a batch by design, and cost of the processor's memory."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,7 +8,7 @@ from workbench.documents import DOCS
 
 PLOT: Final = DOCS / "benchmarks.svg"
 PLOTTED: Final = frozenset({"processor", "memory"})
-"""The parts that it needs."""
+"""The parts that the plot needs."""
 
 _DESIGNS: Final = {
     "limit": "(d) bare request",

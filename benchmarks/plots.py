@@ -5,7 +5,7 @@ from typing import Any
 
 
 def save_plot(figure: Any, file: Path) -> None:
-    """Write an SVG whose bytes depend on nothing but what is drawn."""
+    """Write an SVG. The same drawing always gives the same bytes."""
     import matplotlib as mpl  # noqa: PLC0415 - only the environment of the benchmarks has it
 
     with mpl.rc_context({"svg.hashsalt": "shipment-events", "svg.fonttype": "none"}):

@@ -1,4 +1,4 @@
-"""The results on screen and in docs/benchmarks.md, all of them from ``.local/bench.json``."""
+"""Shows the results of ``.local/bench.json`` on screen and in docs/benchmarks.md."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -11,7 +11,7 @@ from workbench import documents
 
 DOCUMENT: Final = documents.DOCS / "benchmarks.md"
 PLACES: Final = frozenset({"ratios", "conditions", "processor", "cold-start", "publisher"})
-"""What the document shows of all that is measured. The screen and the results file have the rest."""
+"""Results that the document shows. The screen and the results file have all."""
 NOISE_HEADER: Final = ("compared with itself", "measured", "95 % interval")
 RATIO_HEADER: Final = ("ratio", "measured", "95 % interval", "target", "")
 
@@ -36,7 +36,7 @@ def ratio_rows(results: Mapping[str, Any], names: Iterable[str]) -> list[list[st
 
 
 def noise_rows(results: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each thing that was compared with itself."""
+    """A row for each design that was compared with itself."""
     return [
         [name, _number(noise["value"]), " to ".join(_number(end) for end in noise["spread"])]
         for name, noise in results["noise"].items()
@@ -59,7 +59,7 @@ def print_ratios(console: Console, results: Mapping[str, Any]) -> None:
 
 
 def write_document(results: Mapping[str, Any]) -> None:
-    """Write what was measured into docs/benchmarks.md; what was not stays as it is."""
+    """Write the measured parts into docs/benchmarks.md. Other parts do not change."""
     conditions = [
         f"- **{name}**, {part['measured_at'][:10]}: {part['conditions']}; {part['machine']}."
         for name, part in results["parts"].items()

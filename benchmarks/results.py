@@ -1,4 +1,4 @@
-"""What was found, kept in ``.local/bench.json``: each part replaces its own results and no others."""
+"""The results in ``.local/bench.json``. Each part replaces only its own results."""
 
 import json
 import os
@@ -16,7 +16,7 @@ RESULTS: Final = Path(__file__).resolve().parent.parent / ".local" / "bench.json
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a ratio should be.
+    """The target of a ratio.
 
     Attributes:
         what: which of the two is divided by which.
@@ -28,7 +28,7 @@ class Target:
     is_speed_up: bool = False
 
     def is_met(self, value: float) -> bool:
-        """Whether a ratio reaches it."""
+        """Whether a ratio reaches the target."""
         return value >= self.bound if self.is_speed_up else value <= self.bound
 
 
@@ -40,7 +40,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "cpu_vs_textbook": Target(1 / 6, "CPU time of an event, ours / one put_item a record"),
     "cpu_vs_one_call": Target(1.5, "CPU time of a batch, ours / one SDK request for one item"),
     "duplicates_vs_new": Target(2.2, "time of a batch, duplicates that are read back / new events"),
-    "returned_duplicates_vs_new": Target(1.3, "the same where the service returns what is there"),
+    "returned_duplicates_vs_new": Target(1.3, "the same if the service returns the old item"),
     "cold_start_vs_boto3": Target(1.15, "import and init, our bundle / a handler with a boto3 client"),
     "publisher_vs_one_by_one": Target(8, "events a second, ours / one entry a request", is_speed_up=True),
     "engine_vs_textbook": Target(
@@ -53,7 +53,7 @@ TARGETS: Final[Mapping[str, Target]] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Results for people, the first column naming the row."""
+    """Results as a table. The first column names the row."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -61,14 +61,13 @@ class Table:
 
 @dataclass(slots=True)
 class PartResult:
-    """What one part found.
+    """Results of one part.
 
     Attributes:
-        conditions: under which it was measured, for people.
-        ratios: by the names of :data:`TARGETS`.
-        noise: ratios of a thing to itself, measured like the others: 1 but for the machine.
-        tables: by name; ``report.PLACES`` has the names of those that docs/benchmarks.md shows.
-        numbers: for scripts and plots; seconds and bytes.
+        conditions: under which it was measured, for people. ratios: by the names of :data:`TARGETS`. noise:
+        ratios of a design to itself, measured like the others. Without noise of the machine they are 1.
+        tables: by name; ``report.PLACES`` has the names of those that docs/benchmarks.md shows. numbers: for
+        scripts and plots; seconds and bytes.
     """
 
     conditions: str
@@ -79,7 +78,7 @@ class PartResult:
 
 
 def missed_targets(results: Mapping[str, Any], parts: Collection[str]) -> list[str]:
-    """Names of the ratios of these parts that are not where they should be."""
+    """Names of the ratios of these parts that miss their target."""
     return [
         name
         for part in parts
@@ -97,7 +96,7 @@ def read_results(path: Path = RESULTS) -> dict[str, Any]:
 
 
 def merge_result(name: str, result: PartResult, path: Path = RESULTS) -> None:
-    """Put a part's results in the place of its former ones.
+    """Replace the former results of a part.
 
     Each ratio stands at the top under its own name, its 95 % interval under ``spread``, and under ``targets``
     where it should be.

@@ -1,4 +1,4 @@
-"""Medians, ratios of medians and how far to trust them."""
+"""Medians, ratios of medians and their confidence intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Ratio:
 
 
 def ratio_of_medians(ours: Sequence[float], other: Sequence[float], *, seed: int = 1) -> Ratio:
-    """How ours compares with the other, where both were measured in the same rounds.
+    """Ratio of ours to the other, both measured in the same rounds.
 
     The interval resamples whole rounds, so what disturbed both at the same time does not widen it.
 

@@ -1,4 +1,4 @@
-"""The deployed bundle's start beside others', in turns."""
+"""Compares the start of the deployed bundle with other designs, in turns."""
 
 import compileall
 import io
@@ -66,7 +66,7 @@ def _contenders(bundle: Path, folder: Path) -> Mapping[str, _Contender]:
     shutil.copytree(bundle, compiled)
     others = folder / "others"
     shutil.copytree(REPOSITORY / "benchmarks", others / "benchmarks")
-    # The runtime's own packages and those in a layer come with byte code; so do all of them here.
+    # Packages of the runtime and of a layer come with byte code, so here all packages have it.
     compileall.compile_dir(compiled, quiet=1)
     compileall.compile_dir(others, quiet=1)
     handlers = "benchmarks.cold_start.handlers"

@@ -1,4 +1,4 @@
-"""Start a handler in a fresh process and see how long it takes, and what it imports."""
+"""Starts a handler in a fresh process, and measures its time and its imports."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# Isolated from our own installed package and from everything else but the site-packages of this environment.
+# The process sees only the site-packages of this environment, and not our own installed package.
 _PROGRAM: Final = """
 import sys, time
 sys.path.insert(0, {path!r})

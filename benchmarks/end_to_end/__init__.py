@@ -1,1 +1,1 @@
-"""The whole pipeline on a local engine of its own, driven by the commands that users have."""
+"""The whole pipeline on its own local engine, driven by the commands of users."""

@@ -35,7 +35,7 @@ _PATIENCE_SECONDS: Final = 120.0
 
 
 def measure() -> PartResult:
-    """Fill the queue while nothing takes from it, then take the time until it is empty."""
+    """Fill the queue while no consumer reads it, then measure the time until it is empty."""
     rates: dict[str, list[float]] = defaultdict(list)
     turns = list(_HANDLERS)
     bodies = _bodies(_ROUNDS * len(turns) * (_EVENTS + _WARM_UP))
@@ -94,7 +94,7 @@ class _Stack:
         return time.perf_counter() - begin
 
     def expect(self, **stored: int) -> None:
-        """Hold what is in the table against what each design was given; only ours notes how it processed.
+        """Compare the table with the events that each design got. Only ours counts its outcomes.
 
         Raises:
             RuntimeError: an event is missing, or another design than the named one stored it.
@@ -117,7 +117,7 @@ def _bodies(count: int) -> Iterator[str]:
 
 
 def _bundle(root: Path) -> bytes:
-    """Our bundle, the textbook's handler, and boto3, which Lambda's runtime has and the engine's has not."""
+    """Our bundle, the textbook's handler, and boto3, which Lambda's runtime has but the engine's does not."""
     bundle = deployed_bundle(root / "cdk.out")
     files = {path.relative_to(bundle).as_posix(): path for path in bundle.rglob("*.py")}
     handlers = root / "benchmarks" / "processor" / "handlers"

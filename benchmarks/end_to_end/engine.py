@@ -1,4 +1,4 @@
-"""A local engine of the benchmark's own, with the deployed stack and nothing in it."""
+"""The benchmark's own local engine, with the deployed stack and no events."""
 
 import json
 import os
@@ -87,7 +87,7 @@ class BenchmarkEngine:
 
 @contextmanager
 def fresh_engine() -> Iterator[BenchmarkEngine]:
-    """Start one and deploy the synthesized stack to it; in the end it is gone.
+    """Start an engine and deploy the synthesized stack to it. At the end, remove it.
 
     Raises:
         LocalEngineError: it does not start, or the stack (``make synth``) is not there.

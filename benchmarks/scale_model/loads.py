@@ -12,7 +12,7 @@ from benchmarks.scale_model.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A limit and what is asked of it.
+    """A limit and its load.
 
     Attributes:
         needed: in the limit's own unit.
@@ -26,7 +26,7 @@ class Load:
 
     @property
     def share(self) -> float:
-        """Part of the limit that is needed; more than 1 is too much."""
+        """Part of the limit that the load needs. More than 1 is too much."""
         return self.needed / self.limit
 
 

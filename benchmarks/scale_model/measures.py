@@ -16,13 +16,13 @@ class Latencies:
         self._sum = 0.0
 
     def add(self, seconds: float, events: int) -> None:
-        """Note so many events that took so long."""
+        """Note a number of events and their latency in seconds."""
         self._bins[round(log(max(seconds, 1e-6)) * _BINS_A_FACTOR_E)] += events
         self.count += events
         self._sum += seconds * events
 
     def percentile(self, percent: float) -> float:
-        """Seconds below which this percentage of the events are; nothing is known of none."""
+        """Latency in seconds below which this percentage of the events is; infinite without events."""
         wanted = self.count * percent / 100
         seen = 0
         for bin_ in sorted(self._bins):
@@ -55,7 +55,7 @@ class Level:
         self.peak = max(self.peak, self.value)
 
     def restart(self, now: float) -> None:
-        """Forget what was before, except the number itself."""
+        """Start the measurement again. The number itself stays."""
         self._area, self._since, self._begin, self.peak = 0.0, now, now, self.value
 
     def mean(self, now: float) -> float:
@@ -65,7 +65,7 @@ class Level:
 
 
 class Limiter:
-    """So many units a second, one second's worth at once; who comes too early learns how long to wait."""
+    """A limit of units a second, with a burst of one second. A caller above it learns how long to wait."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate

@@ -1,4 +1,4 @@
-"""What a run of the model says."""
+"""The result of a run of the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether what comes in is stored, and nothing ends as a dead letter."""
+        """Whether all events are stored and none becomes a dead letter."""
         return not self.dead and self.backlog_grows < 0.01 * self.scenario.rate
 
     @property

@@ -1,4 +1,4 @@
-"""What AWS allows an account and a table in us-east-1, each with its source."""
+"""The quotas of an account and a table in us-east-1, each with its source."""
 
 from dataclasses import dataclass, fields
 from typing import Final
@@ -18,7 +18,7 @@ _ON_DEMAND: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """Limits that hold beside the stage's settings; rates are per second."""
+    """Limits in addition to the stage's settings. Rates are per second."""
 
     put_events: float = 10_000
     """Requests of PutEvents, of all buses of the account."""
@@ -43,16 +43,16 @@ class Quotas:
     poller_bytes: float = 1e6
     """Bytes that a provisioned poller reads."""
     table_write_units: float = 40_000
-    """Write units of a table, and likewise of each index."""
+    """Write units of a table, and also of each index."""
     new_table_write_units: float = 4_000
-    """What an on-demand table takes before it has grown; it doubles in half an hour."""
+    """Write units of a new on-demand table. It doubles them in half an hour."""
     partition_write_units: float = 1_000
     """Write units of one partition, and so of one value of an index key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a quota is published, and by which name an increase is asked for; empty if there is none."""
+    """Page that publishes a quota, and the name for a request to increase it; empty if there is none."""
 
     url: str
     increase: str = ""

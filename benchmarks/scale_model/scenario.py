@@ -44,7 +44,7 @@ class Times:
 
     @property
     def poll(self) -> float:
-        """What the event source adds to an invocation."""
+        """Time that the event source adds to an invocation, in seconds."""
         return self.receive + self.finish
 
     def batch(self, events: float) -> float:
@@ -75,7 +75,7 @@ class Scenario:
 
     @property
     def workload(self) -> Workload:
-        """The same events as the bill sees them."""
+        """The same events for the calculation of the bill."""
         return Workload(events_per_day=self.rate * 86_400, event_bytes=self.event_bytes, duplicate_share=0)
 
     @property
@@ -103,7 +103,7 @@ class Tier:
             rate=self.rate,
             settings=replace(settings, **self.settings) if matching else settings,  # type: ignore[arg-type]
             quotas=replace(PUBLISHED, **self.quotas) if matching else PUBLISHED,
-            # A producer that has ten events at a time is one that has many.
+            # Only a producer with many events sends ten at a time.
             entries=1 if self.rate < 100 else 10,
             warm_up=times[0],
             measured=times[1],
@@ -124,7 +124,7 @@ DAILY: Final = (1e6, 1e7, 1e8)
 
 
 def windowed(events_per_day: float, seconds: int) -> Scenario:
-    """A stage with a batching window of so many seconds."""
+    """A stage with a batching window in seconds."""
     rate = events_per_day / 86_400
     # Above 700 events a second the index alone would make them wait.
     shards = 4 if rate > 700 else None
