@@ -63,8 +63,8 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numb
 
 def dead_letter_reasons() -> str:
     """The table of every reason for which an event is a dead letter."""
-    rows = [[f"`{reason.value}`", reason.meaning, reason.remedy] for reason in DeadLetterReason]
-    return markdown_table(["reason", "meaning", "remedy"], rows)
+    rows = [[f"`{reason.value}`", reason.meaning] for reason in DeadLetterReason]
+    return markdown_table(["reason", "meaning"], rows)
 
 
 if __name__ == "__main__":

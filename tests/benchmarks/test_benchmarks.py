@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from benchmarks import __main__ as main_module
 from benchmarks import report
 from benchmarks.cpu_share import CgroupShare, SignalShare, share_of
+from benchmarks.parts import Part
 from benchmarks.processor.batches import batches
 from benchmarks.processor.memory import cost_of_a_million
 from benchmarks.report import PLACES, ratio_rows
@@ -79,6 +83,25 @@ def test_missed_target_is_said(tmp_path: Path) -> None:
     slow, fast = ratio_rows(read_results(path), TARGETS)
     assert slow == ["`wall_vs_textbook`", "0.200", "0.100 to 0.300", "≤ 0.143", "**missed**"]
     assert fast == ["`publisher_vs_one_by_one`", "9.00", "8.00 to 10.0", "≥ 8.00", ""]
+
+
+@pytest.mark.parametrize(("measured", "status"), [(0.1, 0), (0.2, 1)])
+def test_exit_status_says_whether_the_targets_of_the_parts_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: float, status: int
+) -> None:
+    path = tmp_path / "bench.json"
+    # What another part has missed is not this run's.
+    merge_result("other", PartResult("", {"publisher_vs_one_by_one": Ratio(1, 1, 1)}), path)
+    module = ModuleType("measured_here")
+    module.measure = lambda: PartResult("", {"wall_vs_textbook": Ratio(measured, 0, 1)})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(main_module, "PARTS", {"here": Part("it", module.__name__)})
+    monkeypatch.setattr(main_module, "read_results", partial(read_results, path))
+    monkeypatch.setattr(main_module, "merge_result", partial(merge_result, path=path))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--only", "here"])
+    assert main_module.main() == status
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--reuse"])
+    assert main_module.main() == 1
 
 
 def test_memory_costs_by_the_started_millisecond_and_by_the_request() -> None:

@@ -64,11 +64,11 @@ def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path
 @pytest.fixture
 def copied_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the sources that a test may soil, in the place of the real ones."""
-    from infrastructure import processing
+    from infrastructure import bundled_function
 
     copy = tmp_path / "src"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(processing, "SOURCE_ROOT", copy)
+    monkeypatch.setattr(bundled_function, "SOURCE_ROOT", copy)
     return copy
 
 
@@ -166,9 +166,16 @@ def _file_of(module: str) -> str | None:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    """What a module imports when it runs, without what only a type checker reads."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        waiting += ast.iter_child_nodes(node)

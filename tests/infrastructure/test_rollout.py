@@ -204,7 +204,7 @@ def test_engine_runs_every_stage_without_what_it_does_not_know(every_template: T
 
 def test_metrics_of_a_version_are_named_by_the_contract() -> None:
     metrics = PipelineMetrics("prod", period_seconds=60)
-    assert metrics.version("7", "Errors", "Sum").dimensions == {
+    assert metrics.version("shipment-event-processor-prod", "7", "Errors", "Sum").dimensions == {
         "FunctionName": "shipment-event-processor-prod",
         "Resource": "shipment-event-processor-prod:live",
         "ExecutedVersion": "7",

@@ -8,7 +8,7 @@ import botocore.session
 from botocore.config import Config
 
 from shipment_events.processor.batch import BatchProcessor
-from shipment_events.processor.direct_client import DirectDynamoDBClient, can_reach
+from shipment_events.processor.direct_client import DirectDynamoDBClient
 from shipment_events.processor.records import Record, Retried
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
@@ -54,18 +54,15 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     once = _client_config(settings.visibility_timeout, attempts=1)
     twice = _client_config(settings.visibility_timeout, attempts=2)
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
-    run_statements = None
-    if can_reach(dynamodb.meta.endpoint_url):
-        direct = DirectDynamoDBClient(dynamodb, session)
-        dynamodb, run_statements = cast("DynamoDBClient", direct), direct.run_statements
+    direct = DirectDynamoDBClient(dynamodb, session)
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
         table=EventTable(
-            dynamodb,
+            cast("DynamoDBClient", direct),
             settings.table_name,
             settings.retention,
             shards=settings.status_index_shards,
-            run_statements=run_statements,
+            run_statements=direct.run_statements,
         ),
         sqs=sqs,
         queue_url=settings.queue_url,
