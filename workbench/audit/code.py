@@ -12,7 +12,7 @@ from workbench.audit.findings import Finding, Verdict
 from workbench.audit.judges import JudgeError
 
 BANDIT: Final = "bandit"
-FOLDERS: Final = ("src", "infrastructure")
+FOLDERS: Final = ("src", "infrastructure", "workbench")
 
 EVERYWHERE: Final = {
     "B404": "The import does nothing; each call of subprocess is judged by itself (B602 to B607).",
