@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.drill.run import DrillProgress
 
 
-@click.command()
+@click.command(short_help="Inject real faults and account for every event.")
 @click.option(
     "--minutes", type=click.FloatRange(0.1, 120), default=2.0, show_default=True,
     help="How long faults are thrown; longer, up to double, where they or the events are not enough by then.",
