@@ -1,7 +1,7 @@
 """Shipment events: publish, store once and in order, find, repair.
 
-The names in ``__all__`` are the public ones. Each is imported when it is first used, so that importing one
-part, as the function does, does not load the others.
+The names in ``__all__`` are public. Each is imported when it is first used, so that the Lambda function loads
+only its own modules.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Entry point of ``shipments``: Ctrl-C ends it quietly even while its modules are still being imported."""
+"""Entry point of ``shipments``. Ctrl-C ends it without a traceback even during the imports."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""What went wrong with a call of AWS: in one word for logs and reports, in a sentence for people."""
+"""Errors of AWS calls: as a code for logs and reports, and as a sentence for people."""
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -14,14 +14,18 @@ from shipment_events.errors import ShipmentEventsError
 
 
 def error_code(error: ClientError | BotoCoreError) -> str:
-    """The service's error code, or the kind of failure where no answer came."""
+    """The service's error code. If there was no response, the name of botocore's exception."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code", "Unknown")
     return type(error).__name__
 
 
 def explained(error: Exception) -> ShipmentEventsError | None:
-    """An error of botocore as one of ours, with what to do next; one of ours as it is; None for any other."""
+    """Convert an error of botocore into ours, with the next step.
+
+    Returns:
+        Our own error unchanged; None for any other exception.
+    """
     match error:
         case ShipmentEventsError():
             return error
@@ -42,11 +46,11 @@ def explained(error: Exception) -> ShipmentEventsError | None:
             return ShipmentEventsError(f"{error.operation_name}: {error_code(error)}: {message}")
         case ConnectionError() | HTTPClientError():
             return ShipmentEventsError(
-                str(error), "Is the endpoint right (AWS_ENDPOINT_URL), and does the engine run ('make up')?"
+                str(error), "Check the endpoint (AWS_ENDPOINT_URL). For the local engine run 'make up'."
             )
         case BotoCoreError():
             return ShipmentEventsError(str(error))
-        # botocore has no error of its own for this.
+        # botocore raises a plain ValueError for this.
         case ValueError() if str(error).startswith("Invalid endpoint"):
             return ShipmentEventsError(
                 str(error), "Set AWS_ENDPOINT_URL to a whole URL, for example http://127.0.0.1:4566"

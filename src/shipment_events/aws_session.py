@@ -1,4 +1,4 @@
-"""The session of boto3 that is taken where the caller gives none."""
+"""The default boto3 session."""
 
 import os
 
@@ -6,9 +6,9 @@ import boto3
 
 
 def aws_session() -> boto3.Session:
-    """Credentials and region as boto3 finds them, but that ``AWS_REGION`` comes first.
+    """A session with boto3's credentials and region; ``AWS_REGION`` takes precedence.
 
-    The AWS CLI and the other SDKs read that variable first, boto3 does not read it.
+    boto3 does not read that variable. The AWS CLI and the other SDKs read it first.
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     """
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)

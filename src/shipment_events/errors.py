@@ -2,10 +2,10 @@
 
 
 class ShipmentEventsError(Exception):
-    """Something that its reader can put right; ``str()`` is a sentence for people.
+    """An error that its reader can correct. ``str()`` gives a message for people.
 
     Args:
-        next_step: what to do now, a sentence or a command; empty where the message has it already.
+        next_step: what to do now, a sentence or a command. Empty if the message says it already.
     """
 
     def __init__(self, message: str = "", next_step: str = "") -> None:
@@ -17,7 +17,7 @@ class ShipmentEventsError(Exception):
 
 
 class NotDeployedError(ShipmentEventsError):
-    """The stage, or a part of it, is not there."""
+    """The stage, or a part of it, is not deployed."""
 
     def __init__(self, message: str, stage: str = "") -> None:
         command = f"make deploy ENV={stage}" if stage else "make deploy"

@@ -29,21 +29,21 @@ from shipment_events.watching.metrics import Metrics
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# A person waits for the answer: a wrong endpoint must not take the minutes of the client's defaults.
+# A person waits for the answer. With botocore's defaults, a wrong endpoint would fail only after minutes.
 CLIENT_CONFIG: Final = Config(
     connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
 
 class Pipeline:
-    """One stage; each part is made when it is first used.
+    """A deployed stage. Each part is created when it is first used.
 
-    A part that has to know the stack's outputs reads them once, and raises ``StackNotFoundError`` where there
-    is no such stack. What AWS answers a call with comes as botocore's exceptions;
-    :func:`shipment_events.aws_errors.explained` has a sentence for them.
+    The outputs of the stack are read once. A part that needs them raises ``StackNotFoundError`` if the stack
+    does not exist. Errors of AWS are botocore's exceptions;
+    :func:`shipment_events.aws_errors.explained` turns them into a sentence.
 
     Attributes:
-        stage: settings of the stage as this version of the package has them.
+        stage: settings of the stage in this version of the package.
     """
 
     def __init__(self, stage: StageSettings, session: "boto3.Session | None" = None) -> None:
@@ -52,29 +52,29 @@ class Pipeline:
 
     @classmethod
     def connect(cls, stage: str = DEFAULT_STAGE, *, session: "boto3.Session | None" = None) -> Self:
-        """The pipeline of a stage; nothing is asked of AWS yet.
+        """The pipeline of a stage. This does not call AWS yet.
 
         Args:
-            session: with credentials and region; without one that of :func:`aws_session`.
+            session: default: :func:`aws_session`.
 
         Raises:
-            UnknownStageError: there is no stage of this name.
+            UnknownStageError: there is no stage with this name.
         """
         return cls(settings_for(stage), session)
 
     @cached_property
     def resources(self) -> Resources:
-        """What the outputs of the stack name.
+        """The outputs of the stack.
 
         Raises:
-            StackNotFoundError: there is no such stack.
-            botocore.exceptions.ClientError: it cannot be read.
+            StackNotFoundError: the stack does not exist.
+            botocore.exceptions.ClientError: the stack cannot be read.
         """
         return find_resources(self._client("cloudformation"), self.stage.environment)
 
     @cached_property
     def bus(self) -> Publisher:
-        """Publishes events.
+        """The publisher of the stage.
 
         Raises:
             as :meth:`publisher`.
@@ -82,7 +82,7 @@ class Pipeline:
         return self.publisher()
 
     def publisher(self, *, concurrency: int = 4) -> Publisher:
-        """A publisher that has so many requests under way at once.
+        """A publisher with this number of parallel requests.
 
         Raises:
             as :meth:`Publisher.connect`.
@@ -91,12 +91,12 @@ class Pipeline:
 
     @cached_property
     def queue(self) -> Queue:
-        """Between bus and processor."""
+        """The queue between bus and processor."""
         return Queue(self._client("sqs"), self.resources.queue_url, self.resources.timing)
 
     @cached_property
     def dead_letters(self) -> DeadLetterQueue:
-        """Events that could not be stored or delivered."""
+        """The events that could not be stored or delivered."""
         url, timing = self.resources.dead_letter_queue_url, self.resources.timing
         return DeadLetterQueue(Queue(self._client("sqs"), url, timing), self.queue)
 
@@ -111,23 +111,23 @@ class Pipeline:
         )
 
     def recover_from(self, restored: str, *, trial: bool = False) -> Iterator[Copied]:
-        """Copy back what the table has lost from a restored table; see :func:`copy_missing`."""
+        """Copy lost items back from a restored table; see :func:`copy_missing`."""
         return copy_missing(self._dynamodb, restored, self.table.name, datetime.now(UTC), trial=trial)
 
     @cached_property
     def archive(self) -> Archive:
-        """Every event of the bus for some days."""
+        """The archive of every event on the bus."""
         name = self.resources.archive_name
         return Archive(self._client("events"), self.stage.environment, name, self.queue, self.log)
 
     @cached_property
     def log(self) -> ProcessorLog:
-        """What the processor noted."""
+        """The log of the processor."""
         return ProcessorLog(self._client("logs"), self.stage.environment)
 
     @cached_property
     def metrics(self) -> Metrics:
-        """What CloudWatch measured, and the alarms."""
+        """The metrics and alarms in CloudWatch."""
         return Metrics(self._client("cloudwatch"), self.stage.environment)
 
     @cached_property

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class StackNotFoundError(NotDeployedError):
-    """The stack is not there."""
+    """The stack does not exist, or lacks an output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the operations need of a stack.
+    """The resources of a stack.
 
     Attributes:
-        deployed_at: when it was last created or updated.
-        status_index_shards: over which a status is spread in the index; None where it is not.
-        timing: when to believe the queues; as on AWS, unless the stack says that they are exact.
+        deployed_at: when the stack was created or last updated.
+        status_index_shards: number of index partitions of each status; None if the index is not sharded.
+        timing: how long the counts of the queues can be out of date. The local engine's are exact.
     """
 
     event_bus_name: str
@@ -43,8 +43,8 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
     """Read the outputs of a stage's stack.
 
     Raises:
-        StackNotFoundError: there is no such stack where the client looks.
-        botocore.exceptions.ClientError: it cannot be read.
+        StackNotFoundError: the client's account and region have no such stack, or it lacks an output.
+        botocore.exceptions.ClientError: the stack cannot be read.
     """
     name = names.stack_name(environment)
     try:
@@ -69,6 +69,6 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
         )
     except KeyError as error:
         raise StackNotFoundError(
-            f"stack {name} at {client.meta.endpoint_url} has no output {error}: it is not deployed whole",
+            f"stack {name} at {client.meta.endpoint_url} has no output {error}: its deployment is incomplete",
             environment,
         ) from error

@@ -110,6 +110,13 @@ def test_help_lists_the_commands() -> None:
     assert all(f"\n  {name} " in result.stdout for name in main.commands)
 
 
+@pytest.mark.parametrize("group", [[], ["dead-letters"], ["local"]])
+def test_help_cuts_no_summary_on_80_columns(group: list[str]) -> None:
+    summaries = run(*group, "--help").stdout.partition("\nCommands:\n")[2].splitlines()
+    assert summaries
+    assert [line for line in summaries if line.endswith("...")] == []
+
+
 def test_tells_its_version() -> None:
     assert run("--version").exit_code == 0
 
@@ -404,7 +411,7 @@ def test_timeline_of_an_unknown_shipment_has_status_1(
     result = timeline("S-9", *arguments, events=[])
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == "No events of shipment 'S-9' in the-table.\n"
+    assert result.stderr == "the-table has no events of shipment 'S-9'.\n"
 
 
 class OutOfOrder(BaseHTTPRequestHandler):

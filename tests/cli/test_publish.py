@@ -152,7 +152,7 @@ def test_unsent_events_can_be_published_again(run: Run, tmp_path: Path) -> None:
     texts = [event(number, place="Łódź\u2028", x=0.1) for number in range(25)]
     failed = run("-", bus=first, stdin="\n".join(texts).encode())
     assert failed.exit_code == 1
-    assert "try again with: shipments publish unsent.ndjson" in failed.stderr
+    assert "Try again with: shipments publish unsent.ndjson" in failed.stderr
     second = FakeBus()
     assert run("unsent.ndjson", bus=second).exit_code == 0
     # The same identities as were tried at first, so that nothing can double.
@@ -230,7 +230,7 @@ def test_an_interrupted_command_leaves_the_unsent_file_that_it_reads(run: Run, t
     assert result.exit_code == 130
     assert path.read_text(encoding="utf-8") == text
     assert list(tmp_path.iterdir()) == [path]
-    assert "Run the same command again: nothing is stored twice." in result.stderr
+    assert "Run the same command again; each event is stored once." in result.stderr
 
 
 def test_unsent_events_go_where_they_are_asked_to(run: Run, tmp_path: Path) -> None:

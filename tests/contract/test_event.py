@@ -85,7 +85,7 @@ MALFORMED: Final[dict[Reason, list[tuple[str, str, object, str]]]] = {
         ("month 13", "event_timestamp", "2025-13-01T14:05Z", "; "),
         ("year 0", "event_timestamp", "0000-01-01T00:00Z", ""),
         ("24 o'clock", "event_timestamp", "2025-03-01T24:00Z", ""),
-        ("leap second", "event_timestamp", "2016-12-31T23:59:60Z", "a leap second"),
+        ("leap second", "event_timestamp", "2016-12-31T23:59:60Z", "leap seconds"),
         ("second 61", "event_timestamp", "2025-03-01T14:05:61Z", "; "),
         ("offset of a day", "event_timestamp", "2025-03-01T14:05+24:00", ""),
         ("before the calendar in UTC", "event_timestamp", "0001-01-01T00:00+01:00", ""),

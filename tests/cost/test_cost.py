@@ -397,9 +397,9 @@ def test_command_says_what_a_batching_window_saves_and_costs() -> None:
     saved = at_once["usd"] - windowed["usd"]
     assert at_once["batching_window_of_a_second_saves_usd"] == pytest.approx(saved, abs=0.001)
     assert windowed["batching_window_of_a_second_saves_usd"] is None
-    assert "Events wait up to 1 s more (batching_window_seconds)" in run("--batching-window", "1")
+    assert "Events wait up to 1 s longer (batching_window_seconds)" in run("--batching-window", "1")
     assert "Events wait" not in run()
-    hint = f"A batching window of 1 s would save {saved:,.2f} USD of it"
+    hint = f"A batching window of 1 s would save {saved:,.2f} USD"
     assert hint in run()
     assert "A batching window" not in run("--batching-window", "1")
     assert "A batching window" not in run("--batch", "1")

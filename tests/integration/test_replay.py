@@ -65,7 +65,7 @@ def test_a_replay_brings_back_what_is_missing_and_doubles_nothing(
     assert {one["shipment_id"] for one in audit["missing"]} == {"REPLAYED"}
 
     planned = shipments("replay", "--from", "1h", "--dry-run")
-    assert "Its last events may not be in the archive yet" in planned.stderr
+    assert "events that are not in the archive yet" in planned.stderr
     shipments("replay", "--from", "1h", status=1, stdin="n\n")
     result = json.loads(shipments("replay", "--from", begin, "--yes", "--json").stdout)
     assert result["state"] == "COMPLETED"
@@ -78,7 +78,7 @@ def test_a_replay_brings_back_what_is_missing_and_doubles_nothing(
     assert {json.loads(step)["what"] for step in steps.splitlines()} >= {"stored", "settled"}
     timeline = shipments("trace", "REPLAYED").stdout
     assert timeline.count("(PROCESSED)") == COUNT
-    assert "Nothing of 'nobody'" in shipments("trace", "nobody", status=1).stderr
+    assert "Nothing found for 'nobody'" in shipments("trace", "nobody", status=1).stderr
 
 
 @pytest.mark.parametrize(

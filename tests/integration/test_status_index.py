@@ -69,7 +69,7 @@ def test_command_lists_the_conflicts_of_a_day(engine: LocalEngine, tmp_path: Pat
 
     shown = shipments("events", *window, "--status", "processed", "--limit", "3")
     assert shown.stdout.count("INDEX-") == 3
-    assert "more than these 3" in shown.stderr
+    assert "the first 3 events" in shown.stderr
 
     nothing = shipments("events", "--from", "1998-01-01T00:00:00Z", "--to", "1998-01-02T00:00:00Z", status=1)
-    assert "No event of status CONFLICT" in nothing.stderr
+    assert "has no event with status CONFLICT" in nothing.stderr

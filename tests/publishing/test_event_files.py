@@ -200,8 +200,8 @@ def test_an_element_longer_than_a_chunk_is_one_event(read: Read) -> None:
         (b'[\n{"a":1}\n{"b":2}\n]', 1, "element 2: the array is broken here (expected a comma before it)"),
         (b"[\n,1]", 0, "element 1: the array is broken here"),
         (b"[\n1,\noops,\n3]", 1, "element 2: the array is broken here"),
-        (b'[\n{"a":1}\n]\n{"b":2}\n', 1, "element 1 is the array's last, and more text follows its end"),
-        (b"[\n1]" + b" " * 300_000 + b"x", 1, "element 1 is the array's last, and more text follows"),
+        (b'[\n{"a":1}\n]\n{"b":2}\n', 1, "element 1 is the last of the array, but more text follows"),
+        (b"[\n1]" + b" " * 300_000 + b"x", 1, "element 1 is the last of the array, but more text follows"),
     ],
 )
 def test_says_where_an_array_is_broken_and_gives_what_is_before(

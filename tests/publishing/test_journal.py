@@ -149,7 +149,7 @@ OTHER = "it is not an object of envelope_id, sent_at, source, detail_type, detai
         ('"text"', OTHER),
         ('{"shipment_id":"S-1","event_timestamp":"2025-03-01T14:05:00+01:00"}', OTHER),
         (line(x="1"), OTHER),
-        (line(sent_at="yesterday"), "sent_at is no time"),
+        (line(sent_at="yesterday"), "sent_at is not a time"),
         (line(sent_at="2025-03-01T00:00:00"), "sent_at has no offset"),
         (line(sent_at=7), "its values are not all texts"),
         (line(detail={}), "its values are not all texts"),
@@ -158,7 +158,7 @@ OTHER = "it is not an object of envelope_id, sent_at, source, detail_type, detai
 def test_names_the_line_that_is_no_record_and_what_writes_journals(broken: str, why: str) -> None:
     records = read_journal([line(), broken])
     next(records)
-    with pytest.raises(JournalError, match="line 2 is no record of a journal") as refused:
+    with pytest.raises(JournalError, match="line 2 is not a record of a journal") as refused:
         next(records)
     assert str(refused.value).endswith(f"journal: {why}")
     assert refused.value.next_step == "'shipments publish --journal' writes one."

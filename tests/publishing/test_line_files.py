@@ -43,7 +43,7 @@ def read_journal_of_an_audit(path: Path) -> None:
         ("{}".encode("utf-16"), "UTF-16; expected UTF-8. Convert it: iconv"),
         ("{}".encode("utf-16-le"), "UTF-16LE"),
         ("{}".encode("utf-32"), "UTF-32"),
-        ('{"a":"é"}'.encode("latin-1"), "it is no UTF-8"),
+        ('{"a":"é"}'.encode("latin-1"), "it is not UTF-8"),
     ],
 )
 def test_says_which_encoding_a_file_has(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.drill.run import DrillProgress
 
 
-@click.command()
+@click.command(short_help="Inject real faults and account for every event.")
 @click.option(
     "--minutes", type=click.FloatRange(0.1, 120), default=2.0, show_default=True,
     help="Minutes of faults. Up to double that, if there were not enough events or faults by then.",

@@ -67,7 +67,7 @@ def up(*, fresh: bool, as_json: bool) -> None:
         click.echo(exports(running.endpoint))
 
 
-@local.command(name="deploy")
+@local.command(name="deploy", short_help="Deploy to the running engine with the CDK CLI.")
 @_json
 def deploy_command(*, as_json: bool) -> None:
     """Deploy to the running engine with the CDK CLI, as `make deploy` does to AWS.
@@ -106,7 +106,7 @@ def down(*, as_json: bool) -> None:
             click.echo("Stopped." if stopped else "No local engine of this directory is running.")
 
 
-@local.command()
+@local.command(short_help="Print the exports that point AWS tools at the engine.")
 @_json
 def env(*, as_json: bool) -> None:
     """Print the exports that point AWS tools at the engine, and nothing else.

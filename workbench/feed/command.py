@@ -7,7 +7,7 @@ import click
 from workbench.feed import generate
 
 
-@click.command()
+@click.command(short_help="Print a feed of events as real carriers send them.")
 @click.option(
     "--events", "count", type=click.IntRange(min=0), default=5000, show_default=True, help="How many lines."
 )

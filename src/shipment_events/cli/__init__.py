@@ -28,17 +28,16 @@ from shipment_events.stages import DEFAULT_STAGE, STAGES
 __all__ = ["main"]
 
 _FURTHER_COMMANDS: Final = "shipment_events.commands"
-"""Entry points of other packages that add a command; the workbench of a clone does."""
-
+"""Entry points by which other packages add commands; the workbench of a clone uses them."""
 
 _LONGEST_ERROR: Final = 1_000
 
 
 class _Commands(click.Group):
-    """Turns what AWS and files may answer into a sentence and what to do next."""
+    """Shows an expected error as a sentence and the next step, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        # What ends a process politely ends it as Ctrl-C does: what is held is let go, what is done is said.
+        # SIGTERM ends a command as Ctrl-C does: it releases the messages it holds and reports what it did.
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)
@@ -46,7 +45,7 @@ class _Commands(click.Group):
             click.echo("\nInterrupted.", err=True)
             sys.exit(INTERRUPTED)
         except click.ClickException as error:
-            # Messages quote files and events; those of more than one line are our own.
+            # A message may quote a file or an event. Only our own messages have more than one line.
             error.message = printable(error.message, "\n", most=_LONGEST_ERROR)  # type: ignore[misc]
             raise
         except Exception as error:
@@ -67,7 +66,7 @@ class _Commands(click.Group):
 def main(ctx: click.Context, environment: str) -> None:
     """Publish shipment events, and see where each one ended.
 
-    Credentials, region and endpoint are found as the AWS CLI finds them. For the local engine:
+    The command finds credentials, region and endpoint as the AWS CLI does. For the local engine, first run:
     eval "$(shipments local env)"
     """
     ctx.obj = Pipeline.connect(environment)

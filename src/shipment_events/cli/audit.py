@@ -28,16 +28,17 @@ _SHOWN = 20
 @click.argument("journal", type=FilePath(exists=True))
 @click.option(
     "--export", "exports", multiple=True, type=FilePath(exists=True),
-    help="What 'dead-letters redrive --set' or 'discard' exported, oldest first: events that have to be"
-    " stored as they were changed, or nowhere.",
+    help="File that 'dead-letters redrive --set' or 'discard' wrote, oldest first. A changed event must be"
+    " stored as changed, a discarded one nowhere.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, all of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print all findings as JSON.")
 @click.pass_obj
 def audit(pipeline: Pipeline, *, journal: Path, exports: tuple[Path, ...], as_json: bool) -> None:
-    """Account for every event of a producer's JOURNAL: in the table once, or a dead letter.
+    """Account for every event of a producer's JOURNAL.
 
-    'shipments publish --journal' and 'shipments run' write journals. EventBridge cannot list what an archive
-    holds; to make sure of a window without a journal, replay it: nothing is stored twice.
+    Each must be in the table once, or be a dead letter. 'shipments publish --journal' and 'shipments run'
+    write journals. EventBridge cannot list the events of an archive. If a window has no journal, replay it:
+    an event that is already stored is not stored twice.
 
     \b
     Examples:
@@ -46,7 +47,7 @@ def audit(pipeline: Pipeline, *, journal: Path, exports: tuple[Path, ...], as_js
 
     Exit status: 0 every event is accounted for, 1 some are missing, doubled or different.
     """
-    # Before and after: an event may go from the queue to the dead letters while they are read.
+    # Counted before and after, because an event may move from the queue to the dead letters meanwhile.
     waiting = pipeline.queue.depth().total
     console = Console(stderr=True)
     columns = (TextColumn("reading shipments"), BarColumn(), MofNCompleteColumn())
@@ -60,7 +61,7 @@ def audit(pipeline: Pipeline, *, journal: Path, exports: tuple[Path, ...], as_js
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if not found.published:
-        raise click.ClickException(f"{journal} has no record: there is nothing to account for.")
+        raise click.ClickException(f"{journal} has no records: there is nothing to account for.")
     waiting = max(waiting, pipeline.queue.depth().total)
     if as_json:
         click.echo(json.dumps(_as_json(found, waiting)))
@@ -126,27 +127,28 @@ def _print(
                 console.print(Text(f"  {printable(finding, most=LONGEST_SENTENCE)}"))
     if (found.lost or found.altered) and not has_exports:
         console.print(
-            "If dead letters were discarded, or changed by a redrive, name the files that have them:"
+            "If dead letters were discarded, or changed by a redrive, give the exported files with"
             " --export FILE.",
             highlight=False,
         )
     if max(len(found.lost), len(found.doubled), len(found.altered)) > _SHOWN:
-        console.print(f"The first {_SHOWN} of each; --json names all.", style="dim")
+        console.print(f"Only the first {_SHOWN} of each are shown; --json lists all.", style="dim")
     if not (found.lost or found.doubled or found.altered):
         console.print("Nothing is missing, doubled or different.", style="bold green")
 
 
 def _about_missing(found: Reconciliation, waiting: int, timing: QueueTiming) -> str:
     if waiting:
-        return f"About {waiting:,} messages are in the queue {APPROXIMATE}: audit again after them."
+        return f"About {waiting:,} messages are in the queue {APPROXIMATE}. Audit again when it is empty."
     if found.hidden_dead_letters:
         hidden = f"About {found.hidden_dead_letters:,} dead letters are hidden {APPROXIMATE}"
-        return f"{hidden}, perhaps these: {HIDDEN}"
-    # The queue's count may still lack an event that was sent just now.
+        return f"{hidden} and may be the missing ones: {HIDDEN}"
+    # The queue's count may not include an event that was sent just now.
     settled = datetime.now(UTC) - timedelta(seconds=timing.settling_seconds)
     if any(datetime.fromisoformat(record.sent_at) > settled for record in found.lost):
         ago = f"less than {timing.settling_seconds:,.0f} s ago"
-        return f"Some were sent {ago} and may be on their way: audit again."
+        return f"Some were sent {ago} and may not have arrived yet. Audit again."
     return (
-        "Replay that time from the archive (shipments replay), or publish them again: none is stored twice."
+        "Replay that time from the archive (shipments replay), or publish the events again. No event is"
+        " stored twice."
     )

@@ -17,35 +17,35 @@ from shipment_events.pipeline import Pipeline
 from shipment_events.stages import STAGES, settings_for
 
 _MANY_A_SECOND: Final = 10
-"""Events from which on a batching window of a second does not make them wait for much longer than that."""
+"""Events per second. With fewer, a batching window of 1 s delays events for much longer than a second."""
 
 
 @click.command()
-@click.option("--events-per-day", type=click.FloatRange(min=1), required=True, help="Events of a mean day.")
+@click.option("--events-per-day", type=click.FloatRange(min=1), required=True, help="Mean events per day.")
 @click.option(
     "--event-bytes", type=click.IntRange(1, 400 * 1024), default=TYPICAL_EVENT_BYTES, show_default=True,
-    help="Size of an event (the detail, as JSON).",
+    help="Size of an event's detail as JSON, in bytes.",
 )  # fmt: skip
 @click.option(
-    "--stage", type=click.Choice(list(STAGES)), help="Stage whose settings count; without it --env."
+    "--stage", type=click.Choice(list(STAGES)), help="Stage whose settings are used. Default: that of --env."
 )
 @click.option(
     "--duplicate-share", type=click.FloatRange(0, 1), default=0.02, show_default=True,
-    help="Part of the events that repeat a stored one.",
+    help="Share of the events that repeat a stored one.",
 )  # fmt: skip
 @click.option(
     "--batch",
     type=click.FloatRange(1, 10),
-    help="Mean events of a batch; without it estimated.",
+    help="Mean number of events per batch. Default: estimated.",
 )
 @click.option(
     "--batching-window",
     type=click.IntRange(0, 5),
-    help="Seconds for which a poller collects events; without it those of the stage.",
+    help="Batching window of the event source in seconds. Default: that of the stage.",
 )
 @click.option(
     "--batch-ms", type=click.FloatRange(min=1),
-    help="Length of one invocation; without it as docs/cost.md reckons.",
+    help="Duration of one invocation in milliseconds. Default: the formula in docs/cost.md.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the bill as JSON.")
 @click.pass_obj
@@ -61,10 +61,10 @@ def cost(
     batch_ms: float | None,
     as_json: bool,
 ) -> None:
-    """Say what a stage costs a month, item by item, and what other designs would cost.
+    """Estimate the monthly bill of a stage and of other designs.
 
-    At AWS's list prices of US East (N. Virginia), free tiers left out, for a steady rate and a stage that is
-    older than its retention. Needs no AWS account.
+    The estimate uses AWS's list prices of US East (N. Virginia) without free tiers. It assumes a steady rate,
+    and a stage that is older than its retention. It needs no AWS account.
 
     \b
     Examples:
@@ -95,19 +95,19 @@ def _print(found: Estimate) -> None:
     if savings["infrequent_access"] > 0:
         other_class = "standard" if settings.infrequent_access else "infrequent access"
         console.print(
-            f"The table class {other_class} would save {savings['infrequent_access']:,.2f} USD of it"
+            f"The table class {other_class} would save {savings['infrequent_access']:,.2f} USD"
             " (infrequent_access)."
         )
     saved = savings.get("batching_window_seconds", 0)
     if saved > 0 and found.workload.events_per_second >= _MANY_A_SECOND:
         console.print(
-            f"A batching window of 1 s would save {saved:,.2f} USD of it (batching_window_seconds),"
-            " and let events wait up to a second (docs/scale.md): --batching-window 1."
+            f"A batching window of 1 s would save {saved:,.2f} USD (batching_window_seconds). Events would"
+            " then wait up to a second (docs/scale.md). Try it with --batching-window 1."
         )
     if settings.batching_window_seconds:
         console.print(
-            f"Events wait up to {settings.batching_window_seconds} s more (batching_window_seconds),"
-            " with few events up to 20 s."
+            f"Events wait up to {settings.batching_window_seconds} s longer (batching_window_seconds),"
+            " and up to 20 s if events are few."
         )
     click.echo(
         f"List prices of us-east-1, checked {prices_checked()}. docs/cost.md has assumptions and sources.",

@@ -1,4 +1,4 @@
-"""``shipments dead-letters redrive`` and ``discard``: what takes dead letters out of the queue."""
+"""``shipments dead-letters redrive`` and ``discard``: the commands that delete dead letters."""
 
 import json
 import sys
@@ -34,21 +34,22 @@ from shipment_events.pipeline import Pipeline
 
 @click.command(name="redrive")
 @selected
-@click.option("--dry-run", is_flag=True, help="Say what would be redriven, and what would fail again.")
-@click.option("--rate", type=click.FloatRange(min=0.1), help="Dead letters a second; without it at once.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent and what would fail again.")
+@click.option("--rate", type=click.FloatRange(min=0.1), help="Dead letters per second. Default: no limit.")
 @click.option(
     "--set", "changes", type=NonEmptyText(), multiple=True, metavar="FIELD=VALUE",
-    help="Change a field of each event first. Dots lead into objects; source and detail-type are the"
-    " envelope's. VALUE is JSON, or else a text. Needs --export.",
+    help="Change a field of each event first. A dot goes into an object: location.country. 'source' and"
+    " 'detail-type' change the envelope. VALUE is JSON; anything else is a text. Needs --export.",
 )  # fmt: skip
 @click.option(
     "--export", "file", type=FilePath(),
-    help="Append each dead letter as it was, and its changes, before it is sent; 'shipments audit' reads it.",
+    help="Append each original dead letter and its changes before it is sent. 'shipments audit' reads this"
+    " file.",
 )  # fmt: skip
 @click.option(
     "--from-export", "source", type=FilePath(exists=True),
-    help="Send those of an exported file, such as discarded ones, and note it there; the dead-letter queue"
-    " stays as it is.",
+    help="Send the dead letters of an exported file, such as discarded ones, and note this in the file. The"
+    " dead-letter queue does not change.",
 )  # fmt: skip
 @json_option
 @click.pass_obj
@@ -63,20 +64,21 @@ def redrive_command(
     source: Path | None,
     as_json: bool,
 ) -> None:
-    """Send dead letters to the queue again; without options all of them.
+    """Send dead letters to the queue again.
 
-    Each is deleted once the queue has confirmed its event. What is stored already is not stored twice.
+    Without options, all are sent. Each is deleted after the queue has confirmed the event. An event that is
+    already stored is not stored twice.
 
     \b
     Examples:
       shipments dead-letters redrive --reason retries_exhausted
       shipments dead-letters redrive --id 3f2a --set location.country=CH --export originals.ndjson
 
-    Exit status: 0 all that were chosen are redriven, 1 some are not, 130 interrupted.
+    Exit status: 0 all selected dead letters are redriven, 1 some are not, 130 interrupted.
     """
     edits = [_edit(change) for change in changes]
     if source and file and not edits:
-        raise click.UsageError(f"{source} has the originals already: leave out --export.")
+        raise click.UsageError(f"{source} already has the originals: leave out --export.")
     if edits and not (file or source or dry_run):
         raise click.UsageError("--set changes events: name a file for the originals with --export FILE.")
     exported = [letter for letter in read_letters(source) if selection.takes(letter)] if source else None
@@ -99,7 +101,7 @@ def redrive_command(
 
 
 class _Options(TypedDict):
-    """What both ways of redriving take."""
+    """Arguments of both redrives: from the queue and from an export."""
 
     edits: list[Edit]
     originals: TextIO | None
@@ -119,26 +121,26 @@ def _redrive_export(
     "--export", "file", type=FilePath(), required=True,
     help="Append each dead letter before it is deleted.",
 )  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @click.pass_obj
 def discard_command(
     pipeline: Pipeline, *, selection: Selection, file: Path, yes: bool, as_json: bool
 ) -> None:
-    """Give dead letters up: delete them, each after a copy is on disk.
+    """Delete dead letters, each after a copy is on disk.
 
     \b
     Example:
       shipments dead-letters discard --reason unmatched --export discarded.ndjson
 
-    Exit status: 0 all that were chosen are discarded, 1 some are not, 130 interrupted.
+    Exit status: 0 all selected dead letters are discarded, 1 some are not, 130 interrupted.
     """
     if not yes:
         found = read_selected(pipeline.dead_letters, selection).letters
         if selection.identifier:
             require_one(found, selection)
         click.confirm(
-            f"Delete {len(found):,} dead letter(s), after writing them to {file}?", abort=True, err=True
+            f"Delete {len(found):,} dead letter(s) after writing them to {file}?", abort=True, err=True
         )
     with (
         open_export(file) as copies,
@@ -185,7 +187,7 @@ def _progress(what: str, total: int) -> Iterator[Callable[[Settlement], None]]:
 
         def show(result: Settlement) -> None:
             done = len(result.settled) + len(result.failed) + len(result.undeleted) + result.passed_over
-            # On AWS this takes seconds, and more than a minute where the count says that some are hidden.
+            # On AWS the last polls take seconds, or more than a minute if some dead letters are hidden.
             looking = ", looking for more" if done >= total else ""
             progress.update(task, completed=done, description=f"{what}{looking}")
 
@@ -196,7 +198,7 @@ def _finish(done: str, result: Settlement, selection: Selection, *, as_json: boo
     seen = result.settled or result.failed or result.undeleted
     if selection.identifier and not seen and not result.interrupted:
         hidden = f" {hidden_note(result.unseen)}" if result.unseen else ""
-        raise click.ClickException(f"no dead letter {selection.identifier!r}: nothing is {done}.{hidden}")
+        raise click.ClickException(f"no dead letter {selection.identifier!r}: nothing was {done}.{hidden}")
     if as_json:
         click.echo(json.dumps(settlement_json(done, result)))
     else:

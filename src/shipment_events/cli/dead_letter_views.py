@@ -16,21 +16,21 @@ from shipment_events.dead_letters.letters import DeadLetterMessage, Reading
 from shipment_events.dead_letters.settlement import Settlement
 
 HIDDEN = (
-    "another command has them, or one that was killed had. Those come back by themselves, within a minute,"
-    " of a long queue later: try again."
+    "another command holds them, or one that was killed did. They become visible again within a minute, in a"
+    " long queue later. Try again then."
 )
-APPROXIMATE = "(by the queue's count, which is approximate and on AWS can be a minute old)"
+APPROXIMATE = "(by the queue's count, which is approximate and can be a minute old on AWS)"
 _SHOWN_SHIPMENTS = 3
 _SHOWN_FAILURES = 10
 
 
 def hidden_note(count: int) -> str:
-    """That some dead letters could not be read, and why."""
+    """A note that some dead letters could not be read, and why."""
     return f"About {count:,} more are hidden {APPROXIMATE}: {HIDDEN}"
 
 
 def print_letters(console: Console, found: Reading) -> None:
-    """Dead letters by reason, the most frequent first, with one of each to look at."""
+    """Print dead letters by reason, the most frequent first, with one id for each reason."""
     letters = found.letters
     if not letters:
         if found.hidden:
@@ -65,7 +65,7 @@ def print_letters(console: Console, found: Reading) -> None:
 
 
 def letter_view(letter: DeadLetterMessage) -> RenderableType:
-    """One dead letter whole."""
+    """One dead letter with all its attributes and its body."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -76,7 +76,7 @@ def letter_view(letter: DeadLetterMessage) -> RenderableType:
 
 
 def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> RenderableType:
-    """What happened, and the commands that help."""
+    """An explanation and the commands that help."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -88,22 +88,22 @@ def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> Ren
     table.add_row("likely cause", explanation.likely_cause)
     table.add_row("remedy", explanation.remedy)
     now = printable(explanation.now, most=LONGEST_SENTENCE)
-    table.add_row("if redriven", Text(now or "would be stored now"))
+    table.add_row("if redriven", Text(now or "it would be stored now"))
     for number, (command, purpose) in enumerate(explanation.next_steps):
         table.add_row("" if number else "what to do", Text.assemble(f"{purpose}:\n  ", (command, "bold")))
     return table
 
 
 def print_reasons(console: Console, whys: Counter[str]) -> None:
-    """Why events are refused, the most frequent first."""
+    """Print why events are refused, the most frequent reason first."""
     for why, count in whys.most_common(_SHOWN_FAILURES):
         console.print(Text(f"  {count:,} times {printable(why, most=LONGEST_SENTENCE)}"))
     if len(whys) > _SHOWN_FAILURES:
-        console.print(f"  … and {len(whys) - _SHOWN_FAILURES:,} other reasons; --json names all")
+        console.print(f"  … and {len(whys) - _SHOWN_FAILURES:,} other reasons; --json lists all")
 
 
 def settlement_json(done: str, result: Settlement) -> dict[str, Any]:
-    """The result of a command, for machines; ``done`` is its name for what is settled."""
+    """The result of a command as JSON. ``done`` is the verb, such as ``redriven``."""
     return {
         done: len(result.settled),
         f"{done}_by_reason": Counter(letter.reason for letter in result.settled),
@@ -117,29 +117,29 @@ def settlement_json(done: str, result: Settlement) -> dict[str, Any]:
 
 
 def print_settlement(console: Console, done: str, result: Settlement) -> None:
-    """The result of a command, and what to do with what is left."""
+    """Print the result of a command, and what to do about the rest."""
     by_reason = counts(Counter(letter.reason for letter in result.settled))
     console.print(Text(f"{len(result.settled):,} {done}{f' ({by_reason})' if by_reason else ''}"))
     if result.still_broken:
         broken = result.still_broken.total()
         console.print(
-            f"{broken:,} of them break the contract still and will be dead letters again:",
+            f"{broken:,} of them still break the contract and will be dead letters again:",
             style="yellow",
         )
         print_reasons(console, result.still_broken)
     if result.interrupted:
-        console.print(f"Interrupted: the others are not {done}, and none is lost. Run it again.", style="red")
+        console.print(f"Interrupted: the others are not {done}. None is lost. Run it again.", style="red")
     if result.passed_over:
-        console.print(f"{result.passed_over:,} not chosen, left in the dead-letter queue")
+        console.print(f"{result.passed_over:,} not selected; they stay in the dead-letter queue")
     for letter, why in result.failed[:_SHOWN_FAILURES]:
         console.print(Text(f"{letter.message_id} not {done}: {short(why)}", "red"))
     for letter, why in result.undeleted[:_SHOWN_FAILURES]:
-        console.print(Text(f"{letter.message_id} {done}, but not deleted: {short(why)}; run it again", "red"))
+        console.print(Text(f"{letter.message_id} {done} but not deleted: {short(why)}; run it again", "red"))
     if result.unseen:
         console.print(f"About {result.unseen:,} were not seen {APPROXIMATE}: {HIDDEN}", style="red")
     unseen = len(result.failed) + len(result.undeleted) - 2 * _SHOWN_FAILURES
     if unseen > 0:
-        console.print(f"… and up to {unseen:,} more; --json names all", style="red")
+        console.print(f"… and up to {unseen:,} more; --json lists all", style="red")
 
 
 def _shipments(letters: Sequence[DeadLetterMessage]) -> str:
@@ -149,9 +149,9 @@ def _shipments(letters: Sequence[DeadLetterMessage]) -> str:
 
 
 def _pretty(body: str) -> str:
-    """The envelope as people read it; ``--json`` has it to the last digit."""
+    """The envelope with indentation. Numbers may be rounded; ``--json`` shows them exactly."""
     try:
         return printable(json.dumps(json.loads(body), indent=2, ensure_ascii=False), "\n")
     except (ValueError, RecursionError):
-        # With a mark before each line, so that none passes for a line of ours.
+        # The mark shows that a line comes from the message and not from this command.
         return "\n".join(f"| {printable(line)}" for line in body.split("\n"))

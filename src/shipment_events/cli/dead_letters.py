@@ -36,32 +36,32 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group(name="dead-letters")
 def dead_letters() -> None:
-    """See what could not be stored, why, and repair it.
+    """See which events could not be stored and why; repair them.
 
-    Nothing here loses an event: a dead letter is deleted only after the queue has confirmed its redelivery,
-    or after a copy of it is on disk. Interrupting, killing or repeating a command is safe, and so are two
-    people at work at once.
+    No command loses an event. A dead letter is deleted only after the queue has confirmed the event, or after
+    a copy is on disk. You can interrupt, kill or repeat each command, and two people can run them at once.
     """
 
 
 def selected(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose dead letters; the command gets a ``Selection``."""
+    """Add the options that select dead letters. The command receives a ``Selection``."""
 
     @click.option(
         "--reason",
         type=click.Choice([reason.value for reason in DeadLetterReason]),
         metavar="REASON",
-        help="With this reason code only.",
+        help="Only with this reason code.",
     )
-    @click.option("--shipment", type=NonEmptyText(), help="Of this shipment only.")
+    @click.option("--shipment", type=NonEmptyText(), help="Only of this shipment.")
     @click.option(
         "--id", "identifier", type=NonEmptyText(),
-        help="With this message id or envelope id, or one that begins so; a change takes exactly one.",
+        help="Only with this message id or envelope id, or the beginning of one. To change something, exactly"
+        " one must match.",
     )  # fmt: skip
     @click.option(
-        "--older-than", "before", type=Age(), help="First queued longer ago than this, such as 15m or 2h."
+        "--older-than", "before", type=Age(), help="Only first queued longer ago than this, for example 2h."
     )
-    @click.option("--newer-than", "after", type=Age(), help="First queued since then.")
+    @click.option("--newer-than", "after", type=Age(), help="Only first queued since then.")
     @wraps(command)
     def with_selection(
         *arguments: Any,
@@ -88,7 +88,7 @@ def list_command(pipeline: Pipeline, *, selection: Selection, as_json: bool) -> 
     Example:
       shipments dead-letters list --newer-than 1h
 
-    Exit status: 0 there are none, 1 there are some, or some are hidden.
+    Exit status: 0 there are no dead letters, 1 there are some or some are hidden.
     """
     found = read_selected(pipeline.dead_letters, selection)
     if as_json:
@@ -104,9 +104,9 @@ def list_command(pipeline: Pipeline, *, selection: Selection, as_json: bool) -> 
 @json_option
 @click.pass_obj
 def show(pipeline: Pipeline, *, identifier: str, as_json: bool) -> None:
-    """Show one dead letter whole: its envelope, its reason, when and how often.
+    """Show one dead letter: its attributes and its envelope.
 
-    ID is its message id or its envelope id, or how one of them begins.
+    ID is its message id or its envelope id, or the beginning of one.
 
     \b
     Example:
@@ -124,7 +124,7 @@ def show(pipeline: Pipeline, *, identifier: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def explain_command(pipeline: Pipeline, *, identifier: str, as_json: bool) -> None:
-    """Explain one dead letter: what happened, which field, what was expected, what to do.
+    """Explain one dead letter: what happened and what to do.
 
     \b
     Example:
@@ -158,7 +158,9 @@ def explain_command(pipeline: Pipeline, *, identifier: str, as_json: bool) -> No
 @click.option("--json", "as_json", is_flag=True, help="Print what was exported, by reason, as JSON.")
 @click.pass_obj
 def export(pipeline: Pipeline, *, file: str, selection: Selection, as_json: bool) -> None:
-    """Write dead letters to a new FILE, a JSON line each, and leave them in the queue; - is standard output.
+    """Write dead letters to a new FILE as NDJSON.
+
+    They stay in the queue. - is standard output.
 
     \b
     Examples:
@@ -167,11 +169,11 @@ def export(pipeline: Pipeline, *, file: str, selection: Selection, as_json: bool
     """
     if as_json and file == "-":
         raise click.UsageError(
-            "standard output has the dead letters already: name a file, or leave out --json."
+            "standard output already gets the dead letters: name a file, or leave out --json."
         )
-    # What is there may be the only copy of what was discarded.
+    # The file may hold the only copy of discarded dead letters.
     if file != "-" and Path(file).exists():
-        raise click.UsageError(f"{file} exists already: name another file.")
+        raise click.UsageError(f"{file} already exists: name another file.")
     found = read_selected(pipeline.dead_letters, selection).letters
     with click.open_file(file, "w" if file == "-" else "x", encoding="utf-8") as target:
         write_export(cast("TextIO", target), found)
@@ -183,7 +185,7 @@ def export(pipeline: Pipeline, *, file: str, selection: Selection, as_json: bool
 
 
 def read_selected(dead_letters: DeadLetterQueue, selection: Selection) -> Reading:
-    """The selected ones of the visible dead letters; says on standard error that others are hidden."""
+    """Read the selected visible dead letters. A note on standard error says how many are hidden."""
     found = dead_letters.read()
     if found.hidden:
         click.echo(hidden_note(found.hidden), err=True)
@@ -195,7 +197,7 @@ def _one(pipeline: Pipeline, identifier: str) -> DeadLetterMessage:
     found = require_one(read_selected(pipeline.dead_letters, selection).letters, selection)
     if not found:
         raise click.ClickException(
-            f"no dead letter {identifier!r} is visible. 'shipments dead-letters list' shows those that are;"
-            " one that somebody is working on is hidden for up to a minute."
+            f"no dead letter {identifier!r} is visible. 'shipments dead-letters list' shows the visible ones."
+            " A dead letter that another command holds is hidden for up to a minute."
         )
     return found[0]

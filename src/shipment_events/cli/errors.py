@@ -6,17 +6,17 @@ from typing import Final
 from shipment_events.aws_errors import explained
 
 INTERRUPTED: Final = 130
-"""Exit status of a command that a person ended, as of a shell: 128 and the number of SIGINT."""
+"""Exit status of an interrupted command: 128 plus the number of SIGINT, as in a shell."""
 
 
 def sentence(error: Exception) -> str:
-    """What an error says and what to do next; empty for a defect of ours."""
+    """The message of an error and the next step. Empty for an unexpected error, which keeps its traceback."""
     if known := explained(error):
         message = str(known)
         if not known.next_step:
             return message
         return f"{message}{'' if message.endswith(('.', '?')) else '.'} {known.next_step}"
-    # A closed pipe, as of head, is click's business.
+    # click handles a closed pipe, as in 'shipments events | head'.
     if isinstance(error, OSError) and error.errno != errno.EPIPE and error.filename:
         return f"{error.filename}: {error.strerror}"
     return ""

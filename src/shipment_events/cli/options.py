@@ -12,7 +12,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class NonEmptyText(click.ParamType[str]):
-    """A text that narrows a selection: an unset shell variable must not select everything."""
+    """A text that is not empty, so that an unset shell variable does not select everything."""
 
     name = "text"
 
@@ -24,7 +24,7 @@ class NonEmptyText(click.ParamType[str]):
 
 
 class FilePath(click.Path):
-    """The path of a file; an empty one would mean the folder in which the command runs."""
+    """The path of a file. An empty path is refused, because it means the current folder."""
 
     def __init__(self, *, exists: bool = False) -> None:
         super().__init__(exists=exists, dir_okay=False, path_type=Path)
@@ -35,12 +35,12 @@ class FilePath(click.Path):
 
 
 class Moment(click.ParamType[datetime]):
-    """A moment in ISO 8601 with an offset, or how long ago it was, as for ``Age``."""
+    """A moment in ISO 8601 with an offset, or a length of time before now, as in ``Age``."""
 
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment, aware."""
+        """Return the moment with its time zone."""
         if isinstance(value, datetime):
             return value
         if _AGE.fullmatch(str(value)):
@@ -51,27 +51,29 @@ class Moment(click.ParamType[datetime]):
             moment = None
         if moment is None or moment.tzinfo is None:
             expected = "2026-11-20T08:00:00Z, or a length of time such as 2h"
-            self.fail(f"{value!r} is no moment with an offset; expected for example {expected}", param, ctx)
+            self.fail(f"{value!r} is not a moment with an offset; expected: {expected}", param, ctx)
         return moment
 
 
 class Age(click.ParamType[datetime]):
-    """A length of time such as ``90s``, ``15m``, ``2h`` or ``3d``, taken back from now."""
+    """A length of time before now, such as ``90s``, ``15m``, ``2h`` or ``3d``."""
 
     name = "age"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment that was so long ago, aware."""
+        """Return the moment with its time zone."""
         if isinstance(value, datetime):
             return value
         found = _AGE.fullmatch(str(value))
         if found is None:
-            self.fail(f"{value!r} is no length of time; expected for example 90s, 15m, 2h or 3d", param, ctx)
+            self.fail(
+                f"{value!r} is not a length of time; expected 90s, 15m, 2h or 3d, for example", param, ctx
+            )
         return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def ago(moment: datetime) -> str:
-    """How long ago, in the largest unit that tells something."""
+    """How long ago a moment was, such as ``5m ago``. A unit is used from two of it on."""
     seconds = max(0, round((datetime.now(UTC) - moment).total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= 2 * length:

@@ -1,4 +1,4 @@
-"""How results look in a terminal; ``--json`` output is made by the commands themselves."""
+"""How results look in a terminal. The commands make the ``--json`` output themselves."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,25 +17,25 @@ from shipment_events.table.item import CONFLICT, StoredEvent
 
 _PIPE_WIDTH: Final = 120
 _WIDEST_PIPE: Final = 200
-# A column of words is as wide as the longest of them, so that none is broken, within these bounds.
+# A column of words is as wide as its longest word, within these bounds, so that no word is broken.
 _NARROWEST_WORDS: Final = 8
 _WIDEST_WORD: Final = 20
-# Of an id, a reason or another name in a list; of a sentence there.
+# Characters of an id, a reason or another name in a list, and of a sentence in a list.
 _LONGEST_NAME: Final = 80
 LONGEST_SENTENCE: Final = 300
 _MOST_COUNTS: Final = 20
 
 
 def output() -> Console:
-    """Standard output: as wide as the terminal is, and wide enough for a table where it is none."""
+    """Standard output. It is as wide as the terminal, or wide enough for a table if it is not a terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; where its ids do not fit into a line of the terminal, its rows one below the other.
+    """Print a table. If its ids do not fit into a line, print each row as a list of names and values.
 
-    An id is a cell of a ``no_wrap`` column: broken in pieces, it could not be copied.
+    Ids are in ``no_wrap`` columns, because a broken id cannot be copied.
     """
     needed = _table_width(
         _width(column) if column.no_wrap else _words_width(column) for column in table.columns
@@ -59,7 +59,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def _table_width(columns: Iterable[int]) -> int:
-    """With the lines and blanks between and around the columns."""
+    """Width including the lines and blanks between and around the columns."""
     return 1 + sum(3 + width for width in columns)
 
 
@@ -87,7 +87,7 @@ def event_line(shipment_id: str, event: StoredEvent) -> str:
         "stored_at": event.stored_at,
         "correlation_id": event.correlation_id,
     }
-    # By itself, as an event may be nested as deeply as dumps allows.
+    # The detail is dumped on its own, because it may already have as many levels as dumps allows.
     text = f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}'
     if text.isprintable():
         return text
@@ -95,12 +95,12 @@ def event_line(shipment_id: str, event: StoredEvent) -> str:
 
 
 def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
-    """A shipment's events as people read them: local times as the producer wrote them."""
+    """A shipment's events as a table, with the local times that the producer wrote."""
     return events_table(f"Shipment {short(shipment_id)}", events)
 
 
 def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = False) -> Table:
-    """Events as people read them; ``of_many`` shipments, each named."""
+    """Events as a table; with ``of_many``, a column names the shipment."""
     table = Table(title=Text(title), title_justify="left", header_style="bold")
     if of_many:
         table.add_column("shipment", no_wrap=True)
@@ -120,7 +120,7 @@ def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = F
             short(event.event_id),
         )
         named = (short(detail.get(PARTITION_KEY)),) if of_many else ()
-        # Text, because rich would read a plain string as markup.
+        # rich reads a plain string as markup, but not a Text.
         table.add_row(
             *map(Text, (*named, *foreign)), Text(CONFLICT, "yellow") if event.status == CONFLICT else ""
         )
@@ -128,7 +128,7 @@ def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = F
 
 
 def print_feed_report(console: Console, run: FeedRun) -> None:
-    """The account of a run: every accepted event under exactly one heading."""
+    """Print the account of a run. Each accepted event is counted in exactly one row."""
     report = run.as_json()
     table = Table(title="Where every event ended", title_justify="left", show_header=False)
     table.add_column()
@@ -149,8 +149,8 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
         table.add_row(f"[{style}]{name}[/]", f"[{style}]{report[name]:,}[/]", meaning)
     if not run.is_decided:
         why = (
-            f"not found yet: the queue did not stay empty (about {report['waiting']:,} messages), or others"
-            f" hide dead letters (about {report['hidden_dead_letters']:,}). Audit the journal later"
+            f"not found yet: the queue did not stay empty (about {report['waiting']:,} messages), or other"
+            f" commands hide dead letters (about {report['hidden_dead_letters']:,}). Audit the journal later"
         )
         table.add_row("[bold red]undecided[/]", f"[bold red]{report['undecided']:,}[/]", why)
     for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
@@ -166,7 +166,7 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
 
 
 def counts(numbers: Mapping[str, int]) -> str:
-    """Counts by name, in a line; the names may be foreign. Print it as ``Text``."""
+    """Counts by name in one line. Print it as ``Text``, because the names may come from outside."""
     shown = [f"{short(one)} {count:,}" for one, count in islice(numbers.items(), _MOST_COUNTS)]
     more = len(numbers) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
@@ -179,21 +179,22 @@ def _place(location: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """A foreign id or other name in a list; ``--json`` and ``dead-letters show`` have it whole."""
+    """An id or other name from outside, shortened for a list."""
     return printable(value, most=_LONGEST_NAME)
 
 
 def printable(value: Any, allowed: str = "", *, most: int | None = None) -> str:
-    """Foreign text made safe for a terminal, to be printed as ``Text``: rich would read markup in a string.
+    """Make text from outside safe for a terminal. Print the result as ``Text``; rich reads markup in a
+    ``str``.
 
-    A character that Unicode counts among the "other" or the separators is shown as a dot, but for the space
-    and those allowed. Control characters drive a terminal; format characters change the order of what is
-    shown, or hide in it; surrogates cannot be written; private and unassigned characters look different
-    everywhere; line and paragraph separators forge lines. An emoji that is joined from several falls apart.
+    Characters that are not printable are shown as dots, except those in ``allowed``. Control characters can
+    steer the terminal. Format characters can reorder or hide text. Surrogates cannot be encoded. Line and
+    paragraph separators can forge lines. An emoji that is joined from several is shown as its parts.
     https://docs.python.org/3/library/stdtypes.html#str.isprintable
 
     Args:
-        most: characters; what is longer loses its middle, as ids often differ in their ends.
+        most: maximum number of characters. A longer text loses its middle, because ids often differ at the
+            end.
     """
     shown = "" if value is None else str(value)
     if most is not None and len(shown) > most:

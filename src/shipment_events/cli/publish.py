@@ -25,26 +25,26 @@ from shipment_events.publishing.publisher import Publisher
 
 @click.command()
 @click.argument("files", type=NonEmptyText(), nargs=-1, required=True, metavar="FILE...")
-@click.option("--dry-run", is_flag=True, help="Validate only: send nothing, need no AWS.")
+@click.option("--dry-run", is_flag=True, help="Validate only. Send nothing; AWS is not needed.")
 @click.option(
     "--unsent", type=FilePath(), default=Path("unsent.ndjson"),
-    show_default=True, help="Where events go that the bus did not take, to be published again.",
+    show_default=True, help="File for events that the bus did not accept. Publish it again.",
 )  # fmt: skip
 @click.option(
     "--refused", type=FilePath(),
-    help="Where broken events go as they came, to be mended; for what is read from standard input.",
+    help="File for broken events, unchanged, so that you can correct them. Useful with standard input.",
 )  # fmt: skip
 @click.option(
     "--journal", type=FilePath(),
-    help="Append a line for each event that the bus accepted, as evidence for an audit; a kill loses answers"
-    " on their way alone.",
+    help="Append a line for each event that the bus accepted, for 'shipments audit'. If the command is"
+    " killed, only the answers of requests under way are missing.",
 )  # fmt: skip
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 64),
     default=4,
     show_default=True,
-    help="Requests under way at once.",
+    help="Number of parallel requests.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
@@ -59,20 +59,21 @@ def publish(
     concurrency: int,
     as_json: bool,
 ) -> None:
-    """Publish events from files: NDJSON or a JSON array, gzipped or not; - is standard input.
+    """Publish events from files.
 
-    Good events are sent and broken ones are named with their line and reason; nothing stops the rest.
-    Publishing a file again is harmless: an event that is stored already is not stored twice.
+    A FILE is NDJSON or a JSON array, gzipped or not; - is standard input. Valid events are sent. Each broken
+    event is reported with its line and reason, and does not stop the rest. Publishing a file again is
+    harmless: an event is stored once.
 
     \b
     Examples:
       shipments publish events.ndjson
       zcat old.ndjson.gz | shipments publish --dry-run -
 
-    Exit status: 0 all events are on the bus (dry run: all are valid), 1 some are not, 130 interrupted.
+    Exit status: 0 all events are on the bus (with --dry-run: valid), 1 some are not, 130 interrupted.
     """
     if refused and refused.resolve() == unsent.resolve():
-        raise click.UsageError("--refused and --unsent name the same file: name two.")
+        raise click.UsageError("--refused and --unsent name the same file: name two different files.")
     publisher = None if dry_run else pipeline.publisher(concurrency=concurrency)
     console = Console(stderr=True)
     counts = Publication()
@@ -91,7 +92,7 @@ def publish(
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted; the bus has accepted at least {counts.accepted:,} events."
-            " Run the same command again: nothing is stored twice.",
+            " Run the same command again; each event is stored once.",
             err=True,
         )
         sys.exit(INTERRUPTED)
@@ -102,7 +103,7 @@ def publish(
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Where events are written that are not sent, and those that are noted."""
+    """The files to which events are written."""
 
     unsent: KeptEvents
     refused: KeptEvents | None
@@ -166,4 +167,4 @@ def _print_summary(
     click.echo(f"{done}, {counts.refused:,} refused, {counts.unsent:,} unsent")
     if counts.unsent:
         why = ", ".join(f"{code} {number:,}" for code, number in counts.unsent_by_error.items())
-        click.echo(f"Unsent ({why}): in {unsent}; try again with: shipments publish {unsent}", err=True)
+        click.echo(f"Unsent ({why}): in {unsent}. Try again with: shipments publish {unsent}", err=True)

@@ -15,21 +15,22 @@ from shipment_events.table.copy import Copied
 
 @click.command()
 @click.argument("restored", type=NonEmptyText(), metavar="TABLE")
-@click.option("--dry-run", is_flag=True, help="Count what is missing, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Count the missing items. Write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
 def recover(pipeline: Pipeline, *, restored: str, dry_run: bool, as_json: bool) -> None:
-    """Copy back what the stage's table has lost, from a TABLE restored to an earlier point in time.
+    """Copy lost items back from a restored TABLE.
 
-    Only items whose key is missing are written, as they were; nothing is overwritten, and what has expired
-    stays away. It may be interrupted, repeated, and run beside the pipeline.
+    TABLE was restored to an earlier point in time. An item is copied unchanged if its key is missing. Nothing
+    is overwritten, and expired items are not copied. You can interrupt and repeat the command, and run it
+    while the pipeline works.
 
     \b
     Examples:
       shipments recover shipmentevents-prod-restored --dry-run
       shipments recover shipmentevents-prod-restored
 
-    Exit status: 0 all of TABLE is there, 1 something is there with other content, which was left alone.
+    Exit status: 0 all items of TABLE are there, 1 some are there with other content and were not changed.
     """
     if restored == pipeline.table.name:
         raise click.UsageError(f"{restored} is the stage's own table: name the restored one.")
@@ -43,7 +44,7 @@ def recover(pipeline: Pipeline, *, restored: str, dry_run: bool, as_json: bool) 
         click.echo(("Would be copied: " if dry_run else "") + counts(asdict(found)))
         if found.different:
             click.echo(
-                "Items with other content were left alone: compare them with shipments timeline.", err=True
+                "Items with other content were not changed. Compare them with: shipments timeline", err=True
             )
     if found.different:
         sys.exit(1)

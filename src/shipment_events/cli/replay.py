@@ -18,15 +18,18 @@ from shipment_events.watching.replays import ReplayState
 
 @click.command()
 @click.option(
-    "--from", "since", type=Moment(), help="Begin of the window: ISO 8601 with offset, or 2h for ago."
+    "--from",
+    "since",
+    type=Moment(),
+    help="Start of the window: ISO 8601 with an offset, or 2h for two hours ago.",
 )
-@click.option("--to", "until", type=Moment(), default="0s", help="End of the window; without it now.")
+@click.option("--to", "until", type=Moment(), default="0s", help="End of the window. Default: now.")
 @click.option(
-    "--all-rules", is_flag=True, help="To every rule of the bus, not to that of shipment events only."
+    "--all-rules", is_flag=True, help="Replay to every rule of the bus, not only to the shipment rule."
 )
-@click.option("--dry-run", is_flag=True, help="Say what it would mean, and start nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--cancel", type=NonEmptyText(), metavar="NAME", help="Stop a replay that runs.")
+@click.option("--dry-run", is_flag=True, help="Show the number of events and the cost. Start nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--cancel", type=NonEmptyText(), metavar="NAME", help="Stop a running replay.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def replay(
@@ -40,24 +43,25 @@ def replay(
     cancel: str | None,
     as_json: bool,
 ) -> None:
-    """Send a window of the archive through the pipeline again; what is stored already is not stored twice.
+    """Send a window of the archive through the pipeline again.
 
-    Events come in no particular order. Broken ones are quarantined anew.
+    An event that is already stored is not stored twice. Events arrive in no particular order. Broken events
+    are quarantined again.
 
     \b
     Examples:
       shipments replay --from 2h --to 30m --dry-run
       shipments replay --from 2026-11-20T08:00:00Z --to 2026-11-20T09:30:00Z
 
-    Exit status: 0 the replay is through, 1 it is not or the queue did not stay empty, 130 interrupted (the
-    replay goes on).
+    Exit status: 0 the replay is completed and the queue is empty, 1 otherwise, 130 interrupted (the replay
+    continues).
     """
     if cancel:
         pipeline.archive.cancel(cancel)
-        click.echo(f"Replay {cancel} is being cancelled; what it has replayed stays.", err=True)
+        click.echo(f"Replay {cancel} is being cancelled. Events that it already sent stay.", err=True)
         return
     if since is None:
-        raise click.UsageError("name the begin of the window with --from.")
+        raise click.UsageError("give the start of the window with --from.")
     plan = pipeline.archive.plan(since, until, all_rules=all_rules)
     _say_plan(plan)
     if dry_run:
@@ -77,7 +81,7 @@ def replay(
 
 
 def _follow(archive: Archive, plan: ReplayPlan) -> ReplayResult:
-    """Replay, and show how far it is."""
+    """Replay, and show the progress."""
     try:
         with Console(stderr=True).status(f"replaying ({plan.name})") as status:
             return archive.replay(
@@ -89,7 +93,7 @@ def _follow(archive: Archive, plan: ReplayPlan) -> ReplayResult:
             )
     except KeyboardInterrupt:
         click.echo(
-            f"\nInterrupted; the replay goes on. Stop it with: shipments replay --cancel {plan.name}",
+            f"\nInterrupted; the replay continues. Stop it with: shipments replay --cancel {plan.name}",
             err=True,
         )
         sys.exit(INTERRUPTED)
@@ -98,16 +102,16 @@ def _follow(archive: Archive, plan: ReplayPlan) -> ReplayResult:
 def _say_plan(plan: ReplayPlan) -> None:
     target = f"the rule {plan.rule_name}" if plan.rule_name else "every rule of the bus"
     click.echo(
-        f"Replay {plan.name} to {target}: about {plan.likely_events:,} events if they came evenly,"
-        f" {plan.most_events:,} at most (all that the archive holds)."
-        f" EventBridge charges at most {plan.most_usd:.2f} USD at its list price; each event is one more"
-        " message and one more write.",
+        f"Replay {plan.name} to {target}: about {plan.likely_events:,} events if they arrived evenly,"
+        f" at most {plan.most_events:,} (the whole archive)."
+        f" EventBridge charges at most {plan.most_usd:.2f} USD at its list price. Each event also costs one"
+        " message and one write.",
         err=True,
     )
     if plan.is_early:
         click.echo(
-            "Warning: the window ends less than 10 minutes ago. Its last events may not be in the archive"
-            " yet and would be left out.",
+            "Warning: the window ends less than 10 minutes ago. The replay misses events that are not in the"
+            " archive yet.",
             err=True,
         )
 
@@ -138,16 +142,16 @@ def _result_json(result: ReplayResult) -> dict[str, Any]:
 def _say_result(result: ReplayResult) -> None:
     counts = result.flow.counts
     click.echo(
-        f"{result.replay.state.capitalize()}: {result.flow.total:,} events processed since,"
+        f"{result.replay.state.capitalize()}: {result.flow.total:,} events processed,"
         f" {counts[Outcome.STORED]:,} newly stored, {counts[Outcome.DUPLICATE]:,} duplicate,"
         f" {counts[Outcome.CONFLICT]:,} conflict, {counts[Outcome.QUARANTINED]:,} quarantined,"
-        f" {counts[Outcome.RETRIED]:,} retried. Live events of that time are among them."
+        f" {counts[Outcome.RETRIED]:,} retried. The numbers include live events."
     )
     if not result.drain.is_empty:
         click.echo(
-            f"The queue did not stay empty; about {result.drain.waiting:,} messages are in it, live events"
-            " included. What of them was replayed is not counted yet: shipments status",
+            f"The queue did not stay empty. It holds about {result.drain.waiting:,} messages, live and"
+            " replayed, that are not counted yet. Watch them with: shipments status",
             err=True,
         )
     if not result.flow.is_whole:
-        click.echo("The log has more lines than are read: there were more events than these.", err=True)
+        click.echo("Only a part of the log was read: there were more events than these.", err=True)

@@ -29,11 +29,11 @@ from shipment_events.table.store import EventTable
 @click.option(
     "--rate",
     type=click.FloatRange(min=0.1),
-    help="Events a second; without it as fast as the pipeline stores them.",
+    help="Events per second. Default: as fast as the pipeline stores them.",
 )
 @click.option(
     "--report", type=FilePath(), default=Path(".local/report.json"),
-    show_default=True, help="Where the report goes as JSON; the journal goes beside it.",
+    show_default=True, help="File for the report as JSON. The journal is written to the same folder.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
@@ -45,18 +45,17 @@ def run(
     report: Path,
     as_json: bool,
 ) -> None:
-    """Send a feed through the deployed pipeline and account for every event of it.
+    """Send events from FILE and account for every one.
 
-    FILE may be -, standard input. Broken events go out as well, the way a producer without our publisher
-    would send them. The account compares what the bus accepted with what lies in the table and the
-    dead-letter queue.
+    - is standard input. Broken events are sent too, as a producer without our publisher would send them. The
+    account compares what the bus accepted with the table and the dead-letter queue.
 
     \b
     Example:
       shipments run events.ndjson.gz
 
-    Exit status: 0 nothing is lost, doubled, altered, unsent, unread or undecided; 1 otherwise; 130
-    interrupted.
+    Exit status: 0 every event was sent and accounted for, 1 an event is lost, doubled, altered, unsent,
+    unread or undecided, 130 interrupted.
     """
     runner = FeedRunner(pipeline.table, pipeline.queue, pipeline.dead_letters, pipeline.bus)
     journal = report.with_name("journal.ndjson")
@@ -73,7 +72,7 @@ def run(
 
 
 def _run(runner: FeedRunner, file: str, journal: Path, rate: float | None) -> FeedRun:
-    """Send the feed, and show how far it is."""
+    """Send the feed, and show the progress."""
     console = Console(stderr=True)
     accepted = 0
     try:

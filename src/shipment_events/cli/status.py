@@ -21,22 +21,24 @@ _STYLES: Final = {Health.HEALTHY: "bold green", Health.BEHIND: "bold yellow", He
 
 
 @click.command()
-@click.option("--minutes", type=click.IntRange(1, 1440), default=15, show_default=True, help="How far back.")
+@click.option(
+    "--minutes", type=click.IntRange(1, 1440), default=15, show_default=True, help="Time to look back."
+)
 @click.option(
     "--watch", type=click.FloatRange(min=1), is_flag=False, flag_value=5.0, metavar="[SECONDS]",
-    help="Look again every so many seconds (5), until Ctrl-C.",
+    help="Repeat every SECONDS (5 if omitted) until Ctrl-C.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a look.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per reading.")
 @click.pass_obj
 def status(pipeline: Pipeline, *, minutes: int, watch: float | None, as_json: bool) -> None:
-    """Show on one screen whether the pipeline is healthy, how far behind it is, and what fails.
+    """Show whether the pipeline is healthy, behind or failing.
 
     \b
     Examples:
       shipments status
       shipments --env prod status --watch
 
-    Exit status: 0 healthy, 1 something needs a person; with --watch 0 after Ctrl-C.
+    Exit status: 0 healthy, 1 behind or failing. With --watch: 0 after Ctrl-C.
     """
     environment = pipeline.stage.environment
     reader = StatusReader(
@@ -90,7 +92,7 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     settled = counts({outcome.value: flow.counts[outcome] for outcome in Outcome})
-    more = "" if flow.is_whole else ", and more than the log is read for"
+    more = "" if flow.is_whole else ", and more: only a part of the log was read"
     table.add_row(f"last {minutes:.0f} min", f"{flow.total / minutes:,.1f} events/min: {settled}{more}")
     latency = flow.latency_ms
     table.add_row(
@@ -103,10 +105,10 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     letters = counts(dict(sorted(found.dead_letters_by_reason.items())))
     table.add_row("dead letters", Text(f"{found.dead_letters.total:,}  {letters}"))
     alarms = ", ".join(f"{short(alarm.name)} ({ago(alarm.since)})" for alarm in found.firing)
-    table.add_row("alarms", Text(alarms or "none fires"))
+    table.add_row("alarms", Text(alarms or "none"))
     table.add_row("last deploy", f"{found.deployed_at:%Y-%m-%d %H:%M:%SZ} ({ago(found.deployed_at)})")
     source = "CloudWatch metrics" if flow.source == "metrics" else "the processor's log"
-    table.add_row("numbers from", f"{source}; queues by their counts, which on AWS can be a minute old")
+    table.add_row("numbers from", f"{source}; queue counts, which can be a minute old on AWS")
     return Group(*parts, "", table)
 
 

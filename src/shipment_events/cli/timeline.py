@@ -11,16 +11,16 @@ from shipment_events.pipeline import Pipeline
 
 @click.command()
 @click.argument("shipment_id", type=NonEmptyText())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object an event.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @click.pass_obj
 def timeline(pipeline: Pipeline, shipment_id: str, *, as_json: bool) -> None:
-    """Show a shipment's events in the order in which they happened.
+    """Show a shipment's events, sorted by when they happened.
 
     \b
     Example:
       shipments timeline C2K-00030
 
-    Exit status: 0 there are events, 1 there are none.
+    Exit status: 0 events were found, 1 none was found.
     """
     events = list(pipeline.table.timeline(shipment_id))
     if as_json:
@@ -29,5 +29,5 @@ def timeline(pipeline: Pipeline, shipment_id: str, *, as_json: bool) -> None:
     elif events:
         print_table(output(), timeline_table(shipment_id, events))
     if not events:
-        click.echo(f"No events of shipment {shipment_id!r} in {pipeline.table.name}.", err=True)
+        click.echo(f"{pipeline.table.name} has no events of shipment {shipment_id!r}.", err=True)
         sys.exit(1)

@@ -20,13 +20,13 @@ from shipment_events.watching.trace import trace as trace_steps
 @click.command()
 @click.argument("identifier", metavar="EVENT_OR_SHIPMENT", type=NonEmptyText())
 @click.option(
-    "--since", type=Moment(), default="1d", show_default=True, help="How far back the log is searched."
+    "--since", type=Moment(), default="1d", show_default=True, help="How far back to search the log."
 )
 @click.option(
-    "--shipment", type=NonEmptyText(), metavar="TEXT", help="Shipment of the event, where it is known."
+    "--shipment", type=NonEmptyText(), metavar="TEXT", help="Shipment of the event, if you know it."
 )
 @click.option("--journal", type=FilePath(exists=True), help="The producer's journal.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a step.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per step.")
 @click.pass_obj
 def trace(
     pipeline: Pipeline,
@@ -37,17 +37,18 @@ def trace(
     journal: Path | None,
     as_json: bool,
 ) -> None:
-    """Show all that is known of one event or shipment: published, received, settled, stored, dead letter.
+    """Show everything that is known of one event or shipment.
 
-    EVENT_OR_SHIPMENT is a shipment id, an event id, a correlation id (the envelope's id) or a message id.
-    The table is read by shipment, so for an event that went well name its --shipment or a --journal.
+    The steps are: published, received, settled, stored, dead letter. EVENT_OR_SHIPMENT is a shipment id, an
+    event id, a correlation id (the envelope's id) or a message id. The table is read by shipment, so give the
+    --shipment or a --journal to find a stored event by its id.
 
     \b
     Examples:
       shipments trace C2K-00030
       shipments trace 5d0c9c1e-… --journal journal.ndjson
 
-    Exit status: 0 something is known, 1 nothing is.
+    Exit status: 0 something was found, 1 nothing was found.
     """
     records = list(read_journal_file(journal)) if journal else []
     sources = Sources(pipeline.table, pipeline.dead_letters, pipeline.log, records)
@@ -60,18 +61,15 @@ def trace(
         print_table(output(), steps_table(identifier, steps))
     if not found.is_whole:
         click.echo(
-            "The log has more lines with this text than are read: narrow it with --since, or name a"
+            "Only a part of the matching log lines was read. Narrow the search with --since, or give a"
             " correlation id.",
             err=True,
         )
     if not steps:
-        nowhere = (
-            f"{pipeline.table.name} has no such shipment; no visible dead letter has this id, no line of"
-            " the log"
-        )
         click.echo(
-            f"Nothing of {identifier!r}: {nowhere} since {since:%Y-%m-%d %H:%M}, and no journal"
-            f" ({journal or 'none given'}). For an event, name its --shipment, or a --journal that has it.",
+            f"Nothing found for {identifier!r} in {pipeline.table.name}, the visible dead letters, the log"
+            f" since {since:%Y-%m-%d %H:%M} and the journal ({journal or 'none given'})."
+            " To find a stored event, give its --shipment or a --journal that has it.",
             err=True,
         )
         sys.exit(1)
@@ -89,7 +87,7 @@ def _as_json(step: Step) -> dict[str, object]:
 
 
 def steps_table(identifier: str, steps: list[Step]) -> Table:
-    """The steps of a trace, in the order in which they are given."""
+    """The steps of a trace as a table, in the given order."""
     correlation_ids = {step.correlation_id for step in steps}
     title = f"Trace of {short(identifier)}"
     columns = ["shipment", "correlation id", "detail"]
@@ -100,7 +98,7 @@ def steps_table(identifier: str, steps: list[Step]) -> Table:
     table.add_column("at", no_wrap=True)
     table.add_column("what", no_wrap=True)
     for name in columns:
-        # The detail has ids in it, too: those of traces, with 35 characters, are the longest.
+        # The detail may hold ids. The longest is a trace id of 35 characters.
         is_detail = name == "detail"
         table.add_column(name, no_wrap=not is_detail, min_width=35 if is_detail else None, overflow="fold")
     for step in steps:

@@ -1,1 +1,1 @@
-"""What is public: the event and its envelope, exact JSON, outcomes, names, the schema. No AWS SDK."""
+"""The public contract: event, envelope, exact JSON, outcomes, names, schema. It does not use the AWS SDK."""

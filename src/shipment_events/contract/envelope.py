@@ -10,19 +10,19 @@ from shipment_events.contract.exact_json import loads, type_name
 from shipment_events.contract.names import SOURCE
 from shipment_events.contract.outcome import InvalidEventError, Reason, shown
 
-# The longest of the bus's own texts is the ARN of a replay.
+# The longest text that the bus writes is the ARN of a replay.
 _MAX_LABEL_CHARACTERS: Final = 1600
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What EventBridge writes around an event.
+    """The JSON object that EventBridge writes around an event.
 
     Attributes:
-        id: given by the bus to each accepted event; the correlation id of logs and items.
-        time: when the bus accepted it, whole seconds, ISO 8601; empty where it is absent.
+        id: the bus gives one to each accepted event. It is the correlation id of logs and items.
+        time: when the bus accepted the event: whole seconds, ISO 8601. Empty if absent.
         detail_type: equal to the event's type.
-        replay_name: set where the event comes from a replay of the archive.
+        replay_name: set if the event comes from a replay of the archive.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Envelope:
 
     @property
     def accepted_at(self) -> datetime | None:
-        """``time`` as an aware moment; None where it is none: bodies that come past the bus hold anything."""
+        """``time`` with its time zone; None if it is not a time, as in a message that skipped the bus."""
         try:
             moment = datetime.fromisoformat(self.time)
         except ValueError:
@@ -41,11 +41,13 @@ class Envelope:
 
 
 def open_envelope(body: str) -> tuple[Envelope, dict[str, Any]]:
-    """Read the body of a queue message: the envelope, and the event, not yet validated.
+    """Read the body of a queue message.
+
+    Returns:
+        The envelope, and the event before its validation.
 
     Raises:
-        InvalidEventError: the body is no JSON, no EventBridge envelope, or from another source than the
-            pipeline's.
+        InvalidEventError: the body is not JSON or not an EventBridge envelope, or has another source.
     """
     envelope = loads(body)
     if not isinstance(envelope, dict):
@@ -69,7 +71,7 @@ def open_envelope(body: str) -> tuple[Envelope, dict[str, Any]]:
 
 
 def _check_source(envelope: Mapping[str, Any]) -> None:
-    """The rule lets no other source pass, but a redrive or a message that comes past the bus may."""
+    """Refuse another source. The rule does so too, but redrives and messages from elsewhere skip the rule."""
     source = envelope.get("source")
     if source == SOURCE:
         return
@@ -87,7 +89,7 @@ def _check_source(envelope: Mapping[str, Any]) -> None:
 
 
 def find_envelope_id(body: str) -> str:
-    """Id that the bus gave to a message's event, even where :func:`open_envelope` refuses it; or empty."""
+    """The envelope's id, even if :func:`open_envelope` refuses the envelope. Empty if there is none."""
     try:
         envelope = json.loads(body)
     except (ValueError, RecursionError):
@@ -96,5 +98,5 @@ def find_envelope_id(body: str) -> str:
 
 
 def _plain_text(value: object) -> str:
-    """The bus writes ASCII here; what came to the queue past the bus may hold anything."""
+    """The value if the bus may have written it: short ASCII text. Otherwise empty."""
     return value if isinstance(value, str) and value.isascii() and len(value) <= _MAX_LABEL_CHARACTERS else ""

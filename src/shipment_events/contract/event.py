@@ -1,4 +1,4 @@
-"""The shipment event: what a producer may send, and what makes two events the same one.
+"""The shipment event: its fields, its validation and its identity.
 
 An event is the ``detail`` of an EventBridge event. Its identity is ``(shipment_id, moment, event_id)``;
 everything else is content.
@@ -26,9 +26,9 @@ class Field:
     """One field of the contract.
 
     Attributes:
-        kind: the JSON type and form expected.
-        required: whether an event without it is refused; an optional field may also be ``null``.
-        max_bytes: bound on the UTF-8 length of a text, or None where only the item's size bounds it.
+        kind: the expected JSON type and form.
+        required: whether an event without the field is refused. An optional field may also be ``null``.
+        max_bytes: maximum UTF-8 length of a text; None if only the size of the item limits it.
     """
 
     kind: Literal["text", "timestamp", "event_type", "object"]
@@ -60,7 +60,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "description": Field("text", "Free text for people."),
     "location": Field("object", "Where it happened."),
 }  # fmt: skip
-# Any other name is the producer's own, so no log shows it.
+# Logs show these names only. Any other name is the producer's own text.
 KNOWN_NAMES: Final = frozenset({*FIELDS, "event", "body", "source", "detail-type", "detail"})
 
 
@@ -69,15 +69,13 @@ class ShipmentEvent:
     """A valid event.
 
     Attributes:
-        shipment_id: the shipment.
-        moment: the time it happened in UTC at fixed width (``2025-03-01T13:05:00.000000Z``), so that the
-            order of the texts is the order in time. Microseconds; finer digits are cut.
+        moment: ``event_timestamp`` in UTC with microseconds and a fixed width
+            (``2025-03-01T13:05:00.000000Z``), so that text order is time order. Finer digits are cut.
         event_id: the producer's id, or one derived from the content.
-        event_type: what happened.
-        content_hash: SHA-256 (hex) of the content, blind to key order, white space, the spelling of numbers
-            and the offset in which the time was written.
+        content_hash: SHA-256 (hex) of the content. Key order, white space, the spelling of numbers and the
+            offset of the time do not change it.
         content_bytes: length of the canonical content in UTF-8.
-        detail: the event as it came, numbers as ``Decimal``.
+        detail: the event as received, numbers as ``Decimal``.
     """
 
     shipment_id: str
@@ -90,19 +88,19 @@ class ShipmentEvent:
 
     @property
     def sort_key(self) -> str:
-        """Sort key under which the event is stored."""
+        """The sort key of the event's item."""
         return f"{self.moment}#{self.event_id}"
 
 
 def parse_event(detail: object, *, detail_type: str | None = None) -> ShipmentEvent:
-    """Validate an event and find its identity.
+    """Validate an event and derive its identity.
 
     Args:
-        detail: the event as :func:`loads` gave it.
-        detail_type: of the envelope; where given, ``event_type`` must equal it.
+        detail: the event as decoded by :func:`loads`.
+        detail_type: the envelope's. If given, ``event_type`` must equal it.
 
     Raises:
-        InvalidEventError: the first rule that the event breaks.
+        InvalidEventError: names the first rule that the event breaks.
     """
     if not isinstance(detail, dict):
         raise InvalidEventError(
@@ -148,12 +146,12 @@ def _canonical_content(detail: Mapping[str, Any], instant: str) -> bytes:
     try:
         return canonical_json(content).encode()
     except UnicodeEncodeError as error:
-        # Half of a surrogate pair is legal in JSON but is no Unicode text, so no service can store it.
+        # JSON allows half of a surrogate pair. It is not Unicode text, so no service can store it.
         raise (_lone_surrogate(content) or error) from None
 
 
 def _lone_surrogate(value: object, path: tuple[str | int, ...] = ()) -> InvalidEventError | None:
-    """Where the first text is that is no Unicode."""
+    """An error that names the first text that is not Unicode; None if there is none."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -172,9 +170,9 @@ def _lone_surrogate(value: object, path: tuple[str | int, ...] = ()) -> InvalidE
     return None
 
 
-# RFC 3339 and the ISO 8601 spellings near it: seconds may be absent, a comma may be the decimal sign, the
-# offset may lack its colon or minutes. The fields' ranges are datetime's business, but for the hour: 24:00
-# means the next day in newer Pythons and an error in older ones.
+# RFC 3339 and similar ISO 8601 forms: seconds may be absent, a comma may be the decimal sign, the offset may
+# lack its colon or minutes. datetime checks the ranges of the fields, except that of the hour: newer Pythons
+# read 24:00 as the next day, older ones refuse it.
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d)(?::(\d\d)(?:[.,](\d{1,18}))?)?"
     r"([Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)",
@@ -183,13 +181,13 @@ _TIMESTAMP = re.compile(
 
 
 def _parse_timestamp(name: str, value: str) -> tuple[str, str]:
-    """The moment and its digits beyond the microsecond, without trailing zeros."""
+    """The moment, and the digits below a microsecond without trailing zeros."""
     match = _TIMESTAMP.fullmatch(value)
     if not match:
         raise _invalid_timestamp(name, value, "")
     date, time, seconds, fraction, offset = match.groups(default="")
     if seconds == "60":
-        raise _invalid_timestamp(name, value, "; a leap second has no place in UTC clocks")
+        raise _invalid_timestamp(name, value, "; leap seconds are not supported")
     if offset in "Zz":
         offset = "+00:00"
     try:
@@ -217,7 +215,7 @@ def _check_text(name: str, value: object, field: Field) -> None:
     try:
         size = len(value.encode())
     except UnicodeEncodeError as error:
-        # Here and not with the content, because the event id is no part of that.
+        # The event id is not part of the content, so the check of the content does not find this.
         raise (_lone_surrogate(value, (name,)) or error) from None
     if size > field.max_bytes:
         raise InvalidEventError(

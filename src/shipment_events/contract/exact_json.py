@@ -1,4 +1,4 @@
-"""JSON that loses nothing: every digit of a number, no key twice, one canonical form for equal content."""
+"""JSON without loss: exact numbers, no duplicate keys, and one canonical form for equal content."""
 
 import json
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from shipment_events.contract.outcome import InvalidEventError, Reason, shown
 
 
 def loads(text: str) -> Any:
-    """Decode JSON without losing anything: numbers become ``Decimal``.
+    """Decode JSON without loss. Numbers become ``Decimal``.
 
     Raises:
-        InvalidEventError: no JSON, NaN or Infinity, nesting beyond the decoder's limit, or an object that has
-            the same key twice (every decoder would drop one of the two values).
+        InvalidEventError: the text is not JSON, has NaN or Infinity, nests too deeply, or has an object with
+            the same key twice (Python's decoder would drop one of the two values).
     """
     try:
         return _DECODER.decode(text)
@@ -30,19 +30,19 @@ def loads(text: str) -> Any:
 
 
 def dumps(value: object) -> str:
-    """Encode as compact JSON, numbers to their last digit and keys in the order they have.
+    """Encode as compact JSON with every digit of a number, keys in their order.
 
     Raises:
-        InvalidEventError: a value that JSON or the table has no room for.
+        InvalidEventError: JSON or the table cannot hold a value.
     """
     return _render(value, None, 0, _exact_number, list)
 
 
 def canonical_json(value: object) -> str:
-    """Encode so that equal content gives equal text: keys sorted, numbers in one spelling.
+    """Encode equal content as equal text: keys sorted, numbers in one spelling.
 
     Raises:
-        InvalidEventError: a value that JSON or the table has no room for.
+        InvalidEventError: JSON or the table cannot hold a value.
     """
     return _render(value, None, 0, canonical_number, sorted)
 
@@ -79,7 +79,7 @@ def _render(
             parts = []
             for key in keys:
                 child = value[key]
-                # Most fields are texts; a call for each would be a third of the time.
+                # Most fields are texts. Without a call for each, encoding takes a third less time.
                 text = (
                     encode_basestring(child)
                     if type(child) is str
@@ -96,7 +96,7 @@ def _render(
     )
 
 
-# The default context would round to 28 digits in silence.
+# The default context rounds to 28 digits without an error.
 _UNROUNDED = Context(prec=MAX_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
 
 
@@ -106,10 +106,10 @@ def _exact_number(value: Decimal, path: _Path) -> str:
 
 
 def canonical_number(value: Decimal, path: _Path = None) -> str:
-    """The one spelling of a number: no zeros after its last decimal, no exponent without need, no minus zero.
+    """The canonical spelling of a number: no trailing zeros, no needless exponent, no minus zero.
 
     Raises:
-        InvalidEventError: the table has no room for it; ``path`` names it.
+        InvalidEventError: the table cannot hold the number; ``path`` names it.
     """
     if not value:
         return "0"
@@ -122,7 +122,7 @@ def canonical_number(value: Decimal, path: _Path = None) -> str:
         except Inexact:
             pass
         else:
-            # Readers of whole numbers, of a time to live for one, do not expect 1.8E+9.
+            # DynamoDB's time to live, for example, expects a whole number and not 1.8E+9.
             return f"{shortest:f}" if 0 <= shortest.adjusted() < MAX_DIGITS else str(shortest)
     raise InvalidEventError(
         Reason.NUMBER_OUT_OF_RANGE,
@@ -165,7 +165,7 @@ def _whole(path: _Path) -> tuple[str | int, ...]:
 
 
 def type_name(value: object) -> str:
-    """JSON's word for the type of a value."""
+    """The JSON type of a value, with its article."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
-"""Public names of the pipeline's resources, outputs and metrics: the one place that spells them.
+"""Public names of the pipeline's resources, outputs and metrics.
 
-Other teams' code and dashboards rely on these; ``environment`` is the stage suffix (``dev``, ``prod``, …).
+Other teams' code and dashboards rely on them. ``environment`` is the stage suffix (``dev``, ``prod``, …).
 """
 
 from typing import Final
@@ -18,21 +18,21 @@ METRIC_NAMESPACE: Final = "ShipmentEvents"
 METRIC_DIMENSION: Final = "Environment"
 LATENCY_METRIC: Final = "EventToStored"
 SETTLED_METRIC: Final = "Settled"
-"""Events that got an outcome, whichever."""
+"""Events that got any outcome."""
 FAILED_METRIC: Final = "Failed"
-"""Those of them that were quarantined or handed back."""
+"""Events that were quarantined or retried."""
 VERSION_DIMENSION: Final = "FunctionVersion"
-"""Beside ``METRIC_DIMENSION``: the published version of the processor that the value is about."""
+"""The published version of the processor. A second dimension beside ``METRIC_DIMENSION``."""
 
 BATCH_MESSAGE: Final = "batch settled"
-"""Of the one line that the processor logs of each batch; CloudWatch takes the metrics out of its fields."""
+"""Message of the line that the processor logs for each batch. Metric filters read its fields."""
 ENVIRONMENT_FIELD: Final = "environment"
 VERSION_FIELD: Final = "version"
 LATENCY_FIELD: Final = "slowest_ms"
 SETTLED_FIELD: Final = "settled"
 FAILED_FIELD: Final = "failed"
 RETRIED_MESSAGE: Final = "event could not be stored now; returned to the queue"
-"""Of the line of such an event; its field ``detail`` says why."""
+"""Message of the line for a retried event. Its field ``detail`` says why."""
 
 OUTPUT_QUEUE_URL: Final = "SQSQueueURL"
 OUTPUT_DEAD_LETTER_QUEUE_URL: Final = "DeadLetterQueueURL"
@@ -42,9 +42,9 @@ OUTPUT_DASHBOARD_URL: Final = "DashboardURL"
 OUTPUT_EVENT_BUS_NAME: Final = "EventBusName"
 OUTPUT_ARCHIVE_NAME: Final = "ArchiveName"
 OUTPUT_STATUS_INDEX_SHARDS: Final = "StatusIndexShards"
-"""Only of a stage whose index is sharded."""
+"""Only present if the index is sharded."""
 OUTPUT_EXACT_COUNTS: Final = "LocalEngineCountsAreExact"
-"""Only where a queue's counts and polls are exact, as on the local engine; on AWS they are not."""
+"""Only present on the local engine, whose queue counts and polls are exact. On AWS they are approximate."""
 
 
 def stack_name(environment: str) -> str:
@@ -63,7 +63,7 @@ def rule_name(environment: str) -> str:
 
 
 def unmatched_rule_name(environment: str) -> str:
-    """Unmatched rule: it delivers every other event to the dead-letter queue."""
+    """Rule that delivers every other event to the dead-letter queue."""
     return f"shipment-event-unmatched-{environment}"
 
 

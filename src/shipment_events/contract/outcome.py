@@ -1,4 +1,4 @@
-"""How the processor can settle an event it received, and why an event can never be stored."""
+"""The outcomes of an event, and the reasons why an event can never be stored."""
 
 import re
 from collections.abc import Container
@@ -7,14 +7,14 @@ from typing import Final
 
 from shipment_events.errors import ShipmentEventsError
 
-# What stands in a log for a name that the producer chose.
+# Logs show this instead of a name that the producer chose.
 _FOREIGN_NAME: Final = "*"
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]{1,80}")
 _MAX_PATH_CHARACTERS: Final = 160
 
 
 class Outcome(StrEnum):
-    """Exactly one of these holds for each event of a batch; each is counted by a metric of its own."""
+    """Each event of a batch gets exactly one outcome. Each outcome has its own metric."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an event can never be stored: the stable codes of quarantine."""
+    """Why an event can never be stored. The codes are stable."""
 
     INVALID_JSON = "invalid_json"
     DUPLICATE_KEY = "duplicate_key"
@@ -50,14 +50,14 @@ class InvalidEventError(ShipmentEventsError, ValueError):
     """An event that can never be stored as it is.
 
     Args:
-        expected: what was expected, in words of ours: it may name types, sizes and positions, and holds no
-            text of the event, since logs show it.
-        path: names and array indexes that lead to the field; empty for the whole.
-        found: text that goes on with what was found instead; it may show the event, by :func:`shown`.
+        expected: what was expected. Logs show it, so it holds no text of the event: only types, sizes and
+            positions.
+        path: names and array indexes that lead to the field; empty for the whole event.
+        found: what was found instead. It may quote the event by :func:`shown`.
 
     Attributes:
-        reason: stable code, for machines and metrics.
-        detail: which field, what was expected and what was found, for people who may see the event.
+        reason: stable code for machines and metrics.
+        detail: field, what was expected and what was found, for people who may see the event.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class InvalidEventError(ShipmentEventsError, ValueError):
         super().__init__(f"{reason.value}: {self.detail}")
 
     def logged(self, names: Container[str]) -> str:
-        """Which field and what was expected, without any text of the event.
+        """The field and what was expected, without any text of the event.
 
         Args:
-            names: that the contract gives; any other name of a field is the producer's own text.
+            names: names of the contract. Any other name is the producer's own text and shown as ``*``.
         """
         if not self._path:
             return self._expected
@@ -85,7 +85,7 @@ class InvalidEventError(ShipmentEventsError, ValueError):
 
 
 def dotted(path: tuple[str | int, ...]) -> str:
-    """Path of a value, for people: ``location.lines[2]``; a name that is no plain word is in quotes."""
+    """The path of a value for people: ``location.lines[2]``. A name that is not a plain word is quoted."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path]
     text = "".join(parts).removeprefix(".")
     return text if len(text) <= _MAX_PATH_CHARACTERS else f"{text[:_MAX_PATH_CHARACTERS]}..."
@@ -96,6 +96,6 @@ def _name(part: str) -> str:
 
 
 def shown(value: str, *, quote: bool = True, limit: int = 80) -> str:
-    """Foreign text, safe and short enough for a report or a message attribute."""
+    """Text from outside, made safe and short enough for a report or a message attribute."""
     short = value if len(value) <= limit else f"{value[:limit]}..."
     return ascii(short) if quote else ascii(short)[1:-1]

@@ -1,4 +1,4 @@
-"""JSON Schema of the event, made from the contract's one table of fields."""
+"""JSON Schema of the event, made from ``FIELDS``."""
 
 import re
 from typing import Any, Final
@@ -7,7 +7,7 @@ from shipment_events.contract.event import FIELDS, Field
 from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.names import EVENT_TYPE_PREFIX
 
-# Spelled out, since not every validator's \d is the ten digits only.
+# [0-9] instead of \d, because \d matches more than the ten ASCII digits in some validators.
 _TIMESTAMP_PATTERN: Final = (
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,18})?)?"
     "([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)$"
@@ -17,8 +17,8 @@ _TIMESTAMP_PATTERN: Final = (
 def event_schema() -> dict[str, Any]:
     """The schema (draft 2020-12) of the ``detail`` of an event.
 
-    It is as strict as JSON Schema can be; the processor also refuses impossible dates, numbers beyond 38
-    digits, text that is no Unicode, and lengths in bytes.
+    The processor also refuses what JSON Schema cannot express: impossible dates, numbers of more than 38
+    digits, text that is not Unicode, and texts that are too long in bytes.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

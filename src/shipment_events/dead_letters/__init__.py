@@ -1,1 +1,1 @@
-"""What could not be stored: why, and how it is read, repaired, sent again or given up."""
+"""Dead letters: their reasons, and how to read, correct, redrive or discard them."""

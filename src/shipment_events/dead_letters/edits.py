@@ -1,4 +1,4 @@
-"""Changes of dead letters on their way back, and whether the processor would take the result."""
+"""Changes of dead letters before a redrive, and whether the processor would accept the result."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,11 @@ _ENVELOPE_FIELDS: Final = ("source", "detail-type")
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of an event on its way back.
+    """One change of an event before its redrive.
 
     Attributes:
-        field: of the event; dots lead into objects. ``source`` and ``detail-type`` are the envelope's.
+        field: name of the event's field. A dot goes into an object: ``location.country``. ``source`` and
+            ``detail-type`` are fields of the envelope.
         value: JSON value, numbers as ``Decimal``.
     """
 
@@ -37,28 +38,28 @@ class Edit:
         for name in path[:-1]:
             parent = parent.setdefault(name, {}) if isinstance(parent, dict) else None
         if not isinstance(parent, dict):
-            raise ValueError(f"{self.field}: what it lies in is no object")
+            raise ValueError(f"{self.field}: its parent is not an object")
         parent[path[-1]] = self.value
 
 
 def edited(body: str, edits: Sequence[Edit]) -> str:
-    """The body with the edits, or as it is where there are none.
+    """The body with the edits. Without edits, the body is returned unchanged.
 
     Raises:
-        ValueError: the body is no JSON object, or a field cannot be reached.
+        ValueError: the body is not a JSON object, or a field cannot be reached.
     """
     if not edits:
         return body
     envelope = loads(body)
     if not isinstance(envelope, dict):
-        raise ValueError("the body is no JSON object")
+        raise ValueError("the body is not a JSON object")
     for edit in edits:
         edit.apply(envelope)
     return dumps(envelope)
 
 
 def is_editable(body: str) -> bool:
-    """Whether an edit can change the event: body and ``detail``, if there is one, are JSON objects."""
+    """Whether an edit can change the event. The body, and its ``detail`` if present, must be JSON objects."""
     try:
         edited(body, [Edit("event_id", "")])
     except ValueError:
@@ -67,7 +68,7 @@ def is_editable(body: str) -> bool:
 
 
 def still_broken(body: str) -> str:
-    """Why the processor would quarantine the event again, or empty."""
+    """Why the processor would quarantine the event again. Empty if it would not."""
     try:
         prepare_write(body)
     except InvalidEventError as error:
@@ -77,7 +78,7 @@ def still_broken(body: str) -> str:
 
 
 def broken_after(letters: Iterable[DeadLetterMessage], edits: Sequence[Edit]) -> Counter[str]:
-    """Why the events would be quarantined again with these edits, and how many for that."""
+    """Count the events that would be quarantined again with these edits, by cause."""
     whys: Counter[str] = Counter()
     for letter in letters:
         try:

@@ -1,4 +1,4 @@
-"""What a dead letter means in plain words, and what to do about it."""
+"""Explain a dead letter in plain words, with the next steps."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,13 +17,12 @@ _UNKNOWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A dead letter for people.
+    """The explanation of a dead letter. ``what_happened``, ``likely_cause`` and ``remedy`` are sentences.
 
     Attributes:
-        what_happened: a sentence; likewise ``likely_cause`` and ``remedy``.
-        detail: which field, what was expected and what was found, as far as it is known.
-        now: what the contract says of the event today; empty where it would be stored.
-        next_steps: commands, each with what it is for.
+        detail: the field, what was expected and what was found, if known.
+        now: why the event would be quarantined again; empty if it would be stored.
+        next_steps: pairs of a command and its purpose.
     """
 
     what_happened: str
@@ -35,7 +34,7 @@ class Explanation:
 
 
 def explain(letter: DeadLetterMessage) -> Explanation:
-    """Say what happened to the event of a dead letter, and what to do."""
+    """Explain what happened to the event of a dead letter, and what to do."""
     now = still_broken(letter.body)
     reason = DeadLetterReason.named(letter.reason)
     meaning, cause, remedy = (reason.meaning, reason.cause, reason.remedy) if reason else _UNKNOWN
@@ -54,11 +53,14 @@ def _next_steps(
 ) -> list[tuple[str, str]]:
     command = "shipments dead-letters"
     mine = f"--id {letter.message_id[:8]}"
-    discard = (f"{command} discard {mine} --export discarded.ndjson", "give it up; a copy stays in the file")
+    discard = (f"{command} discard {mine} --export discarded.ndjson", "delete it; a copy stays in the file")
     if not is_editable(letter.body):
         return [
             (f"{command} show {letter.message_id[:8]}", "see what the producer sent; --set cannot change it"),
-            ("shipments publish events.ndjson", "publish the event anew, once the producer has mended it"),
+            (
+                "shipments publish events.ndjson",
+                "publish the event again after the producer has corrected it",
+            ),
             discard,
         ]
     if reason in {DeadLetterReason.UNMATCHED, DeadLetterReason.SOURCE_MISMATCH}:
@@ -81,9 +83,9 @@ def _next_steps(
             discard,
         ]
     if reason is None:
-        # Foreign text has no place in a command that somebody copies.
+        # Somebody may copy the command, so it must not contain an unknown reason from outside.
         return [(f"{command} redrive {mine}", "store it")]
     return [
-        (f"{command} redrive --reason {reason.value} --dry-run", "how many more are like it"),
-        (f"{command} redrive --reason {reason.value}", "once the cause is gone: all of them are stored"),
+        (f"{command} redrive --reason {reason.value} --dry-run", "see how many others have this reason"),
+        (f"{command} redrive --reason {reason.value}", "store all of them after the cause is gone"),
     ]

@@ -1,6 +1,6 @@
-"""Dead letters in a file: on each line one as :meth:`DeadLetterMessage.as_json` gives it, and its decision.
+"""Files of dead letters. Each line is :meth:`DeadLetterMessage.as_json` with the decision.
 
-``changes`` are JSON in a text, like ``body``: so their numbers survive any reader.
+``changes`` and ``body`` are JSON inside a text, so that every reader keeps their numbers exact.
 """
 
 import json
@@ -20,14 +20,14 @@ _CHANGES: Final = "changes"
 
 
 class LetterExportError(ShipmentEventsError):
-    """A file that is no export of dead letters; the message says in which line and why."""
+    """The file is not an export of dead letters. The message says in which line and why."""
 
 
 class Decision(StrEnum):
-    """What became of a dead letter after it was written to a file."""
+    """What a command did with a dead letter after it wrote it to the file."""
 
     NONE = ""
-    """Nothing: it was copied."""
+    """The dead letter stayed in the queue."""
     DISCARDED = "discarded"
     REDRIVEN = "redriven"
 
@@ -37,7 +37,8 @@ class Exported:
     """A dead letter of a file.
 
     Attributes:
-        changes: of its fields on the way back, by name as ``redrive --set`` takes it; numbers as ``Decimal``.
+        changes: new value of each field that a redrive changed, named as in ``redrive --set``; numbers as
+            ``Decimal``.
     """
 
     letter: DeadLetterMessage
@@ -46,7 +47,7 @@ class Exported:
 
 
 def open_export(path: Path) -> TextIO:
-    """A file of dead letters to be added to; see :func:`open_lines`."""
+    """Open a file to append dead letters; see :func:`open_lines`."""
     return open_lines(path)
 
 
@@ -56,13 +57,13 @@ def write_export(
     decision: Decision = Decision.NONE,
     changes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add one JSON line a dead letter, and return when they are on disk.
+    """Append one JSON line for each dead letter, and sync the file to disk.
 
     Args:
         changes: as in :class:`Exported`.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the file cannot be written.
     """
     decided = {_DECISION: decision.value} if decision else {}
     if changes:
@@ -72,10 +73,10 @@ def write_export(
 
 
 def read_export(path: Path) -> Iterator[Exported]:
-    """Dead letters of a file, one at a time.
+    """Yield the dead letters of a file.
 
     Raises:
-        LetterExportError: a line is no exported dead letter, or the file is no UTF-8.
+        LetterExportError: a line is not an exported dead letter, or the file is not UTF-8.
         OSError: the file cannot be read.
     """
     try:
@@ -87,7 +88,7 @@ def read_export(path: Path) -> Iterator[Exported]:
 
 
 def read_letters(path: Path) -> list[DeadLetterMessage]:
-    """Each dead letter of a file once, however often it says what became of it.
+    """Each dead letter of a file once, even if the file has several lines for it.
 
     Raises:
         as :func:`read_export`.
@@ -103,5 +104,5 @@ def _exported(path: Path, number: int, line: str) -> Exported:
         return Exported(DeadLetterMessage.from_json(fields), decision, changes)
     except (ValueError, TypeError, KeyError) as error:
         raise LetterExportError(
-            f"{path}, line {number}: no exported dead letter ({error!r}). Take it out, or mend it."
+            f"{path}, line {number}: not an exported dead letter ({error!r}). Correct or remove the line."
         ) from error

@@ -1,4 +1,4 @@
-"""Keep received messages hidden for as long as a command works, and no longer."""
+"""Keep received messages hidden while a command works."""
 
 from collections.abc import Iterable
 from threading import Event, Lock, Thread
@@ -7,18 +7,18 @@ from typing import Final, Self
 
 from shipment_events.queue.queue import Queue
 
-# So many are prolonged in a second or two; where there are more, each is hidden for longer.
+# Extending the holds of this many messages takes a second or two. With more messages, holds are longer.
 _PER_HOLD: Final = 1_000
 
 
 class Holds:
-    """Messages that nobody else receives; a thread prolongs them until this is closed.
+    """Messages that are hidden from others. A thread extends the holds until this is closed.
 
-    Closing makes them visible again. A process that is killed cannot, and its thread is gone with it: then
-    they come back when the hold ends, so that can be short, however long the work takes.
+    Closing makes the messages visible again. If the process is killed, they become visible when their hold
+    ends. Because the thread extends it, a hold can be short even if the work is long.
 
     Args:
-        hold_seconds: for which a message was hidden when it was received.
+        hold_seconds: how long a message is hidden when it is received.
     """
 
     def __init__(self, queue: Queue, hold_seconds: int) -> None:
@@ -49,12 +49,12 @@ class Holds:
         return len(self._held)
 
     def add(self, message_id: str, handle: str) -> None:
-        """Hold a message that was received just now, or received again under another handle."""
+        """Hold a message that was just received, for the first time or again with a new handle."""
         with self._lock:
             self._held[message_id] = handle, self._now() + self._hold
 
     def handles(self, message_ids: Iterable[str]) -> list[str]:
-        """The handle of each message's last receive: an older one may delete nothing.
+        """The handle of each message's last receive. An older handle may not delete the message.
 
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
         """
@@ -62,13 +62,13 @@ class Holds:
             return [self._held[message_id][0] for message_id in message_ids]
 
     def drop(self, message_ids: Iterable[str]) -> None:
-        """Forget messages that are deleted."""
+        """Stop holding deleted messages."""
         with self._lock:
             for message_id in message_ids:
                 self._held.pop(message_id, None)
 
     def keep(self) -> None:
-        """Prolong the holds that end soon; a walk asks for it, and the thread does while the walk waits."""
+        """Extend the holds that end soon. The walk calls this, and the thread does while the walk waits."""
         with self._lock:
             if self._now() < self._next_look:
                 return

@@ -1,4 +1,4 @@
-"""Dead letters: which event each one is, why it is there, and which are meant."""
+"""Dead letters as read from the queue, and their selection."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _NAMED: Final = 5
 
 
 class NotOneLetterError(ShipmentEventsError):
-    """An id that is to name one dead letter names several; the message says which."""
+    """An id matches several dead letters instead of one. The message lists them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,16 @@ class DeadLetterMessage:
     """One message of the dead-letter queue.
 
     Attributes:
-        envelope_id: id that the bus gave to the event; empty where the body is no envelope.
-        reason: code of a :class:`DeadLetterReason`, or a foreign text.
-        detail: for people.
-        shipment_id: empty where the body has none that is a text.
-        event_id: the producer's; empty likewise.
-        sent_at: when it was first queued; for a message that SQS moved, in the queue it came from.
-        receives: how often it has been handed out since, readers of the dead-letter queue included.
-        body: as it lies in the queue.
-        attributes: of the message, by name: the processor's, or EventBridge's error.
+        envelope_id: the id that the bus gave to the event; empty if the body is not an envelope.
+        reason: code of a :class:`DeadLetterReason`, or an unknown text.
+        detail: explanation for people.
+        shipment_id: empty if the body has none.
+        event_id: the producer's id; empty if the body has none.
+        sent_at: when the message was first queued. SQS keeps this time when it moves a message.
+        receives: how often the message was received since then, including by readers of the dead-letter
+            queue.
+        body: the body of the message, unchanged.
+        attributes: message attributes, written by the processor or by EventBridge.
     """
 
     message_id: str
@@ -50,11 +51,11 @@ class DeadLetterMessage:
 
     @property
     def identity(self) -> str:
-        """The same for two dead letters of one delivery."""
+        """Equal for two dead letters of the same delivery."""
         return self.envelope_id or self.body
 
     def as_json(self) -> dict[str, Any]:
-        """One line of an export; ``body`` is the envelope as text, untouched."""
+        """One line of an export. ``body`` is the unchanged text."""
         return {
             "message_id": self.message_id,
             "envelope_id": self.envelope_id,
@@ -70,10 +71,11 @@ class DeadLetterMessage:
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> Self:
-        """What ``as_json`` gave.
+        """Read the result of :meth:`as_json`.
 
         Raises:
-            ValueError: a value is none of its field's; TypeError: a field is missing or unknown.
+            ValueError: ``sent_at`` is not a time.
+            TypeError: a field is missing or unknown, or ``body`` is not a text.
         """
         letter = cls(**{**line, "sent_at": datetime.fromisoformat(line["sent_at"])})
         if not isinstance(letter.body, str):
@@ -83,11 +85,12 @@ class DeadLetterMessage:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant; what is None does not matter.
+    """The dead letters that a command works on. A criterion that is None matches all.
 
     Attributes:
-        identifier: message id or envelope id, or how one begins.
-        sent_before: first queued before this moment; likewise ``sent_after``.
+        identifier: message id or envelope id, or the beginning of one.
+        sent_before: matches dead letters first queued before this moment.
+        sent_after: matches dead letters first queued after this moment.
     """
 
     reason: str | None = None
@@ -97,7 +100,7 @@ class Selection:
     sent_after: datetime | None = None
 
     def takes(self, letter: DeadLetterMessage) -> bool:
-        """Whether the dead letter is meant."""
+        """Whether the dead letter matches every criterion."""
         return (
             self.reason in (None, letter.reason)
             and self.shipment_id in (None, letter.shipment_id)
@@ -112,7 +115,7 @@ class Selection:
 
 
 def require_one(chosen: Sequence[DeadLetterMessage], selection: Selection) -> list[DeadLetterMessage]:
-    """The chosen dead letters, which are one (an export may have it more than once) or none.
+    """Return the dead letters if they are one or none. An export may have one dead letter several times.
 
     Raises:
         NotOneLetterError: they are several.
@@ -122,7 +125,7 @@ def require_one(chosen: Sequence[DeadLetterMessage], selection: Selection) -> li
         more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
         raise NotOneLetterError(
             f"{selection.identifier!r} matches {len(ids):,} dead letters: {', '.join(ids[:_NAMED])}{more}."
-            " Nothing is changed; name one by its whole message id."
+            " Nothing was changed. Give the whole message id of one."
         )
     return list(chosen)
 
@@ -132,7 +135,8 @@ class Reading:
     """The dead letters that were visible.
 
     Attributes:
-        hidden: how many more the queue counts: others hold them, or the count is out of date; approximate.
+        hidden: how many more the queue counts. Other commands hold them, or the approximate count is out of
+            date.
     """
 
     letters: list[DeadLetterMessage]
@@ -140,7 +144,7 @@ class Reading:
 
 
 def dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
-    """What a message of the dead-letter queue says."""
+    """Read a message of the dead-letter queue."""
     body = message["Body"]
     reason, detail = _why(message)
     shipment_id, event_id = _names(body)
@@ -160,7 +164,7 @@ def dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
 
 
 def _names(body: str) -> tuple[str, str]:
-    """Shipment id and event id, as far as there are any: the body may be anything."""
+    """Shipment id and event id; empty if the body has none. The body may be any text."""
     try:
         detail = json.loads(body)["detail"]
         named = (detail.get("shipment_id"), detail.get("event_id"))
@@ -184,8 +188,8 @@ def _why(message: "MessageTypeDef") -> tuple[str, str]:
     if "ERROR_CODE" in attributes:
         said = f"{attributes['ERROR_CODE']}: {attributes.get('ERROR_MESSAGE', '')}"
         return DeadLetterReason.DELIVERY_FAILED.value, said
-    # SQS notes the queue that it moved a message from.
+    # SQS sets this attribute on a message that it moved from another queue.
     if "DeadLetterQueueSourceArn" in message.get("Attributes", {}):
-        said = "every receive failed; the processor's log has each error"
+        said = "every receive failed; the processor's log shows each error"
         return DeadLetterReason.RETRIES_EXHAUSTED.value, said
-    return DeadLetterReason.UNMATCHED.value, "source or detail-type match no rule"
+    return DeadLetterReason.UNMATCHED.value, "no rule matches its source or detail-type"

@@ -1,6 +1,6 @@
-"""The dead-letter queue: read it, send its letters again, or discard them; never without a copy somewhere.
+"""The dead-letter queue: read, redrive and discard dead letters. A copy of each exists at any moment.
 
-``StartMessageMoveTask`` of SQS would move messages too, but it can neither choose nor change them.
+``StartMessageMoveTask`` of SQS moves messages too, but it can neither select nor change them.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 """
 
@@ -18,17 +18,17 @@ from shipment_events.dead_letters.walk import HOLD_SECONDS, Walk
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES
 from shipment_events.queue.queue import Depth, Queue
 
-CAME_BACK: Final = "its event was redriven just now: it failed again, or was here twice"
+CAME_BACK: Final = "its event was redriven just now, and it failed again or was in the queue twice"
 
 
 class DeadLetterQueue:
     """The dead letters of a stage.
 
     Args:
-        queue: where they are.
-        target: where a redrive sends them.
-        hold_seconds: for how long others do not see a message if this process is killed; prolonged while it
-            runs.
+        queue: the dead-letter queue.
+        target: the queue to which a redrive sends events.
+        hold_seconds: how long a message stays hidden from others if this process is killed. While the process
+            runs, the time is extended.
     """
 
     def __init__(self, queue: Queue, target: Queue, *, hold_seconds: int = HOLD_SECONDS) -> None:
@@ -37,7 +37,7 @@ class DeadLetterQueue:
         self._hold_seconds = hold_seconds
 
     def depth(self) -> Depth:
-        """About how many dead letters there are.
+        """The approximate number of dead letters.
 
         Raises:
             botocore.exceptions.ClientError: the queue cannot be read.
@@ -45,7 +45,7 @@ class DeadLetterQueue:
         return self._queue.depth()
 
     def read(self) -> Reading:
-        """Every dead letter that is visible now, left where it is.
+        """Read every visible dead letter. All stay in the queue.
 
         Raises:
             botocore.exceptions.ClientError: the queue cannot be read.
@@ -53,7 +53,7 @@ class DeadLetterQueue:
         return _read(self._queue)
 
     def sample(self, most: int) -> Reading:
-        """About so many of those that are visible, for a person who waits.
+        """Read about ``most`` of the visible dead letters, faster than :meth:`read`.
 
         Raises:
             botocore.exceptions.ClientError: the queue cannot be read.
@@ -69,20 +69,20 @@ class DeadLetterQueue:
         rate: float | None = None,
         on_progress: Callable[[Settlement], None] = lambda _: None,
     ) -> Settlement:
-        """Send the selected dead letters to the queue again; delete each once the queue has confirmed it.
+        """Send the selected dead letters to the queue again. Delete each after the queue has confirmed it.
 
-        Sending one twice is harmless, since an event is stored once whatever happens. One that comes back
-        meanwhile is left in the dead-letter queue: sent again at once, it would go round for ever.
+        Sending an event twice is harmless, because it is stored once. An event that becomes a dead letter
+        again during the redrive stays in the dead-letter queue; otherwise the redrive might never end.
 
         Args:
-            edits: applied to each event first; ``originals`` then gets every dead letter as it was. Where the
-                selection names an id, it has to be that of one dead letter.
-            rate: dead letters a second, or None for as fast as the queues take them.
+            edits: applied to each event first. If the selection has an id, it must match one dead letter.
+            originals: gets each dead letter before it is sent.
+            rate: dead letters per second; None for no limit.
 
         Raises:
-            NotOneLetterError: edits are for several dead letters of one id; nothing is sent.
+            NotOneLetterError: there are edits, and the id matches several dead letters; nothing is sent.
             botocore.exceptions.ClientError: the dead-letter queue cannot be read.
-            OSError: the originals cannot be written; nothing is sent then.
+            OSError: the originals cannot be written; a dead letter that is not written is not sent.
         """
         result = settle_dead_letters(
             self._walk(_Pace(rate)),
@@ -104,16 +104,17 @@ class DeadLetterQueue:
         rate: float | None = None,
         on_progress: Callable[[Settlement], None] = lambda _: None,
     ) -> Settlement:
-        """Send exported dead letters to the queue; the dead-letter queue is left as it is.
+        """Send exported dead letters to the queue. The dead-letter queue does not change.
+
+        ``edits``, ``originals`` and ``rate`` are as in :meth:`redrive`.
 
         Args:
-            letters: those of an export that are meant.
-            notes: the export itself; it gets a line of each dead letter before it is sent. Without it an
-                audit would go on to take what was discarded before for discarded.
-            edits: as in :meth:`redrive`; likewise ``originals`` and ``rate``.
+            letters: the selected dead letters of an export.
+            notes: the export itself. It gets a line for each dead letter before it is sent, so that an audit
+                no longer counts the event as discarded.
 
         Raises:
-            OSError: notes or originals cannot be written; what is not in them is not sent.
+            OSError: notes or originals cannot be written; a dead letter that is not written is not sent.
         """
         result = Settlement()
         pace = _Pace(rate)
@@ -140,9 +141,9 @@ class DeadLetterQueue:
         """Delete the selected dead letters, each after it is on disk.
 
         Raises:
-            NotOneLetterError: the selection's id is that of several dead letters; nothing is deleted.
+            NotOneLetterError: the id matches several dead letters; nothing is deleted.
             botocore.exceptions.ClientError: the dead-letter queue cannot be read.
-            OSError: the export cannot be written; what is not in it is not deleted.
+            OSError: the export cannot be written; a dead letter that is not written is not deleted.
         """
         lock = Lock()
 
@@ -174,7 +175,7 @@ def _read(queue: Queue, most: int | None = None) -> Reading:
 
 
 class _Redrive:
-    """Sends dead letters, each event once; several threads call it."""
+    """Sends each event of the dead letters once. Several threads call it."""
 
     def __init__(self, target: Queue, edits: Sequence[Edit], originals: TextIO | None) -> None:
         self._target = target
@@ -208,7 +209,7 @@ def _write_decided(file: TextIO, letters: Sequence[DeadLetterMessage], edits: Se
 def _send_edited(
     target: Queue, letters: Sequence[DeadLetterMessage], edits: Sequence[Edit]
 ) -> dict[int, str]:
-    """Send the events with their edits; returns why, for the index of each that may not be in the queue."""
+    """Send the events with the edits. Returns the error by the index of each that may not be in the queue."""
     failed: dict[int, str] = {}
     bodies: dict[int, str] = {}
     for index, letter in enumerate(letters):
@@ -223,7 +224,7 @@ def _send_edited(
 
 
 class _Pace:
-    """Holds a loop of batches back to a rate of messages a second, if there is one."""
+    """Limits a loop of batches to a rate of messages per second, if there is one."""
 
     def __init__(self, rate: float | None) -> None:
         self._seconds = MAX_BATCH_ENTRIES / rate if rate else 0.0

@@ -1,27 +1,27 @@
-"""Every reason for which an event is a dead letter: what it means, what causes it and what to do about it."""
+"""Every reason why an event is a dead letter, with its meaning, cause and remedy."""
 
 from enum import StrEnum
 from typing import Final
 
 from shipment_events.contract.outcome import Reason
 
-_CARELESS_PRODUCER: Final = (
-    "The producer sends what the contract forbids, or a deployment made the contract stricter."
+_CARELESS_PRODUCER: Final = "The producer breaks the contract, or a deployment made the contract stricter."
+_PAST_THE_BUS: Final = "Somebody sent a message to the queue instead of the bus."
+_CORRECT: Final = (
+    "Ask the producer for the right value. Correct the field and redrive the event, or discard it."
 )
-_PAST_THE_BUS: Final = "Somebody wrote to the queue itself instead of the bus."
-_CORRECT: Final = "Ask the producer what is right, correct the field and redrive it, or discard it."
-_PUBLISH_ANEW: Final = "Let the producer publish the event anew, and discard this one."
+_PUBLISH_ANEW: Final = "Let the producer publish the event again, and discard this one."
 
 
 class DeadLetterReason(StrEnum):
-    """A reason; its value is the stable code that commands and dashboards show.
+    """A reason. Its value is the stable code that commands and dashboards show.
 
-    The codes of the quarantine are those of :class:`Reason`, which the processor uses without this module.
+    The codes of quarantined events come from :class:`Reason`. The processor does not import this module.
 
     Attributes:
-        meaning: what happened, a sentence.
-        cause: what it likely comes from, a sentence.
-        remedy: what to do about it, a sentence.
+        meaning: what happened, as a sentence.
+        cause: the likely cause, as a sentence.
+        remedy: what to do, as a sentence.
     """
 
     meaning: str
@@ -29,7 +29,7 @@ class DeadLetterReason(StrEnum):
     remedy: str
 
     def __new__(cls, code: str, meaning: str, cause: str, remedy: str) -> "DeadLetterReason":
-        """Keep the prose beside the code."""
+        """Keep the sentences as attributes of the code."""
         member = str.__new__(cls, code)
         member._value_ = str(code)
         member.meaning, member.cause, member.remedy = meaning, cause, remedy
@@ -55,7 +55,7 @@ class DeadLetterReason(StrEnum):
     )
     MISSING_FIELD = (
         Reason.MISSING_FIELD,
-        "The event lacks a required field.",
+        "A required field of the event is missing.",
         _CARELESS_PRODUCER,
         _CORRECT,
     )
@@ -73,9 +73,9 @@ class DeadLetterReason(StrEnum):
     )
     SOURCE_MISMATCH = (
         Reason.SOURCE_MISMATCH,
-        "The event is from another source than the pipeline's.",
-        "An unmatched event was redriven as it was, or somebody wrote to the queue itself.",
-        "Correct the source and redrive it if it is a shipment event; discard it otherwise.",
+        "The source of the event is not the pipeline's source.",
+        "An unmatched event was redriven unchanged, or somebody sent it to the queue instead of the bus.",
+        "If it is a shipment event, correct the source and redrive it. Otherwise discard it.",
     )
     EVENT_TYPE_MISMATCH = (
         Reason.EVENT_TYPE_MISMATCH,
@@ -85,13 +85,13 @@ class DeadLetterReason(StrEnum):
     )
     NUMBER_OUT_OF_RANGE = (
         Reason.NUMBER_OUT_OF_RANGE,
-        "A number of the event has more digits, or is larger or smaller, than DynamoDB keeps.",
+        "A number of the event has more digits than DynamoDB allows, or is too large or too small.",
         _CARELESS_PRODUCER,
         _CORRECT,
     )
     TOO_DEEP = (
         Reason.TOO_DEEP,
-        "The event nests deeper than DynamoDB keeps.",
+        "The event has more levels of nesting than DynamoDB allows.",
         _CARELESS_PRODUCER,
         _PUBLISH_ANEW,
     )
@@ -110,30 +110,30 @@ class DeadLetterReason(StrEnum):
     UNSTORABLE = (
         Reason.UNSTORABLE,
         "DynamoDB refused the item of the event.",
-        "The contract allows something that DynamoDB does not: a defect of this pipeline.",
-        "Report the detail, keep the dead letter, and redrive it after the correction.",
+        "A defect of this pipeline: the contract allows something that DynamoDB does not.",
+        "Report the detail and keep the dead letter. Redrive it after the correction.",
     )
     DELIVERY_FAILED = (
         "delivery_failed",
         "EventBridge could not put the event into the queue and gave up.",
-        "The queue's policy or its key was changed, or the queue was gone.",
-        "Restore queue, policy or key, then redrive.",
+        "The queue was deleted, or its policy or its key was changed.",
+        "Restore the queue, the policy or the key, then redrive.",
     )
     RETRIES_EXHAUSTED = (
         "retries_exhausted",
         "The processor received the event as often as the queue allows and could not store it. The event"
-        " itself may be good.",
-        "An outage or throttling of the table, or a deployment of the processor that fails.",
-        "Redrive once the cause is gone.",
+        " itself may be valid.",
+        "An outage or throttling of the table, or a failing deployment of the processor.",
+        "Redrive after the cause is gone.",
     )
     UNMATCHED = (
         "unmatched",
-        "The bus accepted the event, but no rule takes its source or detail-type.",
-        "A producer that is new, or misspells source or detail-type.",
-        "Correct source or detail-type and redrive it if it is a shipment event; discard it otherwise.",
+        "The bus accepted the event, but no rule matches its source or detail-type.",
+        "The producer is new, or misspells source or detail-type.",
+        "If it is a shipment event, correct source or detail-type and redrive it. Otherwise discard it.",
     )
 
     @classmethod
     def named(cls, code: str) -> "DeadLetterReason | None":
-        """The reason with this code; None for a foreign text, which a message may hold."""
+        """The reason with this code; None for an unknown code."""
         return next((reason for reason in cls if reason.value == code), None)

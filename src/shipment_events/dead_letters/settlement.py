@@ -1,4 +1,4 @@
-"""Do something for each selected dead letter and delete it, without losing one."""
+"""Settle each selected dead letter and delete it, without losing one."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,17 +21,17 @@ _CONCURRENCY: Final = 4
 
 @dataclass(slots=True)
 class Settlement:
-    """What became of the dead letters that a command went through.
+    """The result of a redrive or a discard.
 
     Attributes:
-        settled: done and deleted.
-        failed: why, for each that was not done; all of these are left in the queue.
-        undeleted: why, for each that was done and is still in the queue.
-        passed_over: not selected, left there.
-        unseen: how many more the queue counted at the end, longer than its count can be out of date; others
-            hold them, so they were perhaps selected. Approximate.
-        interrupted: ended by a person before all were gone through; the others are left in the queue.
-        still_broken: why, of those that were sent and break the contract as this package knows it.
+        settled: dead letters that were settled and deleted.
+        failed: dead letters that were not settled, each with the error. They are still in the queue.
+        undeleted: dead letters that were settled but may still be in the queue, each with the error.
+        passed_over: number of dead letters that were not selected.
+        unseen: how many more the queue counted at the end. Other commands hold them, so some may be selected.
+            Approximate.
+        interrupted: whether a person ended the command early. The other dead letters are still in the queue.
+        still_broken: errors of the sent events that break the contract of this version, counted.
     """
 
     settled: list[DeadLetterMessage] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Settlement:
 
     @property
     def succeeded(self) -> bool:
-        """All that was selected is done."""
+        """Whether every selected dead letter is settled and deleted."""
         return not (self.failed or self.undeleted or self.unseen or self.interrupted)
 
 
@@ -59,24 +59,24 @@ def settle_dead_letters(
     only_one: bool = False,
     on_progress: Callable[[Settlement], None] = lambda _: None,
 ) -> Settlement:
-    """Hand the selected dead letters to ``settle``, at most ten at a time, and delete those it has done.
+    """Give the selected dead letters to ``settle``, at most ten at a time, and delete the settled ones.
 
-    A message is hidden from other operators while it is worked on. It is deleted only after ``settle``
-    returned, so wherever this is interrupted or killed, the message becomes visible again by itself, and
-    what was done for it is done once more.
+    A message is hidden from other operators meanwhile. It is deleted only after ``settle`` has returned. If
+    this is interrupted or killed before, the message becomes visible again and is settled once more.
 
     Args:
-        walk: over the dead-letter queue, not yet begun.
-        settle: does what is to be done, and says why for the index of each that it could not do. It is
-            called from several threads at once.
-        only_one: the selection is to take exactly one: ``settle`` gets it when all have been looked at.
+        walk: a walk over the dead-letter queue that has not begun.
+        settle: settles dead letters. It returns the error by the index of each that it could not settle.
+            Several threads call it.
+        only_one: the selection must match at most one dead letter. ``settle`` gets it after the whole walk.
 
     Raises:
-        NotOneLetterError: the selection takes several where it is to take one; nothing is done.
+        NotOneLetterError: ``only_one`` is set and the selection matches several; nothing is done.
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     result = Settlement()
-    # Once more around all: to be interrupted while letters are put back leaves the rest to their holds.
+    # An interrupt during the exit of the walk is caught too. The messages become visible when their holds
+    # end.
     with interruptible(result), walk, _Workers(walk, settle, result) as workers:
         chosen: list[DeadLetterMessage] = []
         for messages in walk.batches(await_count=selection.identifier is None):
@@ -93,7 +93,7 @@ def settle_dead_letters(
         if chosen:
             workers.begin(require_one(chosen, selection))
             workers.finish()
-        # Which letters others hold does not matter where the one that an id names was there.
+        # If the dead letter with the given id was found, hidden ones do not matter.
         if selection.identifier is None or not (result.settled or result.failed or result.undeleted):
             result.unseen = walk.unseen
         on_progress(result)
@@ -102,7 +102,7 @@ def settle_dead_letters(
 
 @contextmanager
 def interruptible(result: Settlement) -> Iterator[None]:
-    """End a walk early where a person interrupts it, and let it say how far it came."""
+    """Turn an interrupt into a result: what was done until then is reported."""
     try:
         yield
     except KeyboardInterrupt:
@@ -110,7 +110,7 @@ def interruptible(result: Settlement) -> Iterator[None]:
 
 
 class _Workers:
-    """Settles batches in several threads; leaving waits for what is under way, an interrupt included."""
+    """Settles batches in several threads. The exit waits for batches under way, even after an interrupt."""
 
     def __init__(self, walk: Walk, settle: Settle, result: Settlement) -> None:
         self._walk = walk
@@ -129,21 +129,21 @@ class _Workers:
             self.finish()
 
     def begin(self, work: list[DeadLetterMessage]) -> None:
-        """Settle at most ten; waits while all threads are at work."""
+        """Settle at most ten dead letters. Waits while all threads are busy."""
         self._under_way.add(self._pool.submit(self._settle_batch, work))
         if len(self._under_way) >= _CONCURRENCY:
             self._collect()
 
     def finish(self) -> None:
-        """Wait until all is settled that was begun."""
+        """Wait until every begun batch is settled."""
         while self._under_way:
             self._collect()
 
     def _collect(self) -> None:
-        """Wait for a batch, and move what is done from those under way to the result."""
+        """Wait for a batch, and add the finished batches to the result."""
         done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
         for future in done:
-            # Taken out first: an interrupt in between must not count it twice.
+            # Removed first, so that an interrupt at this point does not count the batch twice.
             self._under_way.remove(future)
             batch = future.result()
             self._result.settled += batch.settled

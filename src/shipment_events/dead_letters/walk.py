@@ -1,7 +1,7 @@
-"""The one walk over a queue of dead letters: reading, redriving and discarding go through it.
+"""The walk over the dead-letter queue that reading, redriving and discarding use.
 
-A standard queue of SQS delivers a message at least once, even after it was deleted, and an empty answer does
-not prove that the queue is empty; :mod:`shipment_events.queue.timing` has the sources.
+A standard queue of SQS may deliver a message several times, even after it was deleted. An empty response does
+not prove that the queue is empty; :mod:`shipment_events.queue.timing` names the sources.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html
 """
 
@@ -18,24 +18,24 @@ from shipment_events.queue.queue import Queue
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-# Long enough for a batch to be sent and deleted, short enough that after a killed command nobody waits long.
+# Long enough to send and delete a batch. Short enough that nobody waits long after a command was killed.
 HOLD_SECONDS: Final = 20
-# A look of somebody else is over by then.
+# Long enough for a short read by somebody else to end.
 _OTHERS_SECONDS: Final = 5.0
 
 
 class Walk:
-    """Messages of a queue, each handed out once and hidden from others until this is closed.
+    """Yields each message of a queue once and hides it from others until this is closed.
 
-    SQS hides about 120,000 messages of a queue at a time; a walk does not see what lies beyond.
+    SQS allows about 120,000 messages in flight per queue. A walk does not see more.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 
     Args:
-        hold_seconds: for which others do not see a message if this process is killed.
-        before_receive: called before each request for messages, to keep to a rate.
+        hold_seconds: how long a message stays hidden from others if this process is killed.
+        before_receive: called before each receive, to limit the rate.
 
     Attributes:
-        unseen: messages that were not handed out, by the count when the walk ended; approximate.
+        unseen: approximate number of messages that the queue still counted when the walk ended.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Walk:
         self._held.__exit__(kind, error, trace)
 
     def batches(self, *, await_count: bool) -> "Iterator[list[MessageTypeDef]]":
-        """The messages, at most ten at a time; an empty batch for each receive that brought none.
+        """Yield the messages, at most ten at a time. A receive without new messages yields an empty batch.
 
         Args:
-            await_count: at the end, where the count says that there are more, look for them until the count
-                agrees or cannot be out of date any more.
+            await_count: if the queue still counts messages at the end, look for them until the count is 0 or
+                can no longer be out of date.
 
         Raises:
             botocore.exceptions.ClientError: the queue cannot be read.
@@ -94,10 +94,10 @@ class Walk:
                 return
 
     def delete(self, message_ids: Sequence[str]) -> dict[str, str]:
-        """Delete at most ten messages of this walk; safe to call from several threads.
+        """Delete at most ten messages of this walk. Several threads may call this.
 
         Returns:
-            Why, by the id of each message that may still be there.
+            The error by the id of each message that may still be in the queue.
         """
         handles = self._held.handles(message_ids)
         failed = {message_ids[index]: why for index, why in self._queue.delete(handles).items()}
@@ -106,7 +106,7 @@ class Walk:
             last = dict(zip(gone, self._held.handles(gone), strict=True))
             self._deleted.update(gone)
             self._held.drop(gone)
-        # Delivered once more meanwhile.
+        # Messages that were delivered again during the deletion have a new handle.
         used = dict(zip(message_ids, handles, strict=True))
         copies = [message_id for message_id in gone if last[message_id] != used[message_id]]
         for index, why in self._queue.delete([last[message_id] for message_id in copies]).items():
@@ -114,9 +114,9 @@ class Walk:
         return failed
 
     def _take(self, messages: "Sequence[MessageTypeDef]") -> "tuple[list[MessageTypeDef], int]":
-        """Hold the messages; returns those that are new, and how many are held already.
+        """Hold the messages. Returns the new ones, and the number of messages that were already held.
 
-        What was deleted and is delivered again is deleted again. Where that fails, it comes back by itself.
+        A deleted message that is delivered again is deleted again. If this fails, it will be delivered again.
         """
         fresh, copies, again = [], [], 0
         with self._lock:
@@ -135,15 +135,15 @@ class Walk:
 
 @dataclass(slots=True)
 class _Quiet:
-    """Tells when a walk has seen what is visible.
+    """Decides when a walk has seen every visible message.
 
     Attributes:
-        enough: empty polls in a row that end a walk.
-        in_a_row: empty polls since a new message came.
-        in_a_trickle: empty polls since more messages came between two of them than one receive brings:
-            in an incident new ones keep coming, and a walk must end nevertheless.
+        enough: number of consecutive empty polls that ends a walk.
+        in_a_row: empty polls since the last new message.
+        in_a_trickle: empty polls with at most one receive's worth of new messages between two of them. New
+            messages may arrive during the whole walk, and it must still end.
         came: new messages since the last empty poll.
-        again: messages that are held already and came once more, since a new one came or none.
+        again: held messages that were delivered again since the last new message or empty poll.
     """
 
     enough: int
@@ -154,15 +154,15 @@ class _Quiet:
 
     @property
     def is_over(self) -> bool:
-        """Nothing more is to be expected."""
+        """Whether no more new messages are expected."""
         return self.in_a_row >= self.enough or self.in_a_trickle >= 2 * self.enough
 
     def comes_round(self, held: int) -> bool:
-        """Whether all that is held came by twice and nothing new did: the queue does not hide it."""
+        """Whether the held messages came twice more and no new one did: the queue does not hide them."""
         return self.again > 2 * (held + MAX_BATCH_ENTRIES)
 
     def note(self, fresh: int, again: int, *, is_empty: bool) -> None:
-        """Note what a receive brought."""
+        """Count the messages of a receive."""
         if fresh:
             self.in_a_row = self.again = 0
             self.came += fresh

@@ -1,1 +1,1 @@
-"""What a producer uses: the publisher, files of events, and the journal of what the bus accepted."""
+"""For producers: the publisher, files of events, and the journal of accepted events."""

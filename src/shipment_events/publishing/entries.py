@@ -1,4 +1,4 @@
-"""Events as entries of a request to the bus: validated, with their identity, and packed to its limits."""
+"""Validate events and pack them into requests to the bus."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from shipment_events.table.item import ensure_fits
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_REQUEST_ENTRIES: Final = 10
-# The service allows 1 MB a request; the smaller reading of that is the safe one.
+# The service allows 1 MB per request. 1,000,000 bytes fit whether a megabyte is decimal or binary.
 MAX_REQUEST_BYTES: Final = 1_000_000
 
 _INTEGER_LIMIT: Final = Decimal(2**63)
@@ -21,10 +21,10 @@ _INTEGER_LIMIT: Final = Decimal(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event as it is put on the bus.
+    """One event of a request to the bus.
 
     Attributes:
-        position: of the event in the producer's input, from 1.
+        position: position in the producer's input, from 1.
         detail: the event as JSON, with its event id.
     """
 
@@ -35,7 +35,7 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes that count towards the service's limit.
+        """Bytes that count towards the limit of a request.
 
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html
         """
@@ -45,7 +45,7 @@ class Entry:
 
 
 def prepare(event: Mapping[str, Any], position: int = 1) -> Entry:
-    """Validate an event and give it the identity that makes a resend harmless.
+    """Validate an event and give it its event id, so that sending it again is harmless.
 
     Raises:
         InvalidEventError: the event breaks the contract.
@@ -58,10 +58,10 @@ def prepare(event: Mapping[str, Any], position: int = 1) -> Entry:
 
 
 def prepare_text(text: str, position: int = 1) -> Entry:
-    """The same for an event that is JSON already.
+    """Validate an event given as JSON; see :func:`prepare`.
 
     Raises:
-        InvalidEventError: the text is no JSON, or the event breaks the contract.
+        InvalidEventError: the text is not JSON, or the event breaks the contract.
     """
     event = parse_event(loads(text))
     ensure_fits(event)
@@ -70,16 +70,17 @@ def prepare_text(text: str, position: int = 1) -> Entry:
 
 
 def ensure_carried(value: object, name: str = "event") -> None:
-    """Refuse numbers that would not come out of the bus as they went in.
+    """Refuse numbers that the bus may change.
 
-    The API reference of PutEvents allows integers of 64 bits. It is silent on decimals, which JSON readers
-    commonly take for 64-bit floats (the local engine's bus does): one that a float rounds must be a text.
+    The API reference of PutEvents allows integers of 64 bits. It does not mention decimals. JSON readers,
+    such as that of the local engine's bus, often read a decimal as a 64-bit float. A decimal that a float
+    would round is refused; the producer can send it as a text.
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 
     Raises:
         InvalidEventError: names the number.
     """
-    # Most values are texts: nothing else is asked of them.
+    # Most values are texts, so this test comes first.
     if isinstance(value, str):
         return
     if isinstance(value, dict):
@@ -105,7 +106,10 @@ def ensure_carried(value: object, name: str = "event") -> None:
 
 
 def packed(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Requests within the limits; where taking entries fails, those taken before come first."""
+    """Yield batches within the limits of a request.
+
+    If ``entries`` raises, the entries taken before are yielded first.
+    """
     batch: list[Entry] = []
     size = 0
     try:

@@ -1,4 +1,4 @@
-"""Read events from files as producers write them: NDJSON, a JSON array, either of them gzipped, or stdin."""
+"""Read events from NDJSON, JSON arrays, gzipped files and standard input."""
 
 import codecs
 import gzip
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final, Literal, TypeAlias, cast
 from shipment_events.errors import ShipmentEventsError
 from shipment_events.publishing.line_files import EncodingError, ensure_utf8
 
-# More than any event can have; it bounds the memory that a file of another kind could take.
+# Longer than any valid event. It limits the memory that a file of another format can take.
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -29,7 +29,7 @@ _Stream: TypeAlias = "io.BufferedReader[Any] | gzip.GzipFile"
 
 
 class EventFileError(ShipmentEventsError):
-    """A file that cannot be read on; the message says where and why."""
+    """The rest of a file cannot be read. The message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,8 @@ class EventText:
 
     Attributes:
         position: line of an NDJSON file, or element of an array, from 1.
-        text: JSON, or whatever stands there instead. What is no UTF-8 is in it as lone surrogates, which
-            validation refuses by name.
-        is_cut: the text is only the beginning of a line that is longer than any event can be.
+        text: JSON, or any other text. Bytes that are not UTF-8 are lone surrogates, which validation refuses.
+        is_cut: the text is only the beginning of a line that is longer than any valid event.
     """
 
     position: int
@@ -50,11 +49,11 @@ class EventText:
 
 
 def read_events(path: str, watch: Watch | None = None) -> Iterator[EventText]:
-    """Events of a file in order, one at a time.
+    """Yield the events of a file in order.
 
     Args:
-        path: of the file, or ``-`` for standard input.
-        watch: wraps the opened file, given its size in bytes, to see how far it is read.
+        path: path of the file, or ``-`` for standard input.
+        watch: wraps the opened file to show the progress; it gets the file and its size in bytes.
 
     Raises:
         EventFileError: the file cannot be opened or unpacked, or an array is broken.
@@ -73,14 +72,14 @@ def read_events(path: str, watch: Watch | None = None) -> Iterator[EventText]:
 def _open(path: str, watch: Watch | None) -> "Iterator[_Stream]":
     with ExitStack() as stack:
         if path == "-":
-            # Where it has a buffer of its own, that would wait for many lines before it gives the first.
+            # The raw stream, because sys.stdin's own buffer may wait for many lines before it returns one.
             raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         else:
             raw = stack.enter_context(Path(path).open("rb"))
         if watch and path != "-":
             raw = watch(raw, Path(path).stat().st_size)
         stream = io.BufferedReader(cast("io.RawIOBase", raw))
-        # Closing the reader would close standard input with it.
+        # Closing the reader would also close standard input.
         stack.callback(stream.detach)
         is_packed = stream.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
         unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream)) if is_packed else stream
@@ -100,7 +99,7 @@ def _events(stream: _Stream) -> Iterator[EventText]:
         yield from chain([first], lines)
     elif not _is_whole(first):
         yield from _ArrayReader(first.text, stream).elements()
-    # A whole array in the first line is the file, or a broken event if more lines follow.
+    # A complete array in the first line is the whole file. If more lines follow, it is a broken event.
     elif second := next(lines, None):
         yield from chain([first, second], lines)
     else:
@@ -116,7 +115,7 @@ def _is_whole(event: EventText) -> bool:
 
 
 def _lines(stream: _Stream) -> Iterator[EventText]:
-    """Lines that are not blank; the rest of one that is too long is passed over, but for an array."""
+    """Yield lines that are not blank. A line that is too long is cut, unless it begins an array."""
     position = 0
     is_first = True
     while line := stream.readline(MAX_EVENT_BYTES):
@@ -136,12 +135,12 @@ def _lines(stream: _Stream) -> Iterator[EventText]:
 
 
 class _ArrayReader:
-    """Elements of the array that begins with the head and goes on in the stream."""
+    """Yields the elements of an array. The array begins with ``head`` and continues in ``stream``."""
 
     def __init__(self, head: str, stream: _Stream) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._stream = stream
-        # Once more from its bytes, as it may end within a character.
+        # The head may end within a character, so its bytes go through the decoder again.
         self._text = self._decoder.decode(head.encode("utf-8", "surrogateescape"))
         self._at = 1
 
@@ -157,10 +156,10 @@ class _ArrayReader:
             yield EventText(position, self._element(position), unit="element")
         self._at += 1
         if self._next_mark():
-            raise EventFileError(f"element {position} is the array's last, and more text follows its end")
+            raise EventFileError(f"element {position} is the last of the array, but more text follows")
 
     def _next_mark(self) -> str:
-        """The next character that is not white space, or empty at the end."""
+        """The next character that is not white space; empty at the end of the file."""
         while True:
             while self._at < len(self._text):
                 if (mark := self._text[self._at]) not in _WHITE_SPACE:
@@ -176,7 +175,7 @@ class _ArrayReader:
                 why = ""
             except (ValueError, RecursionError) as error:
                 end, why = 0, error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            # A number may be only the half of one, unless something else follows it.
+            # A number at the end of the text may continue in the next chunk.
             is_closed = self._text[end - 1] in '}]"' or self._text[end : end + 1] in _AFTER_ELEMENT
             if not why and is_closed:
                 break
@@ -190,7 +189,7 @@ class _ArrayReader:
         return self._text[start:end]
 
     def _read_on(self) -> bool:
-        """Whether there was more. As much again is read, which keeps the time of a long element linear."""
+        """Read more text; False at the end. Doubling the text keeps the time for a long element linear."""
         while part := self._stream.read(max(_CHUNK_BYTES, len(self._text) - self._at)):
             if more := self._decoder.decode(part):
                 self._text = self._text[self._at :] + more
@@ -200,4 +199,4 @@ class _ArrayReader:
 
 
 def _broken(position: int, why: str) -> EventFileError:
-    return EventFileError(f"element {position}: the array is broken here ({why}); what follows was not read")
+    return EventFileError(f"element {position}: the array is broken here ({why}); the rest was not read")

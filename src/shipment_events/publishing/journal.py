@@ -1,11 +1,11 @@
-"""The producer's journal: what the bus accepted, one JSON line an event.
+"""The producer's journal: one JSON line for each event that the bus accepted.
 
-It is the evidence that reconciliation holds against the table and the dead-letter queue, so it is written
-from the bus's own answers and knows nothing of what happens afterwards.
+Reconciliation compares the journal with the table and the dead-letter queue. The journal is written from the
+responses of the bus alone.
 
-A line promises that the bus accepted the event. A missing line promises nothing: an answer may be on its way
-when the producer dies. Each line is handed to the operating system at once, so a process that is killed loses
-none that it wrote; a machine that loses power loses at most those of the last second of writing.
+A line means that the bus accepted the event. A missing line means nothing, because the producer may have died
+before it got the response. Each line is given to the operating system at once, so a killed process loses no
+line that it wrote. A power failure loses at most the lines of the last second.
 """
 
 import json
@@ -24,7 +24,7 @@ from shipment_events.publishing.publisher import Accepted
 
 
 class JournalError(ShipmentEventsError, ValueError):
-    """A file that is no journal; the message says in which line and why."""
+    """The file is not a journal. The message says in which line and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class JournalRecord:
     """One accepted event.
 
     Attributes:
-        envelope_id: id that the bus gave it.
+        envelope_id: the id that the bus gave to the event.
         sent_at: when the request was sent, UTC, ISO 8601.
-        detail: the event as it was put on the bus, JSON text.
+        detail: the event as sent to the bus, JSON text.
     """
 
     envelope_id: str
@@ -45,14 +45,14 @@ class JournalRecord:
 
     @classmethod
     def of(cls, receipt: Accepted) -> "JournalRecord":
-        """Record of a publisher's receipt."""
+        """The record of a publisher's receipt."""
         entry = receipt.entry
         sent_at = receipt.sent_at.isoformat(timespec="microseconds")
         return cls(receipt.envelope_id, sent_at, entry.source, entry.detail_type, entry.detail)
 
 
-# A wait for the disk takes milliseconds: for each line, it would hold the publisher to some hundred events a
-# second; once a second, it takes some thousandths of the time.
+# A sync takes milliseconds. After each line, it would limit the publisher to some hundred events per second.
+# Once per second, it takes less than 1 % of the time.
 _SYNC_SECONDS: Final = 1.0
 
 
@@ -65,10 +65,10 @@ class JournalWriter:
         self._synced_at = -math.inf
 
     def write(self, record: JournalRecord) -> None:
-        """Add a record; if the last wait for the disk is a second ago, return when it is there.
+        """Add a record. If the last sync was a second ago, sync the file to disk.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         self._file.write(json.dumps(asdict(record), separators=(",", ":")) + "\n")
         self._file.flush()
@@ -90,27 +90,27 @@ class JournalWriter:
 
 
 def read_journal(lines: Iterable[str]) -> Iterator[JournalRecord]:
-    """Records of a journal.
+    """Yield the records of a journal.
 
     Raises:
-        JournalError: a line is no record; the message names it.
+        JournalError: a line is not a record; the message names the line.
     """
     for number, line in enumerate(lines, start=1):
         try:
             record = _record(line)
         except ValueError as error:
             raise JournalError(
-                f"line {number} is no record of a journal: {error}",
+                f"line {number} is not a record of a journal: {error}",
                 "'shipments publish --journal' writes one.",
             ) from error
         yield record
 
 
 def read_journal_file(path: Path) -> Iterator[JournalRecord]:
-    """Records of the journal at a path.
+    """Yield the records of a journal file.
 
     Raises:
-        JournalError: a line is no record, or the file is no UTF-8; the message names the file.
+        JournalError: a line is not a record, or the file is not UTF-8; the message names the file.
         OSError: the file cannot be read.
     """
     try:
@@ -134,7 +134,7 @@ def _record(line: str) -> JournalRecord:
     try:
         sent_at = datetime.fromisoformat(record.sent_at)
     except ValueError as error:
-        raise ValueError("sent_at is no time") from error
+        raise ValueError("sent_at is not a time") from error
     if sent_at.tzinfo is None:
         raise ValueError("sent_at has no offset")
     return record

@@ -1,4 +1,4 @@
-"""Files of lines: opened to be added to, by one command after the other, and to be read."""
+"""Append lines to files, and read files of lines."""
 
 import codecs
 import os
@@ -11,7 +11,7 @@ from typing import Final, TextIO
 from shipment_events.errors import ShipmentEventsError
 
 _HEAD_BYTES: Final = 4
-# The longer marks first: that of UTF-32 begins as that of UTF-16.
+# UTF-32 first, because its byte order mark begins with that of UTF-16.
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -27,12 +27,13 @@ _ZEROS: Final[Mapping[tuple[bool, ...], str]] = {
 
 
 def open_lines(path: Path) -> TextIO:
-    """Open a file to add lines to it; what a killed command wrote half gets a line of its own.
+    """Open a file to append lines.
 
-    Text that came from bytes that are no UTF-8 goes out as these bytes.
+    If a killed command left the last line incomplete, a line end is added first. Lone surrogates are written
+    as the bytes from which they were read.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
     is_cut = path.is_file() and _is_cut(path)
     file = path.open("a", encoding="utf-8", errors="surrogateescape", newline="\n")
@@ -42,16 +43,16 @@ def open_lines(path: Path) -> TextIO:
 
 
 class EncodingError(ShipmentEventsError, ValueError):
-    """A file is not in UTF-8; the message says how to convert it."""
+    """The file is not UTF-8. The message says how to convert it."""
 
 
 @contextmanager
 def read_lines(path: Path) -> Iterator[TextIO]:
-    """Open a file of UTF-8 to read its lines, with a byte order mark or without.
+    """Open a UTF-8 file to read its lines. A byte order mark is allowed.
 
     Raises:
-        OSError: it cannot be read.
-        EncodingError: it is in another encoding.
+        OSError: the file cannot be read.
+        EncodingError: the file has another encoding.
     """
     with path.open("rb") as file:
         ensure_utf8(file.read(_HEAD_BYTES))
@@ -59,17 +60,18 @@ def read_lines(path: Path) -> Iterator[TextIO]:
         try:
             yield lines
         except UnicodeDecodeError as error:
-            raise EncodingError(f"it is no UTF-8 ({error.reason}): convert it first") from None
+            raise EncodingError(f"it is not UTF-8 ({error.reason}): convert it first") from None
 
 
 def ensure_utf8(head: bytes) -> None:
-    """Refuse a text in UTF-16 or UTF-32 by its first bytes, as PowerShell and spreadsheets write them.
+    """Refuse UTF-16 and UTF-32, which PowerShell and spreadsheets write, by the first bytes.
 
-    Without a byte order mark it is known by its zeros, as JSON begins with two ASCII characters.
+    Without a byte order mark, the zero bytes show the encoding, because JSON begins with two ASCII
+    characters.
     https://www.rfc-editor.org/rfc/rfc4627#section-3
 
     Raises:
-        EncodingError: it is in one of them.
+        EncodingError: the text is UTF-16 or UTF-32.
     """
     zeros = tuple(byte == 0 for byte in head[:_HEAD_BYTES])
     encoding = next((name for mark, name in _MARKS if head.startswith(mark)), _ZEROS.get(zeros))
@@ -80,10 +82,10 @@ def ensure_utf8(head: bytes) -> None:
 
 
 def sync(file: TextIO) -> None:
-    """Return when all that was written is on disk; a pipe or a device has none.
+    """Flush the file and sync it to disk. A pipe or a device is only flushed.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     file.flush()
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

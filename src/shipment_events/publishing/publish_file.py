@@ -1,4 +1,4 @@
-"""Publish a file of events: the good ones go out, each broken one is named, what was not sent is kept."""
+"""Publish a file of events: send the valid ones, report the broken ones, keep what was not sent."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +22,8 @@ class Publication:
 
     Attributes:
         valid: events that keep the contract.
-        accepted: of these, those that the bus took; none in a dry run.
-        unsent_by_error: of these, those that it did not take.
+        accepted: valid events that the bus accepted; 0 in a dry run.
+        unsent_by_error: valid events that the bus did not accept, by error code.
         refused_by_reason: events that break the contract, by reason code.
     """
 
@@ -34,7 +34,7 @@ class Publication:
 
     @property
     def unsent(self) -> int:
-        """Events that keep the contract and are not on the bus."""
+        """Valid events that the bus did not accept."""
         return self.unsent_by_error.total()
 
     @property
@@ -44,11 +44,11 @@ class Publication:
 
 
 class KeptEvents:
-    """A file that keeps what a publication did not send, one JSON text a line; made when the first comes.
+    """A file for events that were not sent, one JSON text per line. It is created for the first event.
 
     Args:
-        path: what it holds already is kept too, unless it is one of the inputs: those were read, so it holds
-            in the end what is left of them.
+        path: events are appended to this file. If it is one of the inputs, it is replaced at the end by the
+            events of that input that were not sent.
         inputs: files that are published.
     """
 
@@ -60,24 +60,24 @@ class KeptEvents:
         self._is_whole = True
 
     def replaces(self, name: str) -> bool:
-        """Whether this is to hold what is left of an input: all that is not sent, the broken events too."""
+        """Whether this file replaces an input. Then it must hold the input's broken events, too."""
         return name == self._input
 
     def leave(self, name: str) -> None:
-        """Do not replace an input, because something of it could not be read."""
+        """Do not replace an input, because a part of it could not be read."""
         self._is_whole &= name != self._input
 
     def add(self, text: str) -> None:
-        """Keep an event; bytes that are no UTF-8 come out as they came in."""
+        """Add an event. Bytes that are not UTF-8 are written unchanged."""
         if self._file is None:
             self._target.parent.mkdir(parents=True, exist_ok=True)
             if self._target != self._path:
-                # Left by a command that was killed.
+                # A killed command left this file.
                 self._target.unlink(missing_ok=True)
             self._file = open_lines(self._target)
-        # Within JSON a line's end can only be white space between the tokens.
+        # In JSON, a line end can only be white space between tokens.
         self._file.write(text.replace("\r\n", " ").replace("\n", " ") + "\n")
-        # Of what came from standard input it is the only copy.
+        # Events from standard input have no other copy.
         self._file.flush()
 
     def __enter__(self) -> "KeptEvents":
@@ -94,7 +94,7 @@ class KeptEvents:
         if kind is None and self._is_whole:
             self._target.replace(self._path)
         else:
-            # The input was not read to its end and is still all there is.
+            # The input was not read to its end, so it must stay.
             self._target.unlink()
 
 
@@ -106,7 +106,7 @@ def to_entry(event: EventText) -> Entry:
     """Validate one event of a file.
 
     Raises:
-        InvalidEventError: it breaks the contract.
+        InvalidEventError: the event breaks the contract.
     """
     if event.is_cut:
         raise InvalidEventError(
@@ -124,16 +124,16 @@ def publish_events(
     journal: JournalWriter | None = None,
     publication: Publication | None = None,
 ) -> Publication:
-    """Publish what is valid.
+    """Publish the valid events.
 
     Args:
         publisher: None for a dry run, which validates and sends nothing.
-        on_refused: told of each broken event as it is met.
-        on_unsent: told of each event that the bus did not take.
-        publication: counts into this, so that a caller can watch.
+        on_refused: called for each broken event.
+        on_unsent: called for each event that the bus did not accept.
+        publication: the counts are added to it while events are sent, so that a caller can watch them.
 
     Raises:
-        EventFileError: the events cannot be read on; those before are published and counted.
+        EventFileError: the rest of the events cannot be read. The events before are published and counted.
     """
     counts = publication or Publication()
     entries = _prepare(events, counts, on_refused)
@@ -141,7 +141,7 @@ def publish_events(
         for _ in entries:
             pass
         return counts
-    # Closed at once where this is interrupted, and not when the interpreter ends.
+    # An interrupt must close the generator at once, and not when the interpreter ends.
     with closing(publisher.send(entries)) as receipts:
         for receipt in receipts:
             if isinstance(receipt, Accepted):

@@ -1,12 +1,10 @@
-"""Publish shipment events so that each accepted one counts once, however often it is sent.
+"""Publish shipment events. An event that is sent again is still stored once.
 
-    publisher = Publisher.connect("dev")
-    result = publisher.publish([{"shipment_id": "S-1", "event_timestamp": "2025-03-01T14:05:00+01:00",
-                                 "event_type": "shipment.departed"}])
-    result.refused  # broken events, with the field and what was expected
-    result.unsent   # good events that the bus did not take; publish them again, nothing can double
-
-No other module puts events on the bus.
+publisher = Publisher.connect("dev")
+result = publisher.publish([{"shipment_id": "S-1", "event_timestamp": "2025-03-01T14:05:00+01:00",
+                             "event_type": "shipment.departed"}])
+result.refused  # broken events, with the field and what was expected
+result.unsent   # valid events that the bus did not accept; publish them again
 """
 
 import random
@@ -31,11 +29,11 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_events import EventBridgeClient
 
-# Sending the same entry again cannot help with these; every other error may pass.
+# Sending the same entry again cannot help after these errors. Every other error may be temporary.
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
 _PERMANENT_ERRORS: Final = frozenset(
     {
-        # These four are botocore's own: there is nothing to sign a request with, or it cannot be made.
+        # botocore's own errors: credentials are missing or broken, or the request is invalid.
         "NoCredentialsError",
         "PartialCredentialsError",
         "CredentialRetrievalError",
@@ -56,21 +54,21 @@ _PERMANENT_ERRORS: Final = frozenset(
         "413",
     }
 )
-# The service refuses a whole request with these for what one of its entries holds, or for their sum.
+# With these, the service refuses a whole request because of one entry or because of its size.
 _REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
 
 
 class BusNotFoundError(NotDeployedError):
-    """There is no such bus; what is put on it vanishes."""
+    """The bus does not exist. EventBridge would drop the events without an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The bus took the event.
+    """The bus accepted the event.
 
     Attributes:
-        envelope_id: id that the bus gave it, the correlation id of everything that follows.
-        sent_at: when the request that succeeded was sent.
+        envelope_id: the id that the bus gave to the event. It is the correlation id from there on.
+        sent_at: when the successful request was sent.
     """
 
     entry: Entry
@@ -80,7 +78,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """The bus did not take the event, or its answer was lost; sending it again is safe."""
+    """The bus did not accept the event, or its response was lost. Sending the event again is safe."""
 
     entry: Entry
     why: str
@@ -97,7 +95,7 @@ class Refused:
 
 @dataclass(slots=True)
 class PublishResult:
-    """What became of a call of :meth:`Publisher.publish`."""
+    """The result of :meth:`Publisher.publish`."""
 
     accepted: int = 0
     unsent: list[Unsent] = field(default_factory=list)
@@ -108,10 +106,9 @@ class Publisher:
     """Puts events on the bus of one stage.
 
     Args:
-        client: EventBridge client; it should not retry by itself.
-        bus_name: of the bus.
-        concurrency: requests under way at once.
-        max_attempts: how often an entry is sent before it is handed back.
+        client: EventBridge client. It should not retry, because the publisher does.
+        concurrency: number of parallel requests.
+        max_attempts: how often an entry is sent before it is returned as unsent.
     """
 
     def __init__(
@@ -126,13 +123,13 @@ class Publisher:
     def connect(
         cls, environment: str, *, concurrency: int = 4, session: "boto3.Session | None" = None
     ) -> "Publisher":
-        """Publisher for a stage.
+        """The publisher for a stage. It calls :meth:`ensure_bus`.
 
         Args:
-            session: with credentials and region; without one that of :func:`aws_session`.
+            session: default: :func:`aws_session`.
 
         Raises:
-            as :meth:`ensure_bus`, which it calls.
+            as :meth:`ensure_bus`.
         """
         config = Config(
             connect_timeout=2,
@@ -146,14 +143,15 @@ class Publisher:
         return publisher
 
     def ensure_bus(self) -> None:
-        """Make sure that the bus is there: the service accepts events for one that is not, and drops them.
+        """Make sure that the bus exists. PutEvents accepts events for a bus that does not exist and drops
+        them.
 
         https://github.com/aws/aws-cli/issues/9186
 
         Raises:
-            BusNotFoundError: there is no such bus.
-            botocore.exceptions.ClientError: the service takes no request of this caller.
-            botocore.exceptions.BotoCoreError: it cannot be reached, or nothing can sign the request.
+            BusNotFoundError: the bus does not exist.
+            botocore.exceptions.ClientError: the service refuses the caller's credentials.
+            botocore.exceptions.BotoCoreError: the service cannot be reached, or there are no credentials.
         """
         try:
             self._client.describe_event_bus(Name=self._bus_name)
@@ -163,12 +161,13 @@ class Publisher:
                 raise BusNotFoundError(
                     f"no event bus {self._bus_name} at {self._client.meta.endpoint_url}"
                 ) from error
-            # Who may put events need not be allowed to describe the bus, and a throttle passes.
+            # A caller that may put events may lack the permission to describe the bus. Throttling is
+            # temporary.
             if code in _PERMANENT_ERRORS and code != "AccessDeniedException":
                 raise
 
     def publish(self, events: Iterable[Mapping[str, Any]]) -> PublishResult:
-        """Validate and send events; a broken one never stops the rest."""
+        """Validate and send events. A broken event does not stop the rest."""
         result = PublishResult()
 
         def entries() -> Iterator[Entry]:
@@ -186,11 +185,11 @@ class Publisher:
         return result
 
     def send(self, entries: Iterable[Entry]) -> Generator[Accepted | Unsent, None, None]:
-        """Send prepared entries, a few requests at a time, and yield a receipt for each as it is known.
+        """Send prepared entries in parallel requests and yield a receipt for each.
 
-        Entries are taken as they are needed, so a stream of any length keeps the memory flat. Where taking
-        them fails, those taken before are sent and have their receipts before the error is raised. Closing
-        the generator ends it as soon as the requests under way are answered.
+        Entries are taken when they are needed, so the memory does not grow with their number. If ``entries``
+        raises, the entries taken before are sent first; the error follows their receipts. Closing the
+        generator waits only for the requests under way.
         """
         batches = packed(entries)
         failure: Exception | None = None
@@ -214,7 +213,7 @@ class Publisher:
             for future in under_way:
                 yield from future.result()
         finally:
-            # Without this an interrupt would wait for every attempt of every batch.
+            # Otherwise an interrupt would wait for every attempt of every batch.
             stopped.set()
             pool.shutdown(cancel_futures=True)
         if failure:
@@ -244,7 +243,7 @@ class Publisher:
         return receipts + left
 
     def _put(self, entries: Sequence[Entry]) -> list[tuple[str, str]]:
-        """Envelope id or error code of each entry."""
+        """Send one request. Returns the envelope id and the error code of each entry."""
         try:
             answer = self._client.put_events(
                 Entries=[
@@ -260,7 +259,7 @@ class Publisher:
         except (ClientError, BotoCoreError) as error:
             code = error_code(error)
             if code in _REFUSED_WHOLE and len(entries) > 1:
-                # It does not say which entry it is for: they part until that one stands alone.
+                # The error does not name the entry, so the request is split until the entry is alone.
                 middle = len(entries) // 2
                 return self._put(entries[:middle]) + self._put(entries[middle:])
             return [("", code)] * len(entries)
