@@ -1,4 +1,4 @@
-"""What the services allow of a stage's numbers, checked before anything is deployed."""
+"""The limits of a stage's numbers, checked before the deployment."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -10,34 +10,34 @@ if TYPE_CHECKING:
 SECONDS_PER_DAY: Final = 86_400
 SQS_MAX_RETENTION_DAYS: Final = 14
 CLOUDWATCH_MAX_ALARM_DAYS: Final = 7
-"""How far an alarm looks back: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+"""Longest evaluation time of an alarm: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
 DEAD_LETTER_MARGIN_DAYS: Final = 2
-"""What the alarm on old dead letters leaves of the life of any of them, at least."""
+"""Minimum time between the alarm on old dead letters and the expiry of one."""
 SQS_MAX_VISIBILITY_SECONDS: Final = 43_200
 SQS_MAX_LONG_POLL_SECONDS: Final = 20
 SQS_MAX_CONCURRENCY: Final = 1_000
 POLLER_CONCURRENCY: Final = 10
 """Batches in work of one provisioned poller: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
 MAX_BATCHING_WINDOW_SECONDS: Final = 5
-"""Lambda takes up to 300; beyond a few seconds all that a window saves is saved."""
+"""Lambda allows up to 300. A window of more than a few seconds saves nothing more."""
 MAX_STATUS_INDEX_SHARDS: Final = 1_000
 ON_DEMAND_WARM_WRITE_UNITS: Final = 4_000
-"""A second, of a new table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html"""
+"""Write units per second of a new table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html"""
 LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
 EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
 LOG_RETENTION_DAYS: Final = (30, 90, 365)
-"""Of the periods that CloudWatch Logs offers, those that make sense here."""
+"""The useful ones of the retention periods that CloudWatch Logs offers."""
 CANARY_MINUTES: Final = (10, 15, 30)
-"""Of the canaries that CodeDeploy has ready, those that are longer than the alarms on a new version need."""
+"""CodeDeploy's predefined canaries that are longer than the alarms on a new version need."""
 
 
 class InvalidSettingError(ShipmentEventsError, ValueError):
-    """A setting of a stage is not allowed; the message names it and what is."""
+    """A setting of a stage is not allowed. The message names the setting and the allowed values."""
 
 
 def check(settings: "StageSettings") -> None:
-    """Refuse what the services would refuse, or accept and quietly lose events over.
+    """Refuse settings that the services would refuse, or that would lose events without an error.
 
     Raises:
         InvalidSettingError: names the field, its value and what is allowed.
@@ -48,14 +48,14 @@ def check(settings: "StageSettings") -> None:
 
 
 def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
-    """Least and most of each number, both allowed; None for no limit."""
+    """Minimum and maximum of each number; None for no limit."""
     return {
         "processor_timeout_seconds": (1, LAMBDA_MAX_TIMEOUT_SECONDS),
         "visibility_timeout_multiple": (6, None),
         "visibility_timeout_seconds": (1, SQS_MAX_VISIBILITY_SECONDS),
         "queue_long_poll_seconds": (0, SQS_MAX_LONG_POLL_SECONDS),
         "queue_retention_days": (1, SQS_MAX_RETENTION_DAYS),
-        # A dead letter keeps its first send time: what it waited in the queue is missing from its life.
+        # A dead letter keeps its first send time, so the time it waited in the queue shortens its life.
         "dead_letter_retention_days": (
             settings.queue_retention_days + DEAD_LETTER_MARGIN_DAYS + 1,
             SQS_MAX_RETENTION_DAYS,
@@ -116,8 +116,8 @@ def _check_choices(settings: "StageSettings") -> None:
 def _check_receivers(settings: "StageSettings") -> None:
     for address in settings.alarm_emails:
         if "@" not in address.strip("@"):
-            raise InvalidSettingError(f"alarm_emails has {address!r}, which is no e-mail address")
+            raise InvalidSettingError(f"alarm_emails has {address!r}, which is not an e-mail address")
     if len(set(settings.alarm_emails)) < len(settings.alarm_emails):
         raise InvalidSettingError("alarm_emails has an address twice")
     if settings.alarms_without_receivers is not None and not settings.alarms_without_receivers.strip():
-        raise InvalidSettingError("alarms_without_receivers is empty, expected is the reason")
+        raise InvalidSettingError("alarms_without_receivers is empty, expected a reason")

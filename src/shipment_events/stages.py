@@ -1,7 +1,6 @@
 """Every number of a deployment: one immutable object for each stage.
 
-Constructs read their numbers from here and nowhere else, so that two stages can be compared by reading one
-file, and a limit of a service is checked before anything is deployed.
+Constructs read all their numbers from here. The limits of the services are checked before the deployment.
 """
 
 import re
@@ -21,21 +20,21 @@ DEFAULT_STAGE: Final = "dev"
 
 
 class UnknownStageError(ShipmentEventsError, ValueError):
-    """The name is not the name of a stage; the message lists those that are."""
+    """There is no stage with this name. The message lists the stages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProvisionedPollers:
-    """Pollers of the event source that are there before the events are (counts), paid by the hour.
+    """Provisioned pollers of the event source (counts). They are paid by the hour.
 
-    Each reads up to 10 times and 1 MB a second and has up to 10 batches in work. They follow a burst three
-    times as fast as unprovisioned ones, and go beyond 1,250 batches at a time.
+    Each makes up to 10 polls and reads up to 1 MB per second, and has up to 10 batches in work. They scale
+    three times as fast as other pollers, and allow more than 1,250 concurrent batches.
     """
 
     minimum: int
-    """Always there (2 to 200)."""
+    """Pollers that always run (2 to 200)."""
     maximum: int
-    """Most (2 to 10,000): https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html"""
+    """Maximum number of pollers (2 to 10,000): https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html"""
 
     def __post_init__(self) -> None:
         """Refuse what Lambda would refuse."""
@@ -48,22 +47,22 @@ class ProvisionedPollers:
 
 @dataclass(frozen=True, kw_only=True)
 class SlackChannel:
-    """A channel by Slack's own ids, which the addresses of workspace and channel end with; names are none."""
+    """A Slack channel by its ids. The URLs of the workspace and the channel end with them."""
 
     workspace_id: str
-    """``T`` and what follows; the account has to be connected to this workspace."""
+    """Begins with ``T``. The account must be connected to this workspace."""
     channel_id: str
-    """``C`` and what follows, or ``G`` for an older private channel."""
+    """Begins with ``C``, or with ``G`` for an older private channel."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no such id."""
+        """Refuse a value that is not such an id."""
         for field, value, initials in (
             ("slack_workspace", self.workspace_id, "TE"),
             ("slack_channel", self.channel_id, "CG"),
         ):
             if not re.fullmatch(rf"[{initials}][A-Z0-9]{{6,}}", value):
                 raise InvalidSettingError(
-                    f"{field} is {value!r}, which is no id of Slack: {initials[0]} and capitals or digits"
+                    f"{field} is {value!r}, expected a Slack id: {initials[0]}, then capitals and digits"
                 )
 
 
@@ -82,7 +81,7 @@ class StageSettings:
     delivery_max_age_hours: int = 2
     """Age at which EventBridge gives up on the queue and uses the dead-letter queue (1 to 24)."""
     unmatched_retry_attempts: int = EVENTBRIDGE_MAX_RETRY_ATTEMPTS
-    """Attempts after the first for an unmatched event (count): all there are, as it has no second way out."""
+    """Attempts after the first for an unmatched event (count): the maximum, as no other queue follows."""
     unmatched_max_age_hours: int = EVENTBRIDGE_MAX_RETRY_HOURS
     """Age at which EventBridge gives up on an unmatched event (1 to 24)."""
 
@@ -93,72 +92,74 @@ class StageSettings:
     queue_max_receives: int = 3
     """Receives after which SQS moves a message to the dead-letter queue (count)."""
     dead_letter_retention_days: int = 14
-    """How long people have for a dead letter. SQS keeps the first send time, so the days that the message
-    waited in the queue count too."""
+    """How long SQS keeps a dead letter. SQS counts from the first send, so the days that the message waited
+    in the queue count too."""
     dead_letter_visibility_seconds: int = 300
     """How long a dead letter that an operator is reading is hidden from others."""
 
     processor_memory_mb: int = 512
-    """Memory, and with it the share of a CPU: 1,769 MB is one vCPU."""
+    """Memory. The CPU share is proportional to it: 1,769 MB is one vCPU."""
     processor_timeout_seconds: int = 60
     """Longest run of one batch."""
     visibility_timeout_multiple: int = 6
     """Visibility of the queue as a multiple of the processor's timeout (count). AWS advises at least 6:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     batch_size: int = 10
-    """Most messages of one invocation (count). More than 10 needs a batching window, and with it a wait."""
+    """Maximum number of messages of one invocation (count). More than 10 needs a batching window."""
     batching_window_seconds: int = 0
-    """How long a poller collects from its first event on, unless the batch is full before (whole seconds,
-    0 to 5). 0 is the promise of a stored event in less than a second. Each second makes events wait up to a
-    second more, with few events even 20 s whatever the window, and saves invocations with log lines and
-    traces; ``shipments cost --batching-window`` says how much.
+    """How long a poller collects events after the first one, unless the batch is full (whole seconds, 0 to
+    5). With 0, an event is stored in less than a second. Each second of the window delays events by up to a
+    second; if events are few, the delay is up to 20 s. A window saves invocations, log lines and traces;
+    ``shipments cost --batching-window`` says how much.
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 
-    AWS advises a visibility of six timeouts and the window on top. The contract's 360 s are the six timeouts
-    alone: the window is missing to Lambda's tries to invoke a throttled function. An event that becomes
-    visible meanwhile uses up one more of its receives, and is stored once all the same.
+    AWS advises a visibility timeout of six function timeouts plus the window. The contract's 360 s are six
+    timeouts. With a window, Lambda has that much less time to retry a throttled invocation before the message
+    becomes visible again. A message that becomes visible uses one more receive. The event is still stored
+    once.
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     processor_max_concurrency: int = 10
-    """Batches in work at the same time (count, 2 to 1,000). Ten store twice what one partition of the index
-    takes, so more would only be throttled there, at the cost of the account's other functions."""
+    """Maximum number of concurrent batches (count, 2 to 1,000). Ten write twice as fast as one partition of
+    the index allows. More would be throttled, and would take concurrency from the account's other
+    functions."""
     provisioned_pollers: ProvisionedPollers | None = None
-    """Pollers for bursts and for more than ``processor_max_concurrency`` allows, which they replace: AWS
-    takes one or the other."""
+    """Pollers for bursts and high loads. They replace ``processor_max_concurrency``, because AWS allows only
+    one of the two."""
     log_retention_days: int = 30
     """How long the processor's logs are kept; one of ``LOG_RETENTION_DAYS``."""
     canary_minutes: int | None = None
-    """How long a tenth of the batches try a new version of the processor before it gets all of them; one of
-    ``CANARY_MINUTES``, or None for all at once. At 30,000 events a day it sees two events a minute."""
+    """How long a new version of the processor gets a tenth of the batches before it gets all; one of
+    ``CANARY_MINUTES``. None deploys at once. At 30,000 events a day, a canary sees two events a minute."""
 
     event_retention_days: int = 90
-    """Life of a stored event, counted from the moment of storing."""
+    """How long an event is kept after it was stored."""
     infrequent_access: bool = True
-    """Table class Standard-IA: storage costs 60 % less, writes and reads 25 % more, which pays with 90 days
-    of retention; ``shipments cost`` says which is cheaper. It changes in place, at most twice in 30 days."""
+    """Table class Standard-IA: storage costs 60 % less, writes and reads 25 % more. With 90 days of retention
+    it is cheaper; ``shipments cost`` compares. The class can change in place, at most twice in 30 days."""
     status_index_shards: int | None = None
-    """Partitions over which each status is spread in the index (count, 2 to 1,000). One takes 1,000 writes a
-    second, and what the index throttles, the table throttles. May be raised at any time, never lowered while
-    events from before are kept: readers would not find those."""
+    """Index partitions of each status (count, 2 to 1,000). One partition allows 1,000 writes a second. If the
+    index is throttled, so is the table. The number may be raised at any time. It must not be lowered while
+    older events are kept, because readers would not find them."""
     warm_write_units: int | None = None
-    """Write units a second that table and index take at once (from 4,000, where they begin by themselves and
-    double within half an hour). Paid once; it cannot be lowered."""
+    """Write units per second that table and index accept at once (at least 4,000). A new table starts with
+    4,000 and doubles within half an hour. Paid once; it cannot be lowered."""
     deletion_protection: bool = True
     """Whether the table and the stack refuse to be deleted until someone turns this off."""
     retain_data: bool = True
-    """Whether table and queues stay when they leave the stack; a stage created anew has to import them."""
+    """Whether table and queues are kept if the stack is deleted. A new stack must then import them."""
 
     alarm_emails: tuple[str, ...] = ()
-    """Addresses that both alarm topics notify, each once it has confirmed the subscription."""
+    """Addresses that both alarm topics notify after the subscription is confirmed."""
     slack: SlackChannel | None = None
-    """Channel that shows what both alarm topics are sent; none if absent."""
+    """Channel that shows the messages of both alarm topics."""
     alarms_without_receivers: str | None = None
-    """Why nobody has to hear the alarms. A stage with neither address nor channel nor reason is refused."""
+    """Why the alarms need no receiver. A stage needs an address, a channel or this reason."""
     runbook: str = "docs/runbook.md"
     """Where the runbook is; each alarm's description ends with a link to its entry there."""
     alarm_period_seconds: int = 60
     """Resolution of the alarms on queues and rules; SQS and EventBridge report once a minute."""
     alarm_rate_period_seconds: int = 300
-    """Window of the alarms on rates and counts, wide enough that one failure at night is no trend."""
+    """Window of the alarms on rates and counts. It is wide, so that one failure at night is a small share."""
     queue_depth_threshold: int = 1000
     """Waiting messages above which the processor counts as behind (count)."""
     queue_depth_periods: int = 2
@@ -168,20 +169,20 @@ class StageSettings:
     queue_age_periods: int = 3
     """Consecutive periods above the threshold (count)."""
     queue_age_page_seconds: int = 3_600
-    """Age of the oldest waiting message that pages: at most half of the queue's retention."""
+    """Age of the oldest waiting message at which a person is paged. At most half of the queue's retention."""
     error_rate_threshold_percent: float = 5.0
     """Share of invocations that end in an error."""
     dead_letter_threshold: int = 1
     """Dead letters that need a person (count)."""
     dead_letter_age_threshold_days: int = 5
-    """Days without an empty dead-letter queue that page: no letter has been there for longer. At most 7, and
-    ``DEAD_LETTER_MARGIN_DAYS`` less than the shortest life of a dead letter."""
+    """Days without an empty dead-letter queue after which a person is paged. No dead letter has been there
+    for longer. At most 7, and ``DEAD_LETTER_MARGIN_DAYS`` less than the shortest life of a dead letter."""
     dead_letter_reminder_hour: int = 8
-    """Hour of the day, UTC, that reminds of dead letters as long as there are any."""
+    """Hour of the daily reminder while there are dead letters, UTC."""
     quarantined_threshold: int = 1
     """Quarantined events in one window (count)."""
     retried_threshold: int = 100
-    """Events handed back for a retry in one window (count); a single throttled batch is 10 at most."""
+    """Retried events in one window (count). A single throttled batch has at most 10."""
     throttles_threshold: int = 1
     """Throttled invocations in one window (count)."""
     undelivered_threshold: int = 1
@@ -196,16 +197,16 @@ class StageSettings:
     table_threshold: int = 1
     """Throttled writes, or failures of the table, in one window (count)."""
     latency_threshold_seconds: int = 60
-    """Time from the bus to the table that the slowest event of 99 of 100 batches stays below."""
+    """Time from the bus to the table: 99th percentile of each batch's slowest event."""
     latency_periods: int = 3
     """Consecutive windows above the threshold (count)."""
     canary_errors_threshold: int = 1
-    """Failed invocations of a new version in one minute (count). One is enough: to go back costs nothing."""
+    """Failed invocations of a new version in one minute (count). One is enough; a rollback is harmless."""
     canary_failed_threshold_percent: float = 20.0
-    """Share of a new version's events that it quarantines or hands back in one minute. Of few events a single
-    bad one is a large share, so it takes two such minutes of five."""
+    """Share of a new version's events that are quarantined or retried in one minute. Two of five minutes must
+    be above it, because a single bad event is a large share of few events."""
     expected_event_hours: int | None = None
-    """Hours, 1 to 24, within which this stage always gets an event; None where silence is normal."""
+    """The stage gets at least one event within this time (1 to 24). None if it may get none."""
 
     @property
     def visibility_timeout_seconds(self) -> int:
@@ -214,12 +215,12 @@ class StageSettings:
 
     @property
     def has_receivers(self) -> bool:
-        """Whether anybody is told of an alarm."""
+        """Whether the alarms have a receiver."""
         return bool(self.alarm_emails) or self.slack is not None
 
     @property
     def most_concurrent_batches(self) -> int:
-        """Batches that the event source has in work at most (count)."""
+        """Maximum number of concurrent batches of the event source (count)."""
         if self.provisioned_pollers is not None:
             return self.provisioned_pollers.maximum * POLLER_CONCURRENCY
         return self.processor_max_concurrency
@@ -236,9 +237,9 @@ STAGES: Final = {
         StageSettings(
             environment="dev",
             deletion_protection=False,
-            alarms_without_receivers="A stage to try things out: whoever does looks at it.",
+            alarms_without_receivers="A stage for experiments; its user watches it.",
         ),
-        # Write into alarm_emails or slack who is told of the alarms: a deploy without is refused.
+        # Add the receivers of the alarms to alarm_emails or slack. Without one, the deployment is refused.
         StageSettings(environment="staging", canary_minutes=10, alarm_emails=()),
         StageSettings(environment="prod", canary_minutes=10, alarm_emails=()),
     )
@@ -250,4 +251,4 @@ def settings_for(name: str) -> StageSettings:
     try:
         return STAGES[name]
     except KeyError:
-        raise UnknownStageError(f"{name!r} is no stage; allowed: {', '.join(STAGES)}") from None
+        raise UnknownStageError(f"{name!r} is not a stage; allowed: {', '.join(STAGES)}") from None

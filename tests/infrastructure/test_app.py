@@ -18,7 +18,7 @@ from workbench.loss_modes.rules import breaches
 def test_refusal_of_a_stage_is_one_line_and_a_status(tmp_path: Path) -> None:
     run = _synthesize(tmp_path, ENV="qa")
     assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr == "error: 'qa' is no stage; allowed: dev, staging, prod\n"
+    assert run.stderr == "error: 'qa' is not a stage; allowed: dev, staging, prod\n"
     assert not _written(tmp_path / "assembly")
 
 
@@ -35,19 +35,19 @@ def test_stage_is_dev_unless_chosen_and_nothing_else_is_needed(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"ENV": ""}, "'' is no stage; allowed: dev, staging, prod"),
-        ({"ENV": "Prod"}, "'Prod' is no stage; allowed: dev, staging, prod"),
-        ({"ALARM_EMAIL": "nobody"}, "alarm_emails has 'nobody', which is no e-mail address"),
-        ({"ALARMS_WITHOUT_RECEIVERS": " "}, "alarms_without_receivers is empty, expected is the reason"),
+        ({"ENV": ""}, "'' is not a stage; allowed: dev, staging, prod"),
+        ({"ENV": "Prod"}, "'Prod' is not a stage; allowed: dev, staging, prod"),
+        ({"ALARM_EMAIL": "nobody"}, "alarm_emails has 'nobody', which is not an e-mail address"),
+        ({"ALARMS_WITHOUT_RECEIVERS": " "}, "alarms_without_receivers is empty, expected a reason"),
         ({"SLACK_CHANNEL": "C0ALARMS1"}, "a Slack channel needs both SLACK_WORKSPACE and SLACK_CHANNEL"),
         ({"SLACK_WORKSPACE": "T0EXAMPLE"}, "a Slack channel needs both SLACK_WORKSPACE and SLACK_CHANNEL"),
         (
             {"SLACK_WORKSPACE": "T0EXAMPLE", "SLACK_CHANNEL": "#alarms"},
-            "slack_channel is '#alarms', which is no id of Slack: C and capitals or digits",
+            "slack_channel is '#alarms', expected a Slack id: C, then capitals and digits",
         ),
         (
             {"SLACK_WORKSPACE": "example.slack.com", "SLACK_CHANNEL": "C0ALARMS1"},
-            "slack_workspace is 'example.slack.com', which is no id of Slack: T and capitals or digits",
+            "slack_workspace is 'example.slack.com', expected a Slack id: T, then capitals and digits",
         ),
     ],
 )

@@ -16,7 +16,7 @@ def test_each_stage_has_settings(name: str) -> None:
 def test_unknown_or_ill_formed_stage_is_refused_with_the_list(name: str) -> None:
     with pytest.raises(UnknownStageError) as refusal:
         settings_for(name)
-    assert str(refusal.value) == f"{name!r} is no stage; allowed: dev, staging, prod"
+    assert str(refusal.value) == f"{name!r} is not a stage; allowed: dev, staging, prod"
 
 
 def test_only_dev_can_be_thrown_away() -> None:
@@ -121,7 +121,7 @@ def test_options_for_higher_loads_are_off() -> None:
 
 @pytest.mark.parametrize("address", ["", "nobody", "@", "@example.org", "someone@"])
 def test_alarm_email_has_to_be_an_address(address: str) -> None:
-    with pytest.raises(ValueError, match="no e-mail address"):
+    with pytest.raises(ValueError, match="not an e-mail address"):
         replace(settings_for("dev"), alarm_emails=("oncall@example.org", address))
 
 

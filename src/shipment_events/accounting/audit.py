@@ -43,7 +43,7 @@ def audit_journal(
 
     Raises:
         JournalError: a line of the journal is no record, or the journal is no UTF-8.
-        LetterExportError: likewise of an export.
+        LetterExportError: an export is broken; the message names the line.
         OSError: the journal or an export cannot be read.
         botocore.exceptions.ClientError: table or queue cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Process one batch: write what is new, compare what is not, quarantine the hopeless, put off the rest."""
+"""Process one batch: insert new events, compare known ones, quarantine broken ones, retry the rest."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from shipment_events.table.store import EventTable, slices
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# The bus delivers within seconds. What comes later than this may have been stored before.
+# The bus delivers within seconds. An event that arrives later than this may have been stored before.
 LATE_AFTER: Final = timedelta(minutes=5)
 
 
@@ -57,10 +57,10 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class BatchProcessor:
-    """Settles every record of a batch as exactly one outcome.
+    """Gives every record of a batch exactly one outcome.
 
     Attributes:
-        queue_url: where the batch came from.
+        queue_url: URL of the queue that the batch came from.
     """
 
     table: EventTable
@@ -73,10 +73,10 @@ class BatchProcessor:
         """Settle the records.
 
         Args:
-            seconds_left: until the function's own timeout.
+            seconds_left: returns the seconds until the function's timeout.
 
         Returns:
-            One result a record, in no order. ``Retried`` ones must be reported to Lambda as failed.
+            One result per record, in no order. ``Retried`` records must be reported to Lambda as failed.
         """
         settled: list[Settled] = []
         pending: list[_Pending] = []
@@ -129,9 +129,9 @@ class BatchProcessor:
     def _insert(
         self, pending: Sequence[_Pending], now: datetime, seconds_left: Callable[[], float]
     ) -> list[tuple[_Pending, InsertResult]]:
-        """Each event with its result; events that share a key share a statement.
+        """Each event with its result. Events with the same key share one statement.
 
-        One request must not hold a key twice: the service would refuse it, or answer for one of the two.
+        A request must not have a key twice. The service would refuse it, or respond for only one of the two.
         """
         leaders: dict[tuple[str, str], _Pending] = {}
         for one in pending:
@@ -147,7 +147,7 @@ class BatchProcessor:
         return [(one, _result_for(one, leaders[one.write.key], of_key[one.write.key])) for one in pending]
 
     def _quarantine(self, settled: Sequence[Settled]) -> list[Settled]:
-        """Send what can never succeed; what could not be sent is retried, and SQS moves it in the end."""
+        """Quarantine events. If that fails, the event is retried; SQS moves it after the last receive."""
         quarantined = [result for result in settled if isinstance(result, Quarantined)]
         if not quarantined:
             return list(settled)
@@ -183,7 +183,7 @@ def _read(record: Record) -> "_Pending | Settled":
         envelope_id = find_envelope_id(record.body)
         return Quarantined(record, envelope_id, error.reason, error.logged(KNOWN_NAMES), error.detail)
     except Exception as error:  # noqa: BLE001 - a defect of ours must not take the batch's other events along
-        # Without its message, which may hold text of the event.
+        # The error's message is left out, because it may hold text of the event.
         trace = "".join([*format_tb(error.__traceback__), type(error).__name__])
         return Retried(record, find_envelope_id(record.body), trace)
     return _Pending(record, envelope, write)
@@ -194,7 +194,7 @@ def _result_for(one: _Pending, leader: _Pending, result: InsertResult) -> Insert
         return result
     if isinstance(result, Inserted):
         return Occupied(leader.write.content_hash)
-    # The table refused the leader's content, which tells nothing of this one's.
+    # The table refused the content of the leader. It may accept the content of this event.
     return Unavailable("KeySharedWithRejected")
 
 

@@ -1,8 +1,8 @@
-"""The two DynamoDB calls of the processor, without botocore's way from Python values to JSON and back.
+"""The two DynamoDB calls of the processor, without botocore's conversion of values to JSON and back.
 
-botocore's client walks every value of a request along its model of the service, although our requests are
-JSON already. That takes half of a batch's CPU time. Here the request is sent as it is. Everything else is
-botocore's: endpoint, headers, credentials, signature and HTTP session.
+botocore's client checks every value of a request against its model of the service. That takes half of a
+batch's CPU time. Our requests are already JSON and are sent unchanged. Endpoint, headers, credentials,
+signature and HTTP session are botocore's.
 """
 
 import json
@@ -27,19 +27,19 @@ _SUCCESS: Final = 200
 _FIRST_FINAL: Final = 200
 # The other headers of a request belong to its body, its time or its signature.
 _COMMON_HEADERS: Final = ("Content-Type", "User-Agent", "X-Amz-Target")
-# Requests are trees, made anew for each batch; to look for circles in them takes a third of the encoding.
+# Requests have no circular references. The check for them would take a third of the encoding time.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 class DirectDynamoDBClient:
-    """Takes the place of a DynamoDB client, for one thread. It validates nothing and tries once.
+    """Replaces a DynamoDB client in one thread. It does not validate parameters and does not retry.
 
     Args:
-        client: its endpoints and its HTTP session serve here, with their timeouts, proxies and certificates.
+        client: its endpoint and its HTTP session are used, with their timeouts, proxies and certificates.
         session: its credentials sign the requests.
 
     Attributes:
-        meta: of the client.
+        meta: the client's.
     """
 
     def __init__(self, client: "DynamoDBClient", session: "Session") -> None:
@@ -64,14 +64,13 @@ class DirectDynamoDBClient:
             request: JSON.
 
         Returns:
-            The answer; items in it are without their events.
+            The response. Its items are without their events.
 
         Raises:
-            botocore.exceptions.ClientError: the service refuses the request, or its answer is no JSON.
-            botocore.exceptions.BotoCoreError: no answer came, nothing can sign the request, or no endpoint
-                is known.
+            botocore.exceptions.ClientError: the service refuses the request, or its response is not JSON.
+            botocore.exceptions.BotoCoreError: there is no response, no credentials or no endpoint.
         """
-        # Any statement will do: what it says has no say in where it goes.
+        # Any statement serves as example, because the endpoint does not depend on it.
         example = partial(self._client.batch_execute_statement, Statements=[{"Statement": "-"}])
         return self._call("BatchExecuteStatement", request, example)
 
@@ -99,7 +98,7 @@ class DirectDynamoDBClient:
         SigV4Auth(frozen, template.service, template.region).add_auth(request)
         response = self._http.send(request.prepare())
         if response.status_code < _FIRST_FINAL:
-            # The final answer is still to come, and the next request must not take it for its own.
+            # The final response is still to come. The next request must not read it as its own.
             self.close()
         try:
             content = json.loads(response.content, object_hook=without_event)
@@ -161,7 +160,7 @@ def _text(value: str | bytes) -> str:
 
 
 def _error(operation: str, status: int, content: object) -> ClientError:
-    """As botocore makes it: the code without its namespace, or the status where the service names none."""
+    """The error as botocore makes it: the code without its namespace, or the status if there is no code."""
     error = content if isinstance(content, dict) else {}
     unnamed = "InvalidResponse" if status == _SUCCESS else status
     code = str(error.get("__type") or unnamed).rpartition("#")[2]

@@ -1,4 +1,4 @@
-"""Entry point of the function: clients are made once a container, each call settles one batch."""
+"""Entry point of the function. Clients are created once per container; each call settles one batch."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class LambdaContext(Protocol):
-    """The part of Lambda's context object that is used."""
+    """The used part of Lambda's context object."""
 
     aws_request_id: str
     function_version: str
@@ -31,9 +31,9 @@ class LambdaContext(Protocol):
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Settle a batch of the queue and name the records that must come back.
+    """Settle a batch of the queue and return the records that must be retried.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html describes the answer.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html describes the response.
     """
     settled = _PROCESSOR.process(
         [Record.from_lambda(record) for record in event["Records"]],

@@ -1,4 +1,4 @@
-"""Records of the queue on their way to an outcome."""
+"""Records of the queue and their outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from shipment_events.table.item import Write
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as Lambda hands it over.
+    """One message of Lambda's input.
 
     Attributes:
-        message_id: by which Lambda is told that the message failed.
-        receive_count: how often the queue has handed it out, this time included.
+        message_id: names a failed message in the response to Lambda.
+        receive_count: how often the message was received, including this time.
         body: the EventBridge envelope.
     """
 
@@ -61,21 +61,21 @@ class _Written:
 
 @dataclass(frozen=True, slots=True)
 class Stored(_Written):
-    """The event lies at its own place."""
+    """The event was stored under its own key."""
 
     outcome: ClassVar = Outcome.STORED
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict(_Written):
-    """Other content has the event's identity; the event lies beside it."""
+    """Other content has the event's identity. The event was stored beside it."""
 
     outcome: ClassVar = Outcome.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """The event lay in the table already; ``write`` is what was not written."""
+    """The event was already in the table. ``write`` was not written."""
 
     outcome: ClassVar = Outcome.DUPLICATE
     record: Record

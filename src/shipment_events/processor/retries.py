@@ -8,17 +8,18 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How the three receives of a message are spent.
+    """The waits between the three receives of a message.
 
-    A blip should cost seconds, and an outage as long as the visibility timeout should not send good events
-    to the dead-letter queue. So an invocation retries for a while, the first return to the queue waits a
-    36th of the visibility timeout (10 s of 360), the second the whole of it.
+    A short fault should cost seconds. An outage as long as the visibility timeout should send no valid event
+    to the dead-letter queue. Therefore an invocation retries for a while. After the first receive, the
+    message waits for a 36th of the visibility timeout (10 s of 360), after the second for the whole timeout.
 
     Attributes:
         visibility_timeout: of the queue, in seconds.
         budget: seconds of retrying within an invocation.
-        reserve: seconds that must be left before the function's timeout to start another attempt: enough
-            for the attempt, the quarantine and the answer to the queue, each at its client's timeout.
+        reserve: seconds that must be left before the function's timeout to start another attempt. They
+            suffice for the attempt, the quarantine and the visibility change, each until its client's
+            timeout.
         first_delay: upper bound of the first pause, in seconds; it doubles up to ``longest_delay``.
     """
 
@@ -39,7 +40,7 @@ class RetryPolicy:
         )
 
     def delays(self) -> Iterator[float]:
-        """Pauses between attempts, in seconds, with full jitter so that throttled functions part ways."""
+        """Pauses between attempts, in seconds. Jitter keeps throttled functions from retrying together."""
         bound = self.first_delay
         while True:
             yield random.uniform(bound / 2, bound)  # noqa: S311 - jitter
@@ -48,7 +49,7 @@ class RetryPolicy:
     def wait_in_queue(
         self, receive_count: int, jitter: Callable[[float, float], float] = random.uniform
     ) -> int:
-        """Seconds for which a failed message stays hidden after this receive, as ``jitter`` draws it."""
+        """Seconds for which a failed message stays hidden after this receive, with jitter."""
         if receive_count > 1:
             return self.visibility_timeout
         wait = self.visibility_timeout / 36

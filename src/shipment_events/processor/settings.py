@@ -7,13 +7,13 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class ProcessorSettings:
-    """What the stack tells the function.
+    """The settings that the stack gives to the function.
 
     Attributes:
         environment: suffix of the stage, a dimension of every metric.
         visibility_timeout: seconds for which the queue hides a received message.
         retention: how long an event stays in the table.
-        status_index_shards: over which a status is spread in the index; None where it is not.
+        status_index_shards: index partitions of each status; None if the index is not sharded.
     """
 
     environment: str
@@ -29,8 +29,8 @@ class ProcessorSettings:
         """Read the variables.
 
         Raises:
-            KeyError: one is missing; its name is the message.
-            ValueError: a number is none.
+            KeyError: a variable is missing; the message is its name.
+            ValueError: a number is invalid.
         """
         shards = variables.get("STATUS_INDEX_SHARDS")
         return cls(

@@ -1,7 +1,7 @@
-"""What the function says: one JSON line an event that needs attention, one with counts a batch.
+"""The log of the function: one JSON line per event that is not simply stored, and one per batch.
 
-Both are plain standard output, which Lambda sends to CloudWatch Logs. ``infrastructure/log_metrics.py`` has
-CloudWatch make metrics of the counts, so that they cost no request and no permission.
+Lambda sends standard output to CloudWatch Logs. Metric filters (``infrastructure/log_metrics.py``) make
+metrics of the counts, so the function needs no request and no permission for them.
 """
 
 import json
@@ -98,7 +98,7 @@ def _measures(settled: Sequence[Settled]) -> dict[str, int]:
 
 
 def _latency_ms(result: Stored | Conflict) -> int | None:
-    """From acceptance by the bus, which gives whole seconds, to the write; a replay says nothing of it."""
+    """Time from the bus, which gives whole seconds, to the write. None for a replayed event."""
     accepted_at = result.envelope.accepted_at
     if accepted_at is None or result.envelope.replay_name:
         return None

@@ -1,1 +1,1 @@
-"""The two queues: quarantine an event, put a retry off, see what waits."""
+"""SQS: quarantine events, delay retries, read the counts of a queue."""

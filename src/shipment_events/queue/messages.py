@@ -1,6 +1,6 @@
-"""Requests to SQS: quarantine events, put retries off, send and delete in batches.
+"""Requests to SQS: quarantine events, delay retries, send and delete in batches.
 
-Beside ``queue.py`` no other module talks to SQS. The processor imports this one alone.
+The processor imports this module, but not ``queue.py``.
 """
 
 import hashlib
@@ -35,9 +35,9 @@ class DeadLetter:
     """A message for the dead-letter queue.
 
     Attributes:
-        body: the EventBridge envelope, untouched.
+        body: the EventBridge envelope, unchanged.
         reason: stable code.
-        detail: which field, what was expected; ASCII.
+        detail: the field and what was expected; ASCII.
     """
 
     body: str
@@ -46,7 +46,7 @@ class DeadLetter:
 
     @property
     def size(self) -> int:
-        """Bytes that count towards the service's limit."""
+        """Bytes that count towards the limit of a message."""
         body = len(self.body.encode("utf-8", "surrogatepass"))
         return body + len(self.reason) + len(self.detail) + _ATTRIBUTE_OVERHEAD_BYTES
 
@@ -99,8 +99,8 @@ def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, i
         receipts: at most 10 pairs of receipt handle and seconds from now.
 
     Returns:
-        Why, for the index of each message that keeps its present visibility: it comes back later than
-        asked for, but no less surely.
+        The error by the index of each message that keeps its visibility timeout. It becomes visible when that
+        ends.
     """
     try:
         answer = client.change_message_visibility_batch(

@@ -1,4 +1,4 @@
-"""One queue of a stage: how full it is, what is sent to it and taken from it."""
+"""One queue of a stage: its counts; receiving, sending and deleting messages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ PATIENCE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Messages of a queue; the numbers are approximate, and can be a minute old.
+    """Counts of a queue's messages. They are approximate and can be a minute old.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 
     Attributes:
-        in_flight: received and neither deleted nor visible again.
+        in_flight: messages that were received and are neither deleted nor visible again.
     """
 
     visible: int
@@ -31,18 +31,18 @@ class Depth:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of the counts."""
         return self.visible + self.in_flight + self.delayed
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How a wait ended.
+    """The result of :meth:`Queue.wait_until_empty`.
 
     Attributes:
-        waiting: messages by the last count, which is approximate.
-        is_empty: whether the count was 0 for as long as it may be wrong.
-        empty_seconds: for which the count was 0 at the end.
+        waiting: the last count of messages, approximate.
+        is_empty: whether the count was 0 for longer than it can be out of date.
+        empty_seconds: how long the count was 0 at the end.
     """
 
     waiting: int = 0
@@ -51,14 +51,11 @@ class Drain:
 
 
 class Queue:
-    """A queue, and when to believe what it says of itself.
+    """A queue.
 
     Args:
         client: SQS client.
-        timing: of AWS, or that of the local engine.
-
-    Attributes:
-        url: of the queue.
+        timing: how long its counts can be out of date: as on AWS, or as on the local engine.
     """
 
     def __init__(self, client: "SQSClient", url: str, timing: QueueTiming = AWS_TIMING) -> None:
@@ -67,11 +64,11 @@ class Queue:
         self._client = client
 
     def polled_for(self, seconds: int) -> "Queue":
-        """The same queue, whose receives wait so long for a message."""
+        """The same queue with another wait time of its receives."""
         return Queue(self._client, self.url, replace(self.timing, poll_seconds=seconds))
 
     def depth(self) -> Depth:
-        """About how many messages the queue has.
+        """The approximate counts of the queue.
 
         Raises:
             botocore.exceptions.ClientError: the queue cannot be read.
@@ -91,13 +88,13 @@ class Queue:
         poll_seconds: float = 1.0,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> Drain:
-        """Ask for the count until it was 0 for longer than it may be wrong.
+        """Wait until the count was 0 for longer than it can be out of date.
 
-        The wait is bounded: it ends where the count, once it may be right, has not fallen below its lowest
-        for ``patience`` seconds beyond the time for which it may be wrong, and is not 0 then.
+        The wait gives up if the count does not reach a new minimum within ``patience`` seconds plus the time
+        for which a count can be out of date.
 
         Args:
-            poll_seconds: between two counts.
+            poll_seconds: time between two counts.
             on_progress: called with each count.
 
         Raises:
@@ -125,10 +122,9 @@ class Queue:
             clock.sleep(poll_seconds)
 
     def receive(self, *, hold_seconds: int) -> "list[MessageTypeDef]":
-        """At most 10 visible messages with all their attributes, hidden from others for ``hold_seconds``.
+        """Receive at most 10 messages with all attributes, and hide them from others for ``hold_seconds``.
 
-        It waits for a message where none is visible: a receive that does not wait asks a part of the servers
-        only.
+        It is a long poll, because a short poll queries only a subset of the SQS servers.
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 
         Raises:
@@ -144,7 +140,10 @@ class Queue:
         ).get("Messages", [])
 
     def hide(self, handles: Sequence[str], seconds: int) -> None:
-        """Hide received messages for so long from now, 0 to show them; what fails comes back by itself."""
+        """Hide received messages for ``seconds`` from now; 0 makes them visible.
+
+        If a request fails, the messages become visible when their present visibility timeout ends.
+        """
         for start in range(0, len(handles), MAX_BATCH_ENTRIES):
             some = handles[start : start + MAX_BATCH_ENTRIES]
             put_off(self._client, self.url, [(handle, seconds) for handle in some])

@@ -1,13 +1,13 @@
-"""How long a queue has to be asked until its answers can be relied on: on AWS, and on the local engine.
+"""How long the counts and polls of a queue can be wrong, on AWS and on the local engine.
 
-What AWS documents of a standard queue:
+AWS documents for a standard queue:
 
 * Its counts "may not achieve consistency until at least 1 minute after the producers stop sending messages":
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
-* A queue is empty when all three counts were 0 for several minutes; a long poll tells it in most cases, and
-  is empty by mistake in rare ones, especially where it waits for a short time only:
+* A queue is empty when all three counts were 0 for several minutes. An empty long poll usually means an empty
+  queue. In rare cases it does not, especially if the wait time is short:
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html
-* A short poll (one that does not wait) asks a part of the servers, a long poll asks all:
+* A short poll queries a subset of the servers, a long poll queries all:
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 """
 
@@ -19,11 +19,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Where time comes from; a test gives one that it can move.
+    """The source of time. A test replaces it.
 
     Attributes:
-        now: seconds since any moment; never goes back.
-        sleep: waits so many seconds.
+        now: monotonic time in seconds.
+        sleep: waits for a number of seconds.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -32,12 +32,12 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class QueueTiming:
-    """When to believe a queue.
+    """How reliable the counts and polls of a queue are.
 
     Attributes:
-        poll_seconds: for which a receive waits for a message; more than 0, so a long poll.
-        empty_polls: so many empty ones in a row mean that no message is visible.
-        settling_seconds: a count may be wrong for so long after the last change.
+        poll_seconds: wait time of a receive; more than 0, which makes it a long poll.
+        empty_polls: number of consecutive empty polls after which no message is visible.
+        settling_seconds: how long a count can be out of date after the last change.
     """
 
     poll_seconds: int
@@ -47,6 +47,6 @@ class QueueTiming:
 
 
 AWS_TIMING: Final = QueueTiming(poll_seconds=3, empty_polls=3, settling_seconds=90)
-"""Half a minute more than AWS's "at least 1 minute"; and three long polls, as a person waits for a walk."""
+"""90 s are half a minute more than AWS's "at least 1 minute". The polls are short, because a person waits."""
 EXACT_TIMING: Final = QueueTiming(poll_seconds=1, empty_polls=1, settling_seconds=0.5)
-"""Of a queue in one process, as on the local engine: its counts and its polls are exact."""
+"""The local engine's queues are in one process, so their counts and polls are exact."""

@@ -1,7 +1,4 @@
-"""Copies whole items from one table of events to another, as they are: after a point-in-time recovery.
-
-It also talks to DynamoDB, beside ``store.py``. Of an item it knows keys and expiry alone.
-"""
+"""Copy items unchanged from a restored table of events to another, after a point-in-time recovery."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +22,7 @@ _BATCH: Final = 100
 
 
 class NoSourceTableError(ShipmentEventsError):
-    """The table to copy from is not there."""
+    """The source table does not exist."""
 
 
 @dataclass(kw_only=True)
@@ -33,13 +30,13 @@ class Copied:
     """What became of the items of the source (counts)."""
 
     copied: int = 0
-    """Were missing and are there now; in a trial, would be."""
+    """Items that were missing and were copied; in a trial, items that would be."""
     present: int = 0
-    """Were there, the same."""
+    """Items that were there with the same content."""
     different: int = 0
-    """Were there with other content, which stays."""
+    """Items that were there with other content. They are not changed."""
     expired: int = 0
-    """Missing rightly: their time is over."""
+    """Items that are missing because they have expired."""
 
 
 def copy_missing(

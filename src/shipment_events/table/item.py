@@ -1,6 +1,6 @@
-"""The event as the table keeps it: how it becomes an item, and an item an event again.
+"""Convert an event into an item of the table, and an item into an event.
 
-No other module knows the attributes of an item. This one talks to no service.
+Only this module knows all attributes of an item. It calls no service.
 """
 
 import zlib
@@ -112,7 +112,7 @@ class StoredEvent:
 
 
 def ensure_fits(event: ShipmentEvent) -> None:
-    """Refuse what the table could never hold before a request is spent on it.
+    """Refuse an event that is too large for an item, before a request is made.
 
     Raises:
         InvalidEventError: the item would be larger than 400 KB.
@@ -145,7 +145,7 @@ def prepare_write(body: str) -> tuple[Envelope, Write]:
 
 @dataclass(frozen=True, slots=True)
 class ItemTimes:
-    """What the items of one request have in common.
+    """The times that all items of one request share.
 
     Attributes:
         stored_at: UTC, ISO 8601 with microseconds.
@@ -196,7 +196,7 @@ def _own_attributes(write: Write, times: ItemTimes, shards: int | None = None) -
 
 
 def utc_text(moment: datetime) -> str:
-    """At fixed width, as the moments in sort keys are."""
+    """A moment as text with a fixed width, as in sort keys."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -209,7 +209,7 @@ def _shard_suffix(write: Write, shards: int | None) -> str:
 
 
 def content_hash_of(item: Mapping[str, "AttributeValueTypeDef"]) -> str:
-    """Hash of an item's content; empty for one that is not of our writing: other content, whatever it is."""
+    """The content hash of an item. Empty for an item that the pipeline did not write."""
     noted: Mapping[str, AttributeValueTypeDef] = item.get(PROCESSING, {}).get("M", {})
     return noted.get(CONTENT_HASH, {}).get("S", "")
 

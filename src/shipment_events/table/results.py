@@ -1,4 +1,4 @@
-"""What becomes of a write."""
+"""The results of a write."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,21 @@ class Inserted:
 
 @dataclass(frozen=True, slots=True)
 class Occupied:
-    """The key is taken; ``content_hash`` is that of the item there."""
+    """The key is taken. ``content_hash`` is the hash of the item with this key."""
 
     content_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Nothing is known of the item, or it was not written; trying again may help."""
+    """The item was not written, or the result is unknown. Another attempt may succeed."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The table refuses this item and always will."""
+    """The table will never accept this item."""
 
     why: str
 

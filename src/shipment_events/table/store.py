@@ -1,7 +1,4 @@
-"""The table of events: how items are written in one request, and read.
-
-But for ``table_copy.py``, no other module talks to DynamoDB.
-"""
+"""The table of events: insert a batch in one request, and read events."""
 
 import heapq
 import json
@@ -40,7 +37,7 @@ MAX_KEYS: Final = 100
 # the 16 MB that BatchWriteItem may send (BatchExecuteStatement's page names no limit):
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 MAX_REQUEST_BYTES: Final = 1024 * 1024
-# The service refuses a whole request with these for what one of its statements holds, or for its size.
+# With these, the service refuses a whole request because of one statement or because of its size.
 _REFUSED_WHOLE: Final = frozenset(
     {"ValidationException", "SerializationException", "RequestEntityTooLargeException", "413"}
 )
@@ -52,12 +49,12 @@ class EventTable:
     """The table of one environment.
 
     Args:
-        client: DynamoDB client. It should not retry by itself where the caller does.
-        name: of the table.
+        client: DynamoDB client. It should not retry if the caller does.
+        name: name of the table.
         retention: how long an event is kept.
-        shards: partitions over which the index spreads each status; None for one.
-        run_statements: sends a request of BatchExecuteStatement that is JSON text already; None for the
-            client's own, which is given what the text says.
+        shards: index partitions of each status; None if the index is not sharded.
+        run_statements: sends a BatchExecuteStatement request given as JSON text; default: the client's
+            method.
     """
 
     def __init__(
@@ -84,10 +81,11 @@ class EventTable:
 
         Args:
             writes: at most 25, with distinct keys; see :func:`slices`.
-            now: time of storing, aware.
+            now: time of storing, with its time zone.
 
         Returns:
-            One result a write, in the same order. No result is ``Inserted`` unless the service said so.
+            One result per write, in the same order. A result is ``Inserted`` only if the service confirmed
+            it.
         """
         results = self._insert(writes, now)
         taken = [
@@ -99,7 +97,7 @@ class EventTable:
             return results
         there = self._read_content_hashes(taken)
         return [
-            # What is taken and was not found proves nothing of its event.
+            # The key is taken but its item was not found, so the content is unknown.
             there.get(write.key, Unavailable("ReadBackIncomplete"))
             if isinstance(result, Occupied) and not result.content_hash
             else result
@@ -198,8 +196,7 @@ class EventTable:
         except ClientError as error:
             if error_code(error) not in _REFUSED_WHOLE:
                 return [Unavailable(error_code(error))] * len(writes)
-            # It does not say for which statement: one foreign event must not take its neighbours with it,
-            # so they part until it stands alone.
+            # The error does not name the statement. The request is split until the refused event is alone.
             if len(writes) == 1:
                 return [Rejected(error.response["Error"].get("Message", ""))]
             middle = len(writes) // 2
@@ -223,7 +220,7 @@ class EventTable:
     def _read_content_hashes(
         self, keys: Collection[tuple[str, str]]
     ) -> dict[tuple[str, str], Occupied | Unavailable]:
-        """What lies at the keys, or why that is not known; a key without an item is left out."""
+        """The item at each key, or why it is unknown. A key without an item is left out."""
         there: dict[tuple[str, str], Occupied | Unavailable] = {}
         remaining = iter(keys)
         while part := list(islice(remaining, MAX_KEYS)):
@@ -246,7 +243,7 @@ class EventTable:
             )
         except (ClientError, BotoCoreError) as error:
             return dict.fromkeys(keys, Unavailable(error_code(error)))
-        # An item that does not exist is not returned, so only an answer that is whole proves its absence.
+        # Items that do not exist are not returned, so only a complete response proves that one is absent.
         if "Responses" not in answer or "UnprocessedKeys" not in answer:
             return dict.fromkeys(keys, Unavailable("IncompleteResponse"))
         there: dict[tuple[str, str], Occupied | Unavailable] = {}
@@ -258,7 +255,7 @@ class EventTable:
 
 
 def slices(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
-    """Parts of at most 25 writes whose events take at most a megabyte together, or of one."""
+    """Yield parts of at most 25 writes and 1 MiB of events. A larger event is a part of its own."""
     start = size = 0
     for position, write in enumerate(writes):
         size += len(write.detail)
@@ -274,7 +271,7 @@ def _key(item: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _statement_result(response: Mapping[str, Any]) -> InsertResult:
-    """A response of HTTP status 200 still tells of each statement whether it failed."""
+    """The result of one statement. A statement can fail although the HTTP status is 200."""
     error = response.get("Error")
     if not error:
         return Inserted()
