@@ -1,4 +1,4 @@
-"""Writes the generated parts of documents with cog, which runs the code in the document.
+"""Writes the generated parts of documents with cog, which runs the code in the document, and the JSON Schema.
 
 A part is between two comments of a Markdown file. The first comment has the code that writes the part::
 
@@ -10,16 +10,19 @@ passes another text to ``write``.
 """
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from cogapp import Cog
 
+from shipment_events.contract.schema import event_schema
 from shipment_events.dead_letters.reasons import DeadLetterReason
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
+SCHEMA: Final = ROOT / "schemas" / "shipment-event.schema.json"
 _MARKER: Final = "[[[cog "
 
 
@@ -67,6 +70,12 @@ def dead_letter_reasons() -> str:
     return markdown_table(["reason", "meaning"], rows)
 
 
+def schema_text() -> str:
+    """The JSON Schema of the event, as the repository has it."""
+    return json.dumps(event_schema(), indent=2) + "\n"
+
+
 if __name__ == "__main__":
     for each in documents():
         write(each)
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
