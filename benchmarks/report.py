@@ -1,6 +1,8 @@
 """The results on screen and in docs/benchmarks.md, all of them from ``.local/bench.json``."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -56,8 +58,8 @@ def print_ratios(console: Console, results: Mapping[str, Any]) -> None:
     _print_table(console, NOISE_HEADER, noise_rows(results))
 
 
-def write_document(results: Mapping[str, Any]) -> None:
-    """Write what was measured into docs/benchmarks.md; what was not stays as it is."""
+def write_document(results: Mapping[str, Any], document: Path = DOCUMENT) -> None:
+    """Write what was measured into docs/benchmarks.md; what was not stays as it is, line by line."""
     conditions = [
         f"- **{name}**, {part['measured_at'][:10]}: {part['conditions']}; {part['machine']}."
         for name, part in results["parts"].items()
@@ -69,7 +71,27 @@ def write_document(results: Mapping[str, Any]) -> None:
     for part in results["parts"].values():
         tables |= {name: (table["header"], table["rows"]) for name, table in part["tables"].items()}
     measured = {name: documents.markdown_table(*table, numbers=True) for name, table in tables.items()}
-    documents.write(DOCUMENT, {**measured, "conditions": "\n".join(conditions)})
+    measured["conditions"] = "\n".join(conditions)
+    # What these say of each part stands in one block.
+    text = document.read_text(encoding="utf-8")
+    for block in ("ratios", "noise", "conditions"):
+        measured[block] = _with_former_lines(text, block, measured[block])
+    documents.write(document, measured)
+
+
+def _with_former_lines(document: str, block: str, measured: str) -> str:
+    """The measured lines and, of what was not measured now, those that the block has; no dropped ratio."""
+    found = re.search(rf'measured\("{block}"\).*?-->\n(.*?)<!--', document, re.DOTALL)
+    former = found[1].splitlines() if found else []
+    lines = {_subject(line): line for line in [*former, *measured.splitlines()]}
+    ratios = {f"`{name}`": lines.pop(f"`{name}`", "") for name in TARGETS}
+    others = [line for subject, line in lines.items() if not subject.startswith("`")]
+    return "\n".join([*others, *filter(None, ratios.values())])
+
+
+def _subject(line: str) -> str:
+    """What a line of a table or a list begins with."""
+    return re.split("[|,]", line.strip("|- "))[0].strip()
 
 
 def _print_table(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

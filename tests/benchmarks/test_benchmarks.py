@@ -15,7 +15,7 @@ from benchmarks.cpu_share import CgroupShare, SignalShare, share_of
 from benchmarks.parts import Part
 from benchmarks.processor.batches import batches
 from benchmarks.processor.memory import cost_of_a_million
-from benchmarks.report import ratio_rows
+from benchmarks.report import ratio_rows, write_document
 from benchmarks.results import TARGETS, PartResult, Table, merge_result, read_results
 from benchmarks.statistics import Ratio, quartiles, ratio_of_medians
 
@@ -101,6 +101,36 @@ def test_exit_status_says_whether_the_targets_of_the_parts_hold(
     assert main_module.main() == status
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--reuse"])
     assert main_module.main() == 1
+
+
+def test_document_keeps_what_was_not_measured_now(tmp_path: Path) -> None:
+    document = tmp_path / "benchmarks.md"
+    blocks = {
+        "ratios": "| ratio | x |\n| --- | ---: |\n| `wall_vs_textbook` | 1 |\n| `dropped` | 2 |\n"
+        "| `publisher_vs_one_by_one` | 3 |",
+        "noise": "| compared with itself | x |\n| --- | ---: |\n| wall, ours / ours | 4 |\n| other, x | 5 |",
+        "conditions": "- **processor**, 2026-01-01: 6.\n- **rates**, 2026-01-01: 7.",
+    }
+    document.write_text(
+        "".join(
+            f'<!-- [[[cog measured("{name}") ]]] -->\n{text}\n<!-- [[[end]]] -->\n'
+            for name, text in blocks.items()
+        )
+    )
+    path = tmp_path / "bench.json"
+    found = PartResult("now", {"wall_vs_textbook": Ratio(0.1, 0, 1)}, {"wall, ours / ours": Ratio(1, 1, 1)})
+    merge_result("processor", found, path)
+    write_document(read_results(path), document)
+    lines = [line for line in document.read_text().splitlines() if not line.startswith(("<", "| ---"))]
+    assert [line.split()[1] for line in lines if "`" in line] == [
+        "`wall_vs_textbook`",
+        "`publisher_vs_one_by_one`",
+    ]
+    assert "| `wall_vs_textbook` | 0.100 | 0.000 to 1.00 | ≤ 0.143 |  |" in lines
+    assert "| wall, ours / ours | 1.00 | 1.00 to 1.00 |" in lines
+    assert {"| other, x | 5 |", "- **rates**, 2026-01-01: 7."} <= set(lines)
+    assert sum(line.startswith("- **processor**") for line in lines) == 1
+    assert "6." not in "".join(lines)
 
 
 def test_memory_costs_by_the_started_millisecond_and_by_the_request() -> None:
