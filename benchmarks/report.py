@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -12,6 +11,8 @@ from benchmarks.results import TARGETS
 from workbench import documents
 
 DOCUMENT: Final = documents.DOCS / "benchmarks.md"
+PLACES: Final = frozenset({"ratios", "conditions", "processor", "cold-start", "publisher"})
+"""What the document shows of all that is measured. The screen and the results file have the rest."""
 NOISE_HEADER: Final = ("compared with itself", "measured", "95 % interval")
 RATIO_HEADER: Final = ("ratio", "measured", "95 % interval", "target", "")
 
@@ -58,25 +59,27 @@ def print_ratios(console: Console, results: Mapping[str, Any]) -> None:
     _print_table(console, NOISE_HEADER, noise_rows(results))
 
 
-def write_document(results: Mapping[str, Any], document: Path = DOCUMENT) -> None:
+def write_document(results: Mapping[str, Any]) -> None:
     """Write what was measured into docs/benchmarks.md; what was not stays as it is, line by line."""
     conditions = [
         f"- **{name}**, {part['measured_at'][:10]}: {part['conditions']}; {part['machine']}."
         for name, part in results["parts"].items()
+        if part["ratios"] or not PLACES.isdisjoint(part["tables"])
     ]
-    tables = {
-        "ratios": (RATIO_HEADER, ratio_rows(results, TARGETS)),
-        "noise": (NOISE_HEADER, noise_rows(results)),
-    }
+    tables = {"ratios": (RATIO_HEADER, ratio_rows(results, TARGETS))}
     for part in results["parts"].values():
         tables |= {name: (table["header"], table["rows"]) for name, table in part["tables"].items()}
-    measured = {name: documents.markdown_table(*table, numbers=True) for name, table in tables.items()}
+    measured = {
+        name: documents.markdown_table(*table, numbers=True)
+        for name, table in tables.items()
+        if name in PLACES
+    }
     measured["conditions"] = "\n".join(conditions)
     # What these say of each part stands in one block.
-    text = document.read_text(encoding="utf-8")
-    for block in ("ratios", "noise", "conditions"):
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for block in ("ratios", "conditions"):
         measured[block] = _with_former_lines(text, block, measured[block])
-    documents.write(document, measured)
+    documents.write(DOCUMENT, measured)
 
 
 def _with_former_lines(document: str, block: str, measured: str) -> str:

@@ -67,7 +67,7 @@ class PartResult:
         conditions: under which it was measured, for people.
         ratios: by the names of :data:`TARGETS`.
         noise: ratios of a thing to itself, measured like the others: 1 but for the machine.
-        tables: by the names of their places in docs/benchmarks.md.
+        tables: by name; ``report.PLACES`` has the names of those that docs/benchmarks.md shows.
         numbers: for scripts and plots; seconds and bytes.
     """
 

@@ -1,67 +1,25 @@
 """The alarm table: what is told, to whom, and where to look."""
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from aws_cdk import aws_cloudwatch as cloudwatch
-
+from infrastructure.alarm_spec import AlarmSpec, Urgency
+from infrastructure.function_alarms import FunctionAlarms
 from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
-from shipment_events.stages import SECONDS_PER_DAY, StageSettings
+from shipment_events.stage_limits import SECONDS_PER_DAY
+from shipment_events.stages import StageSettings
 
 SECONDS_PER_HOUR: Final = 3_600
-
-
-class Urgency(StrEnum):
-    """How soon a person has to look; each has a topic of its own."""
-
-    PAGE = "page"
-    """Now: events are failing, or may be gone."""
-    WARNING = "warning"
-    """In working hours: nothing is lost, something is not as it should be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlarmSpec:
-    """One row of the alarm table."""
-
-    name: str
-    of_version: str | None = None
-    """Version of the processor that it is about, if it is one; the alarm's name ends with its number."""
-    urgency: Urgency
-    metric: cloudwatch.IMetric
-    threshold: float
-    above: bool = False
-    """Whether the threshold itself is still good; otherwise reaching it is bad."""
-    periods: int = 1
-    """Periods at fault before anybody is told (count)."""
-    within_periods: int | None = None
-    """Of how many periods they may be any (count); consecutive ones if absent."""
-    silence_is_bad: bool = False
-    """Whether to fall below the threshold is bad, and no value at all is too."""
-    tells_end: bool = True
-    """Whether the end is told too; not where it is no all-clear."""
-    meaning: str
-    """What has happened."""
-    look_at: str
-    """Where to start."""
-
-    @property
-    def comparison(self) -> cloudwatch.ComparisonOperator:
-        """How a bad value compares with the threshold."""
-        if self.silence_is_bad:
-            return cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
-        if self.above:
-            return cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-        return cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
 
 def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
     """Return the alarm table of the stage: the three that the contract names, then those operation needs."""
     metrics = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
     rates = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
+    processor = FunctionAlarms(
+        settings, names.processor_name(settings.environment), settings.processor_timeout_seconds
+    )
     return [
         AlarmSpec(
             name="queue-depth",
@@ -73,12 +31,8 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             meaning="Events arrive faster than the processor stores them. Nothing is lost.",
             look_at="processor throttles and duration, retried events; expected during a replay.",
         ),
-        AlarmSpec(
-            name="error-rate",
-            urgency=Urgency.PAGE,
-            metric=rates.processor_error_rate(),
-            threshold=settings.error_rate_threshold_percent,
-            above=True,
+        processor.error_rate(
+            "error-rate",
             meaning="The processor crashes or times out, or every record of its batches fails.",
             look_at="the processor's log for the exception, and the last deployment.",
         ),
@@ -122,11 +76,8 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             "error rate does not show this.",
             look_at="table throttles and errors, and the AWS health dashboard.",
         ),
-        AlarmSpec(
-            name="throttles",
-            urgency=Urgency.WARNING,
-            metric=rates.processor("Throttles", "Sum"),
-            threshold=settings.throttles_threshold,
+        processor.throttles(
+            "throttles",
             meaning="The account's Lambda concurrency is used up. A throttled receive counts towards the "
             f"{settings.queue_max_receives} that an event has.",
             look_at="which function uses the concurrency, and the account's quota.",
@@ -171,18 +122,15 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             meaning="Unmatched events could not even be put into the dead-letter queue.",
             look_at="the dead-letter queue's policy; the archive has the events.",
         ),
-        AlarmSpec(
-            name="slow-processor",
-            urgency=Urgency.WARNING,
-            metric=rates.processor("Duration", "Maximum"),
-            threshold=settings.processor_timeout_seconds * 1000 * settings.duration_threshold_percent / 100,
+        processor.slow(
+            "slow-processor",
             meaning="A batch takes nearly the whole timeout, most of it for retries against a slow table.",
             look_at="table throttles and errors, retried events.",
         ),
         AlarmSpec(
             name="concurrency",
             urgency=Urgency.WARNING,
-            metric=rates.processor("ConcurrentExecutions", "Maximum"),
+            metric=rates.function(processor.function_name, "ConcurrentExecutions", "Maximum"),
             threshold=settings.most_concurrent_batches,
             periods=settings.concurrency_periods,
             meaning="As many batches are in work as the stage allows; more events than that have to wait.",

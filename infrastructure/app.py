@@ -18,7 +18,7 @@ from typing import Final
 from aws_cdk import App
 
 from infrastructure.stack import ShipmentEventsStack
-from infrastructure.validation import enforce_rules
+from infrastructure.validation import accept_findings, enforce_rules
 from shipment_events.stages import DEFAULT_STAGE, SlackChannel, StageSettings, settings_for
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
@@ -63,7 +63,7 @@ def _fill(app: App, settings: StageSettings) -> None:
             " address to this deploy only, set ALARM_EMAIL. If nobody has to be told, write the reason into"
             " alarms_without_receivers there, or into the variable ALARMS_WITHOUT_RECEIVERS"
         )
-    ShipmentEventsStack(app, settings=settings)
+    accept_findings(ShipmentEventsStack(app, settings=settings), settings)
     enforce_rules(app)
 
 

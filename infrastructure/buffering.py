@@ -5,7 +5,6 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infrastructure.retention import removal_policy
-from infrastructure.validation import acknowledge
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
@@ -27,7 +26,7 @@ class EventBuffer(Construct):
         queue_arn = Stack.of(self).format_arn(
             service="sqs", resource=names.queue_name(self._settings.environment)
         )
-        queue = sqs.Queue(
+        return sqs.Queue(
             self,
             "DeadLetterQueue",
             queue_name=names.dead_letter_queue_name(self._settings.environment),
@@ -41,16 +40,9 @@ class EventBuffer(Construct):
             enforce_ssl=True,
             removal_policy=self._removal_policy,
         )
-        self._acknowledge(queue)
-        acknowledge(
-            queue,
-            ("Serverless-SQSRedrivePolicy",),
-            "It is the dead-letter queue: the end of the line, watched by an alarm on its first message.",
-        )
-        return queue
 
     def _build_queue(self) -> sqs.Queue:
-        queue = sqs.Queue(
+        return sqs.Queue(
             self,
             "Queue",
             queue_name=names.queue_name(self._settings.environment),
@@ -63,19 +55,4 @@ class EventBuffer(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             removal_policy=self._removal_policy,
-        )
-        self._acknowledge(queue)
-        return queue
-
-    def _acknowledge(self, queue: sqs.Queue) -> None:
-        if not self._settings.retain_data:
-            acknowledge(
-                queue, ("LossModes::Retained",), "The settings of this stage say that its data may go."
-            )
-        acknowledge(
-            queue,
-            ("CKV_AWS_27",),
-            "It is encrypted at rest, by SQS with a key of its own (SSE-SQS), which the rule does not count. "
-            "With a key of ours, a mistake in its policy would keep EventBridge and SQS from delivering "
-            "events, into the queue and into the dead-letter queue alike.",
         )

@@ -7,7 +7,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infrastructure.validation import acknowledge
 from shipment_events.contract import names
 from shipment_events.stages import SlackChannel
 
@@ -46,7 +45,7 @@ class ChatNotifications(Construct):
         )
 
     def _build_role(self) -> iam.Role:
-        role = iam.Role(
+        return iam.Role(
             self,
             "Role",
             description="What Amazon Q Developer reads to draw an alarm into the channel",
@@ -63,20 +62,3 @@ class ChatNotifications(Construct):
                 )
             },
         )
-        acknowledge(
-            role,
-            ("AwsSolutions-IAM5[Resource::*]",),
-            "GetMetricWidgetImage knows no resources (Service Authorization Reference, Amazon CloudWatch), "
-            "and both actions only read alarms and metrics.",
-        )
-        acknowledge(
-            role,
-            (
-                "NIST.800.53.R5-IAMNoInlinePolicy",
-                "HIPAA.Security-IAMNoInlinePolicy",
-                "PCI.DSS.321-IAMNoInlinePolicy",
-            ),
-            "The rule is against permissions scattered over principals. This role has one user and one "
-            "policy.",
-        )
-        return role

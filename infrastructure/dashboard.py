@@ -59,16 +59,17 @@ class PipelineDashboard(Construct):
             settings.environment, period_seconds=settings.alarm_rate_period_seconds
         )
         name = names.stack_name(settings.environment)
+        processor = names.processor_name(settings.environment)
         cloudwatch.Dashboard(
             self,
             "Dashboard",
             dashboard_name=name,
             default_interval=Duration.hours(3),
             widgets=[
-                self._build_summary(alarms),
+                self._build_summary(alarms, processor),
                 self._build_bus_row(),
                 self._build_queue_row(),
-                self._build_processor_row(),
+                self._build_function_row("Processor", processor),
                 self._build_outcome_row(),
                 self._build_table_row(),
                 self._build_dead_letter_row(),
@@ -82,7 +83,7 @@ class PipelineDashboard(Construct):
         console = f"https://{Aws.REGION}.{hosts.find_in_map(Aws.PARTITION, 'Console')}"
         return f"{console}/cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/{name}"
 
-    def _build_summary(self, alarms: Sequence[cloudwatch.IAlarm]) -> list[cloudwatch.IWidget]:
+    def _build_summary(self, alarms: Sequence[cloudwatch.IAlarm], processor: str) -> list[cloudwatch.IWidget]:
         return [
             cloudwatch.AlarmStatusWidget(
                 title="Is it healthy?", alarms=alarms, width=GRID_WIDTH // 2, height=SUMMARY_HEIGHT
@@ -104,7 +105,7 @@ class PipelineDashboard(Construct):
                     ),
                     self._totals.outcome(Outcome.QUARANTINED),
                     self._totals.outcome(Outcome.RETRIED),
-                    self._totals.processor("Errors", "Sum", "Processor errors"),
+                    self._totals.function(processor, "Errors", "Sum", "Processor errors"),
                 ],
                 width=GRID_WIDTH // 4,
                 height=SUMMARY_HEIGHT,
@@ -145,20 +146,20 @@ class PipelineDashboard(Construct):
             ),
         )
 
-    def _build_processor_row(self) -> list[cloudwatch.IWidget]:
+    def _build_function_row(self, title: str, name: str) -> list[cloudwatch.IWidget]:
         return _row(
             _graph(
-                "Processor: invocations, errors, throttles",
-                self._metrics.processor("Invocations", "Sum", "Invocations"),
-                self._metrics.processor("Errors", "Sum", "Errors"),
-                self._metrics.processor("Throttles", "Sum", "Throttles"),
+                f"{title}: invocations, errors, throttles",
+                self._metrics.function(name, "Invocations", "Sum", "Invocations"),
+                self._metrics.function(name, "Errors", "Sum", "Errors"),
+                self._metrics.function(name, "Throttles", "Sum", "Throttles"),
             ),
-            _graph("Processor: error rate (%)", self._totals.processor_error_rate()),
+            _graph(f"{title}: error rate (%)", self._totals.error_rate(name)),
             _graph(
-                "Processor: duration (ms)",
-                self._metrics.processor("Duration", "p50", "p50"),
-                self._metrics.processor("Duration", "p99", "p99"),
-                self._metrics.processor("Duration", "Maximum", "Maximum"),
+                f"{title}: duration (ms)",
+                self._metrics.function(name, "Duration", "p50", "p50"),
+                self._metrics.function(name, "Duration", "p99", "p99"),
+                self._metrics.function(name, "Duration", "Maximum", "Maximum"),
             ),
         )
 

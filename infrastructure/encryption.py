@@ -1,5 +1,7 @@
 """The key of the stage, for what the services' own keys cannot serve."""
 
+from typing import Final
+
 from aws_cdk import Aws, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -8,6 +10,8 @@ from constructs import Construct
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
+_LOG_GROUP: Final = "kms:EncryptionContext:aws:logs:arn"
+
 
 class StageKey(Construct):
     """One key, rotated every year, for alarm topics and logs: a second one would cost as much again."""
@@ -15,7 +19,6 @@ class StageKey(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings) -> None:
         """Build the key of the stage."""
         super().__init__(scope, construct_id)
-        self._settings = settings
         # CloudWatch cannot publish to a topic under the AWS managed key, whose policy nobody can change:
         # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
         self.key = kms.Key(
@@ -26,8 +29,9 @@ class StageKey(Construct):
             # No event is encrypted with it, so there is none to lose with the key.
             removal_policy=RemovalPolicy.DESTROY,
         )
+        self._log_groups: list[str] = []
         self._allow_alarms()
-        self._allow_logs()
+        self._logs = self._allow_logs()
         self._limit_grants()
 
     def _allow_alarms(self) -> None:
@@ -42,30 +46,35 @@ class StageKey(Construct):
             )
         )
 
-    def _allow_logs(self) -> None:
-        # Actions and condition are those of the documentation; the ARN is text, since the group refers to the
-        # key already:
+    def _allow_logs(self) -> iam.PolicyStatement:
+        # Actions and condition are those of the documentation:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-        log_group_arn = Stack.of(self).format_arn(
-            service="logs",
-            resource=f"log-group:{names.log_group_name(self._settings.environment)}",
+        statement = iam.PolicyStatement(
+            sid="AllowLogs",
+            # Logs has a principal for each region, under the domain of the partition.
+            principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
+            actions=[
+                "kms:Encrypt*",
+                "kms:Decrypt*",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:Describe*",
+            ],
+            resources=["*"],
+            # For no log group, until ``allow_logs`` names one.
+            conditions={"ArnEquals": {_LOG_GROUP: self._log_groups}},
         )
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AllowLogs",
-                # Logs has a principal for each region, under the domain of the partition.
-                principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
-                actions=[
-                    "kms:Encrypt*",
-                    "kms:Decrypt*",
-                    "kms:ReEncrypt*",
-                    "kms:GenerateDataKey*",
-                    "kms:Describe*",
-                ],
-                resources=["*"],
-                conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_group_arn}},
-            )
+        self.key.add_to_resource_policy(statement)
+        return statement
+
+    def allow_logs(self, log_group_name: str) -> None:
+        """Let CloudWatch Logs use the key for this log group, too."""
+        # The ARN is text, because the group refers to the key already.
+        self._log_groups.append(
+            Stack.of(self).format_arn(service="logs", resource=f"log-group:{log_group_name}")
         )
+        arns = self._log_groups if len(self._log_groups) > 1 else self._log_groups[0]
+        self._logs.add_condition("ArnEquals", {_LOG_GROUP: arns})
 
     def _limit_grants(self) -> None:
         # A grant is a way to the key that no policy shows, so only AWS services may create one. The statement

@@ -8,7 +8,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
-from infrastructure.validation import acknowledge
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
@@ -92,12 +91,6 @@ class EventIngestion(Construct):
                     ),
                 )
             ],
-        )
-        acknowledge(
-            rule,
-            ("Serverless-EventBusDLQ",),
-            "Its target is the dead-letter queue itself. EventBridge retries for 24 hours, an alarm reports "
-            "each event that it gives up on, and the archive has every one.",
         )
         self._allow_delivery(dead_letter_queue, names.unmatched_rule_name, sid="AllowUnmatchedRule")
         return rule

@@ -83,18 +83,27 @@ class PipelineMetrics:
         """Return a count of the unmatched rule."""
         return self._rule(names.unmatched_rule_name(self._environment), metric, label)
 
-    def processor(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
-        """Return a metric of the function."""
-        return self._metric(
-            "AWS/Lambda", metric, statistic, {"FunctionName": names.processor_name(self._environment)}, label
+    def function(self, name: str, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return a metric of the function ``name``."""
+        return self._metric("AWS/Lambda", metric, statistic, {"FunctionName": name}, label)
+
+    def error_rate(self, name: str) -> cloudwatch.MathExpression:
+        """Return the share of a function's invocations that failed, in percent; no value without any."""
+        return cloudwatch.MathExpression(
+            expression="errors / invocations * 100",
+            using_metrics={
+                "errors": self.function(name, "Errors", "Sum"),
+                "invocations": self.function(name, "Invocations", "Sum"),
+            },
+            label="Error rate (%)",
+            period=self._period,
         )
 
-    def version(self, version: str, metric: str, statistic: str) -> cloudwatch.Metric:
-        """Return a metric of the function, only of the ``version`` that it tries behind its weighted alias.
+    def version(self, name: str, version: str, metric: str, statistic: str) -> cloudwatch.Metric:
+        """Return a metric of the ``version`` that the function ``name`` tries behind its weighted alias.
 
         https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
         """
-        name = names.processor_name(self._environment)
         dimensions = {
             "FunctionName": name,
             "Resource": f"{name}:{names.PROCESSOR_ALIAS}",
@@ -114,18 +123,6 @@ class PipelineMetrics:
                 ),
             },
             label="Failed (%)",
-            period=self._period,
-        )
-
-    def processor_error_rate(self) -> cloudwatch.MathExpression:
-        """Return the share of invocations that failed, in percent; no value where nothing was invoked."""
-        return cloudwatch.MathExpression(
-            expression="errors / invocations * 100",
-            using_metrics={
-                "errors": self.processor("Errors", "Sum"),
-                "invocations": self.processor("Invocations", "Sum"),
-            },
-            label="Error rate (%)",
             period=self._period,
         )
 

@@ -9,16 +9,17 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infrastructure.alarms import AlarmSpec, Urgency, alarm_specs
-from infrastructure.validation import acknowledge
+from infrastructure.alarm_spec import AlarmSpec, Urgency
+from infrastructure.alarms import alarm_specs
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
 
 class Monitoring(Construct):
-    """Alarms of the stage.
+    """Topics and alarms of the stage.
 
-    Silence of a metric is health, no events, nothing to fail; but for a stage that always gets some.
+    A metric without values counts as good: where no events come, nothing fails. The alarm on missing events
+    is the exception. A stage that always gets events has it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings, key: kms.Key) -> None:
@@ -53,16 +54,6 @@ class Monitoring(Construct):
         )
         for address in self._settings.alarm_emails:
             topic.add_subscription(subscriptions.EmailSubscription(address))
-        if self._settings.alarm_emails:
-            acknowledge(
-                topic,
-                ("Serverless-SNSRedrivePolicy",),
-                "SNS tries an e-mail 50 times in 6 hours (https://docs.aws.amazon.com/sns/latest/dg/"
-                "sns-message-delivery-retries.html). A queue for those that fail would need an alarm, which "
-                "could only notify the same addresses. The alarm stays on, and the dashboard shows it.",
-            )
-        if not self._settings.has_receivers and self._settings.alarms_without_receivers is not None:
-            acknowledge(topic, ("LossModes::AlarmReceiver",), self._settings.alarms_without_receivers)
         return topic
 
     def add_alarm(self, spec: AlarmSpec) -> cloudwatch.Alarm:

@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from aws_cdk import CfnElement, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infrastructure.alarms import AlarmSpec, Urgency
+from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.metrics import PipelineMetrics
 from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
-from infrastructure.validation import acknowledge
+from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
 GUARD_PERIOD_SECONDS: Final = 60
@@ -63,7 +63,7 @@ class GuardedRollout(Construct):
 
     def _build_role(self) -> iam.Role:
         function_arn = self._processing.function.function_arn
-        role = iam.Role(
+        return iam.Role(
             self,
             "Role",
             description="Exactly what CodeDeploy calls to shift the processor's alias",
@@ -93,35 +93,6 @@ class GuardedRollout(Construct):
                 )
             },
         )
-        acknowledge(
-            role,
-            ("AwsSolutions-IAM5[Resource::*]",),
-            "CodeDeploy asks for the states of its alarms; that is all this action reads, and AWS's own "
-            "policy for it has the same resource. A narrower one that one of its requests does not meet "
-            "would stop every deployment.",
-        )
-        acknowledge(
-            role,
-            (f"AwsSolutions-IAM5[Resource::<{self._function_logical_id()}.Arn>:*]",),
-            "The versions and aliases of the one function: versions have their numbers only once published.",
-        )
-        acknowledge(
-            role,
-            (
-                "NIST.800.53.R5-IAMNoInlinePolicy",
-                "HIPAA.Security-IAMNoInlinePolicy",
-                "PCI.DSS.321-IAMNoInlinePolicy",
-            ),
-            "The rule is against permissions scattered over principals. This role has one user, CodeDeploy, "
-            "and one policy that cannot be attached elsewhere. Tests hold its actions to the exact list.",
-        )
-        return role
-
-    def _function_logical_id(self) -> str:
-        resource = self._processing.function.node.default_child
-        if not isinstance(resource, CfnElement):
-            raise TypeError(f"{self._processing.function.node.path} is not one resource")
-        return Stack.of(self).get_logical_id(resource)
 
 
 def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
@@ -130,12 +101,13 @@ def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
     Throttles are none of them: they are the account's, whichever version runs.
     """
     metrics = PipelineMetrics(settings.environment, period_seconds=GUARD_PERIOD_SECONDS)
+    processor = names.processor_name(settings.environment)
     return [
         AlarmSpec(
             name="new-version-errors",
             of_version=version,
             urgency=Urgency.WARNING,
-            metric=metrics.version(version, "Errors", "Sum"),
+            metric=metrics.version(processor, version, "Errors", "Sum"),
             threshold=settings.canary_errors_threshold,
             # A value belongs to the minute in which its invocation began, and comes late if that timed out.
             within_periods=3,
@@ -158,7 +130,7 @@ def guard_specs(settings: StageSettings, version: str) -> list[AlarmSpec]:
             name="new-version-slow",
             of_version=version,
             urgency=Urgency.WARNING,
-            metric=metrics.version(version, "Duration", "Maximum"),
+            metric=metrics.version(processor, version, "Duration", "Maximum"),
             threshold=settings.processor_timeout_seconds * 1000 * settings.duration_threshold_percent / 100,
             within_periods=3,
             meaning="A batch of the newest version takes nearly the whole timeout. A rollout takes it back.",

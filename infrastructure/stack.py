@@ -28,7 +28,8 @@ class ShipmentEventsStack(Stack):
             termination_protection=settings.deletion_protection,
             analytics_reporting=False,
         )
-        key = StageKey(self, "Encryption", settings=settings).key
+        self.settings = settings
+        self.key = StageKey(self, "Encryption", settings=settings)
         buffer = EventBuffer(self, "Buffer", settings=settings)
         ingestion = EventIngestion(
             self,
@@ -37,20 +38,20 @@ class ShipmentEventsStack(Stack):
             queue=buffer.queue,
             dead_letter_queue=buffer.dead_letter_queue,
         )
-        storage = EventStorage(self, "Storage", settings=settings)
+        self.storage = EventStorage(self, "Storage", settings=settings)
         processing = EventProcessing(
             self,
             "Processing",
             settings=settings,
-            table=storage.table,
+            key=self.key,
+            table=self.storage.table,
             queue=buffer.queue,
             dead_letter_queue=buffer.dead_letter_queue,
-            log_key=key,
         )
         log_metrics = LogMetrics(self, "LogMetrics", log_group=processing.log_group)
         # Filters do not look back, so they come before the first line.
         processing.function.node.add_dependency(log_metrics)
-        monitoring = Monitoring(self, "Monitoring", settings=settings, key=key)
+        self.monitoring = Monitoring(self, "Monitoring", settings=settings, key=self.key.key)
         if settings.canary_minutes is not None:
             GuardedRollout(
                 self,
@@ -58,7 +59,7 @@ class ShipmentEventsStack(Stack):
                 settings=settings,
                 canary_minutes=settings.canary_minutes,
                 processing=processing,
-                monitoring=monitoring,
+                monitoring=self.monitoring,
             )
         if settings.slack is not None:
             ChatNotifications(
@@ -66,9 +67,9 @@ class ShipmentEventsStack(Stack):
                 "Chat",
                 environment=settings.environment,
                 channel=settings.slack,
-                topics=list(monitoring.topics.values()),
+                topics=list(self.monitoring.topics.values()),
             )
-        dashboard = PipelineDashboard(self, "Dashboard", settings=settings, alarms=monitoring.alarms)
+        dashboard = PipelineDashboard(self, "Dashboard", settings=settings, alarms=self.monitoring.alarms)
 
         # An output directly under the stack has its construct id as its logical id.
         for output, value, description in (
@@ -79,7 +80,7 @@ class ShipmentEventsStack(Stack):
                 "Queue of events that could not be delivered or stored",
             ),
             (names.OUTPUT_PROCESSOR_ARN, processing.function.function_arn, "Function that stores events"),
-            (names.OUTPUT_TABLE_NAME, storage.table.table_name, "Table of events"),
+            (names.OUTPUT_TABLE_NAME, self.storage.table.table_name, "Table of events"),
             (names.OUTPUT_DASHBOARD_URL, dashboard.url, "Dashboard of the pipeline"),
             (names.OUTPUT_EVENT_BUS_NAME, ingestion.bus.event_bus_name, "Bus that producers publish to"),
             (names.OUTPUT_ARCHIVE_NAME, ingestion.archive.ref, "Archive of every event of the bus"),

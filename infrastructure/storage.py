@@ -6,7 +6,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infrastructure.retention import removal_policy
-from infrastructure.validation import acknowledge
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
@@ -22,7 +21,7 @@ class EventStorage(Construct):
         self._build_status_index()
 
     def _build_table(self) -> dynamodb.Table:
-        table = dynamodb.Table(
+        return dynamodb.Table(
             self,
             "Table",
             table_name=names.table_name(self._settings.environment),
@@ -45,25 +44,6 @@ class EventStorage(Construct):
             deletion_protection=self._settings.deletion_protection,
             removal_policy=removal_policy(self._settings),
         )
-        if not self._settings.retain_data:
-            acknowledge(
-                table, ("LossModes::Retained",), "The settings of this stage say that its data may go."
-            )
-        acknowledge(
-            table,
-            ("NIST.800.53.R5-DynamoDBInBackupPlan", "HIPAA.Security-DynamoDBInBackupPlan"),
-            "Point-in-time recovery restores any second of 35 days, deletion protection and RETAIN keep the "
-            "table itself. Copies in another account are an organisation's backup policy, which selects "
-            "tables by tag (this one has 'project' and 'environment') and cannot be a part of this stack.",
-        )
-        acknowledge(
-            table,
-            ("CKV_AWS_119",),
-            "It is encrypted with the account's AWS managed KMS key, whose use CloudTrail records. A key of "
-            "ours can be disabled or deleted, and all events with it; an account that has to own the key "
-            "changes one line here.",
-        )
-        return table
 
     def _build_tls_only_policy(self) -> iam.PolicyDocument:
         # The ARN is put together from the name: a policy that referred to its own table would be a circular

@@ -15,7 +15,8 @@ from benchmarks.processor.comparison import BATCH
 from benchmarks.results import PartResult, Table
 from benchmarks.statistics import quartiles, ratio_of_medians
 from shipment_events.contract import names
-from shipment_events.queue.messages import depth, send_bodies
+from shipment_events.queue.messages import send_bodies
+from shipment_events.queue.queue import Queue
 from workbench.engine.assets import zip_files
 from workbench.engine.settings import repository_root
 
@@ -85,7 +86,8 @@ class _Stack:
             raise RuntimeError(f"{len(failed)} events could not be queued")
         begin = time.perf_counter()
         self._take_events(enabled=True)
-        while waiting := depth(self._sqs, self._queue_url):
+        queue = Queue(self._sqs, self._queue_url)
+        while waiting := queue.depth().total:
             if time.perf_counter() - begin > _PATIENCE_SECONDS:
                 raise RuntimeError(f"{waiting} events are still queued after {_PATIENCE_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)

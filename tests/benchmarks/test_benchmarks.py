@@ -11,11 +11,12 @@ from types import ModuleType
 import pytest
 
 from benchmarks import __main__ as main_module
+from benchmarks import report
 from benchmarks.cpu_share import CgroupShare, SignalShare, share_of
 from benchmarks.parts import Part
 from benchmarks.processor.batches import batches
 from benchmarks.processor.memory import cost_of_a_million
-from benchmarks.report import ratio_rows, write_document
+from benchmarks.report import PLACES, ratio_rows
 from benchmarks.results import TARGETS, PartResult, Table, merge_result, read_results
 from benchmarks.statistics import Ratio, quartiles, ratio_of_medians
 
@@ -103,13 +104,12 @@ def test_exit_status_says_whether_the_targets_of_the_parts_hold(
     assert main_module.main() == 1
 
 
-def test_document_keeps_what_was_not_measured_now(tmp_path: Path) -> None:
+def test_document_keeps_what_was_not_measured_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = tmp_path / "benchmarks.md"
     blocks = {
         "ratios": "| ratio | x |\n| --- | ---: |\n| `wall_vs_textbook` | 1 |\n| `dropped` | 2 |\n"
         "| `publisher_vs_one_by_one` | 3 |",
-        "noise": "| compared with itself | x |\n| --- | ---: |\n| wall, ours / ours | 4 |\n| other, x | 5 |",
-        "conditions": "- **processor**, 2026-01-01: 6.\n- **rates**, 2026-01-01: 7.",
+        "conditions": "- **processor**, 2026-01-01: 6.\n- **publisher**, 2026-01-01: 7.",
     }
     document.write_text(
         "".join(
@@ -118,17 +118,17 @@ def test_document_keeps_what_was_not_measured_now(tmp_path: Path) -> None:
         )
     )
     path = tmp_path / "bench.json"
-    found = PartResult("now", {"wall_vs_textbook": Ratio(0.1, 0, 1)}, {"wall, ours / ours": Ratio(1, 1, 1)})
+    found = PartResult("now", {"wall_vs_textbook": Ratio(0.1, 0, 1)})
     merge_result("processor", found, path)
-    write_document(read_results(path), document)
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    report.write_document(read_results(path))
     lines = [line for line in document.read_text().splitlines() if not line.startswith(("<", "| ---"))]
     assert [line.split()[1] for line in lines if "`" in line] == [
         "`wall_vs_textbook`",
         "`publisher_vs_one_by_one`",
     ]
     assert "| `wall_vs_textbook` | 0.100 | 0.000 to 1.00 | ≤ 0.143 |  |" in lines
-    assert "| wall, ours / ours | 1.00 | 1.00 to 1.00 |" in lines
-    assert {"| other, x | 5 |", "- **rates**, 2026-01-01: 7."} <= set(lines)
+    assert "- **publisher**, 2026-01-01: 7." in lines
     assert sum(line.startswith("- **processor**") for line in lines) == 1
     assert "6." not in "".join(lines)
 
@@ -181,3 +181,19 @@ def test_signals_keep_a_busy_process_to_its_share() -> None:
         finally:
             busy.kill()
     assert 0 < used < 0.35 * elapsed
+
+
+@pytest.mark.parametrize("table", ["processor", "allocations"])
+def test_the_document_takes_the_tables_that_it_has_a_place_for(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "benchmarks.md"
+    parts = [f'<!-- [[[cog measured("{name}") ]]] -->\n<!-- [[[end]]] -->\n' for name in PLACES]
+    document.write_text("".join(parts), encoding="utf-8")
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    part = PartResult("batches of 10", tables={table: Table(["design"], [["ours"]])})
+    merge_result("processor", part, tmp_path / "bench.json")
+    report.write_document(read_results(tmp_path / "bench.json"))
+    written = document.read_text(encoding="utf-8")
+    assert ("| ours |" in written) == (table in PLACES)
+    assert ("batches of 10" in written) == (table in PLACES)

@@ -149,9 +149,9 @@ def test_slack_channel_gets_both_topics_and_may_read_only(chosen: pytest.MonkeyP
 
 
 def test_unacknowledged_finding_ends_the_command(chosen: pytest.MonkeyPatch) -> None:
-    from infrastructure import processing
+    from infrastructure import app
 
-    chosen.setattr(processing, "acknowledge", lambda *_: None)
+    chosen.setattr(app, "accept_findings", lambda *_: None)
     with pytest.raises(SystemExit) as end:
         _main()
     assert "ValidationFailed" in str(end.value.code)

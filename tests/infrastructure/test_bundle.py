@@ -64,11 +64,11 @@ def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path
 @pytest.fixture
 def copied_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the sources that a test may soil, in the place of the real ones."""
-    from infrastructure import processing
+    from infrastructure import bundled_function
 
     copy = tmp_path / "src"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(processing, "SOURCE_ROOT", copy)
+    monkeypatch.setattr(bundled_function, "SOURCE_ROOT", copy)
     return copy
 
 

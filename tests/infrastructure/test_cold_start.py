@@ -44,7 +44,7 @@ def test_handler_imports_nothing_that_a_botocore_client_does_not(template: Templ
 def test_offender_is_named(template: Template, tmp_path: Path, module: str) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(deployed_bundle(template.folder), bundle)
-    outcome = bundle / "shipment_events" / "outcome.py"
+    outcome = bundle / "shipment_events" / "contract" / "outcome.py"
     outcome.write_text(f"import {module}\n{outcome.read_text()}")
     assert module in offenders(bundle)
 

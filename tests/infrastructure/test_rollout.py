@@ -7,7 +7,8 @@ import pytest
 
 from infrastructure.metrics import PipelineMetrics
 from infrastructure.rollout import guard_specs
-from shipment_events.stages import CANARY_MINUTES, STAGES
+from shipment_events.stage_limits import CANARY_MINUTES
+from shipment_events.stages import STAGES
 from tests.infrastructure.template import Template, permissions, text
 from workbench.engine.template import prepare
 
@@ -203,7 +204,7 @@ def test_engine_runs_every_stage_without_what_it_does_not_know(every_template: T
 
 def test_metrics_of_a_version_are_named_by_the_contract() -> None:
     metrics = PipelineMetrics("prod", period_seconds=60)
-    assert metrics.version("7", "Errors", "Sum").dimensions == {
+    assert metrics.version("shipment-event-processor-prod", "7", "Errors", "Sum").dimensions == {
         "FunctionName": "shipment-event-processor-prod",
         "Resource": "shipment-event-processor-prod:live",
         "ExecutedVersion": "7",

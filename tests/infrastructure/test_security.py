@@ -107,9 +107,9 @@ def test_logs_are_encrypted_with_the_key_that_only_they_may_use(every_template: 
 
 
 def test_unacknowledged_finding_fails_the_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from infrastructure import app, processing
+    from infrastructure import app
 
-    monkeypatch.setattr(processing, "acknowledge", lambda *_: None)
+    monkeypatch.setattr(app, "accept_findings", lambda *_: None)
     broken = app.build_app(settings_for("dev"), tmp_path / "assembly")
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         broken.synth()

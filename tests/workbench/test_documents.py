@@ -9,8 +9,6 @@ from cogapp.cogapp import CogUserException
 
 from workbench.documents import ROOT, documents, markdown_table, render, write
 
-# Its tables need a synthesis, which tests/workbench/test_audit.py has at hand.
-NEEDS_CDK: Final = {"security.md"}
 MEASURED: Final = '<!-- [[[cog measured("speed") ]]] -->\n{}\n<!-- [[[end]]] -->\n'
 
 
@@ -21,11 +19,7 @@ def out_of_date(document: Path) -> str:
     return "" if before == after else "\n".join([f"{document.name} is out of date: make docs", *changes])
 
 
-@pytest.mark.parametrize(
-    "document",
-    [document for document in documents() if document.name not in NEEDS_CDK],
-    ids=lambda document: document.relative_to(ROOT).as_posix(),
-)
+@pytest.mark.parametrize("document", documents(), ids=lambda document: document.relative_to(ROOT).as_posix())
 def test_document_is_up_to_date(document: Path) -> None:
     assert out_of_date(document) == ""
 

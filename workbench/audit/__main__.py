@@ -10,8 +10,8 @@ from typing import Final
 
 from rich.table import Table
 
+from infrastructure.acknowledgements import Acknowledgement
 from infrastructure.app import REPOSITORY
-from infrastructure.validation import Acknowledgement
 from shipment_events.cli.presentation import output
 from shipment_events.stages import STAGES
 from workbench.audit import judges

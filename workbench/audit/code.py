@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from infrastructure.validation import Acknowledgement
+from infrastructure.acknowledgements import Acknowledgement
 from workbench.audit.findings import Finding, Verdict
 from workbench.audit.judges import JudgeError
 

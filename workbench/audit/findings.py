@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from infrastructure.validation import Acknowledgement
+from infrastructure.acknowledgements import Acknowledgement
 
 
 @dataclass(frozen=True, order=True)

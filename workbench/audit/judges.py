@@ -7,14 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from cdk_nag import (
-    AwsSolutionsChecks,
-    HIPAASecurityChecks,
-    NagPack,
-    NIST80053R5Checks,
-    PCIDSS321Checks,
-    ServerlessChecks,
-)
+from cdk_nag import AwsSolutionsChecks, NagPack, NIST80053R5Checks, ServerlessChecks
 
 from workbench.audit.findings import Finding
 from workbench.audit.stage import Stage
@@ -25,8 +18,6 @@ PACKS: Final[Mapping[str, Callable[[Any], NagPack]]] = {
     "cdk-nag AwsSolutions": AwsSolutionsChecks,
     "cdk-nag Serverless": ServerlessChecks,
     "cdk-nag NIST 800-53 R5": NIST80053R5Checks,
-    "cdk-nag HIPAA Security": HIPAASecurityChecks,
-    "cdk-nag PCI DSS 3.2.1": PCIDSS321Checks,
 }
 LOSS_MODES: Final = "loss modes (our own)"
 CFN_LINT: Final = "cfn-lint"

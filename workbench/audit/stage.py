@@ -8,8 +8,8 @@ from typing import Any
 
 from aws_cdk import App
 
+from infrastructure.acknowledgements import Acknowledgement, accepted_in
 from infrastructure.stack import ShipmentEventsStack
-from infrastructure.validation import Acknowledgement, recording
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
@@ -38,10 +38,10 @@ def as_deployed(settings: StageSettings) -> StageSettings:
 
 
 def build(settings: StageSettings, folder: Path) -> Stage:
-    """Synthesize the stage into ``folder`` with every acknowledgement recorded and none in effect."""
+    """Synthesize the stage into ``folder`` without accepting any finding."""
     app = App(outdir=str(folder), analytics_reporting=False)
-    with recording() as acknowledgements:
-        ShipmentEventsStack(app, settings=as_deployed(settings))
+    settings = as_deployed(settings)
+    stack = ShipmentEventsStack(app, settings=settings)
     app.synth()
     name = names.stack_name(settings.environment)
     template_path = folder / f"{name}.template.json"
@@ -50,7 +50,7 @@ def build(settings: StageSettings, folder: Path) -> Stage:
         environment=settings.environment,
         template_path=template_path,
         template=json.loads(template_path.read_text()),
-        acknowledgements=acknowledgements,
+        acknowledgements=[each for _, found in accepted_in(stack, settings) for each in found],
         _paths=_construct_paths(folder / f"{name}.metadata.json"),
     )
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import botocore.session
 from botocore.config import Config
 
-from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.direct_client import DirectDynamoDBClient
-from shipment_events.processor.records import Record
+from shipment_events.processor.records import Record, Retried
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
 from shipment_events.processor.telemetry import report_batch
@@ -43,9 +42,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     report_batch(settled, _SETTINGS.environment, context.aws_request_id, context.function_version)
     return {
         "batchItemFailures": [
-            {"itemIdentifier": result.record.message_id}
-            for result in settled
-            if result.outcome is Outcome.RETRIED
+            {"itemIdentifier": result.record.message_id} for result in settled if isinstance(result, Retried)
         ]
     }
 

@@ -1,0 +1,166 @@
+"""What each of our functions has: a log group, a role, the code, and the alias that stands for a version.
+
+The construct of a function names what is its own: rooms of the package, permissions, variables. The rest is
+the same for all of them, so that a further function cannot forget it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infrastructure.encryption import StageKey
+from shipment_events.contract import names
+from shipment_events.stages import StageSettings
+
+SOURCE_ROOT: Final = Path(__file__).resolve().parent.parent / "src"
+
+LOG_RETENTION: Final = {
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+}
+
+
+class BundledFunction(Construct):
+    """A function with the bundle of its rooms, a role that allows exactly its calls, and an alias.
+
+    A room is a package in ``shipment_events``; it is bundled whole. The permissions to write logs and traces
+    are added to ``statements``. Whoever invokes the function invokes ``alias``.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: StageSettings,
+        key: StageKey,
+        name: str,
+        called: str,
+        description: str,
+        handler: str,
+        rooms: Sequence[str],
+        statements: Sequence[iam.PolicyStatement],
+        environment: Mapping[str, str],
+        memory_mb: int,
+        timeout_seconds: int,
+        invoked_by: str = "the event source",
+    ) -> None:
+        """Build the function ``name``; ``called`` is its short name, of the role's policy for one.
+
+        ``handler`` is a module of ``shipment_events`` and a function in it; ``invoked_by`` says who uses the
+        alias, for its description. ``key`` encrypts the logs.
+        """
+        super().__init__(scope, construct_id)
+        self.name = name
+        self.log_group = self._build_log_group(settings, key)
+        self.role = self._build_role(called, statements)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=name,
+            description=description,
+            runtime=lambda_.Runtime.PYTHON_3_12,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=f"shipment_events.{handler}",
+            code=lambda_.Code.from_asset(
+                str(SOURCE_ROOT), exclude=bundle_excludes(rooms), ignore_mode=IgnoreMode.GIT
+            ),
+            memory_size=memory_mb,
+            timeout=Duration.seconds(timeout_seconds),
+            tracing=lambda_.Tracing.ACTIVE,
+            log_group=self.log_group,
+            # Lambda writes its own lines on an invocation that went well at INFO, and those on one that
+            # failed or timed out at WARN. Only the JSON format has levels. It makes one JSON line of an
+            # exception.
+            # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+            logging_format=lambda_.LoggingFormat.JSON,
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
+            # This format leaves what is printed as it is, so log_metrics.py finds the fields of a line:
+            # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+            # Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
+            application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
+            # CDK would add permissions of its own choice, for traces for one, to a mutable role.
+            role=self.role.without_policy_updates(),
+            environment=dict(environment),
+            # Older versions stay, so that there is one to shift back to. A version whose own deployment
+            # failed goes, because it would fail the next try: "A version for this Lambda function exists".
+            current_version_options=lambda_.VersionOptions(
+                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            ),
+        )
+        self.alias = lambda_.Alias(
+            self,
+            "Live",
+            alias_name=names.PROCESSOR_ALIAS,
+            description=f"The version that {invoked_by} invokes",
+            # CDK publishes a new version whenever code or configuration changes, environment variables too.
+            version=self.function.current_version,
+        )
+
+    def _build_log_group(self, settings: StageSettings, key: StageKey) -> logs.LogGroup:
+        log_group_name = f"/aws/lambda/{self.name}"
+        key.allow_logs(log_group_name)
+        return logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=log_group_name,
+            retention=LOG_RETENTION[settings.log_retention_days],
+            # The cheaper class has no metric filters.
+            log_group_class=logs.LogGroupClass.STANDARD,
+            encryption_key=key.key,
+            # Logs are no record of events, and a group that is left behind would block creating the stage
+            # anew.
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+    def _build_role(self, called: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
+        # The policy is inline, so that the role never exists without it: Lambda checks the permissions when
+        # it creates an event source.
+        return iam.Role(
+            self,
+            "Role",
+            description=f"Exactly what the shipment event {called} calls",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={
+                called: iam.PolicyDocument(
+                    statements=[
+                        *statements,
+                        iam.PolicyStatement(
+                            sid="WriteLogs",
+                            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                            resources=[self.log_group.log_group_arn],
+                        ),
+                        iam.PolicyStatement(
+                            sid="WriteTraces",
+                            actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+                            resources=["*"],
+                        ),
+                    ]
+                )
+            },
+        )
+
+
+def bundle_excludes(rooms: Sequence[str]) -> list[str]:
+    """Return what the bundle leaves out, in gitignore terms: everything but the Python files of the rooms.
+
+    It is an allow list: a folder has to come back in before its files can. Anything else beside the sources,
+    byte code above all, would change the hash of the bundle from machine to machine.
+    """
+    return [
+        "*",
+        "!/shipment_events/",
+        "!/shipment_events/__init__.py",
+        "!/shipment_events/aws_errors.py",
+        "!/shipment_events/errors.py",
+        *(f"!/shipment_events/{room}/" for room in rooms),
+        *(f"!/shipment_events/{room}/*.py" for room in rooms),
+        "__pycache__/",
+    ]

@@ -1,0 +1,156 @@
+"""Alarms: what they watch, whom they tell, and what they say."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from infrastructure.alarms import alarm_specs
+from infrastructure.rollout import guard_specs
+from infrastructure.stack import ShipmentEventsStack
+from shipment_events.stages import STAGES, StageSettings
+from tests.infrastructure.template import Template, text
+from tests.infrastructure.watched import alarm_named, watches
+
+
+def test_contract_alarms(every_template: Template) -> None:
+    environment = every_template.environment
+    depth = alarm_named(every_template, "queue-depth")
+    assert watches(depth) == (
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": f"shipmentevents-queue-{environment}"},
+    )
+    assert (depth["ComparisonOperator"], depth["Threshold"]) == ("GreaterThanThreshold", 1000)
+    assert (depth["EvaluationPeriods"], depth["DatapointsToAlarm"]) == (2, 2)
+
+    dead_letters = alarm_named(every_template, "dead-letters")
+    assert watches(dead_letters) == (
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": f"shipmentevents-dlq-{environment}"},
+    )
+    assert dead_letters["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert dead_letters["Threshold"] == 1
+    assert dead_letters["EvaluationPeriods"] == 1
+
+    errors = alarm_named(every_template, "error-rate")
+    assert (errors["ComparisonOperator"], errors["Threshold"]) == ("GreaterThanThreshold", 5)
+    (rate,) = (each for each in errors["Metrics"] if "Expression" in each)
+    assert rate["Expression"] == "errors / invocations * 100"
+    parts = {each["Id"]: each for each in errors["Metrics"] if "MetricStat" in each}
+    assert {name: part["MetricStat"]["Metric"]["MetricName"] for name, part in parts.items()} == {
+        "errors": "Errors",
+        "invocations": "Invocations",
+    }
+    assert {part["MetricStat"]["Stat"] for part in parts.values()} == {"Sum"}
+    assert [each["Id"] for each in errors["Metrics"] if each.get("ReturnData", True)] == [rate["Id"]]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "topic"),
+    [
+        ("queue-depth", "warning"),
+        ("error-rate", "page"),
+        ("dead-letters", "page"),
+        ("oldest-message", "warning"),
+        ("oldest-message-hours", "page"),
+        ("quarantined", "warning"),
+        ("retried", "warning"),
+        ("throttles", "warning"),
+        ("undelivered", "page"),
+        ("delivery-dead-lettered", "warning"),
+        ("delivery-lost", "page"),
+        ("unmatched", "warning"),
+        ("unmatched-lost", "page"),
+        ("slow-processor", "warning"),
+        ("concurrency", "warning"),
+        ("table-throttled", "warning"),
+        ("index-throttled", "warning"),
+        ("table-errors", "warning"),
+        ("latency", "warning"),
+    ],
+)
+def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
+    properties = alarm_named(every_template, alarm)
+    told = [_topic(every_template, topic)]
+    assert properties["AlarmActions"] == told
+    assert properties["OKActions"] == told
+    assert properties.get("ActionsEnabled", True)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "topic"),
+    [("dead-letters-old", "page"), ("dead-letters-new", "page"), ("dead-letters-daily", "warning")],
+)
+def test_alarm_whose_end_is_no_news_tells_its_begin_only(
+    every_template: Template, alarm: str, topic: str
+) -> None:
+    """Dead letters that expire end it, too: an "OK" would be taken for an all-clear."""
+    properties = alarm_named(every_template, alarm)
+    assert properties["AlarmActions"] == [_topic(every_template, topic)]
+    assert "OKActions" not in properties
+
+
+def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template: Template) -> None:
+    alarms = list(every_template.of_type("AWS::CloudWatch::Alarm"))
+    stage = STAGES[every_template.environment]
+    guards = [] if stage.canary_minutes is None else guard_specs(stage, "7")
+    assert len(alarms) == len(alarm_specs(stage)) + len(guards)
+    for logical_id, alarm in alarms:
+        assert alarm["AlarmActions"], logical_id
+        assert alarm["TreatMissingData"] == "notBreaching", logical_id
+        name = text(alarm["AlarmName"]).removeprefix(f"shipmentevents-{every_template.environment}-")
+        # The number of a version is only known once it is published.
+        name = name.partition("-${")[0]
+        form = rf".+\. Look at: .+\. Runbook: docs/runbook\.md#{name}"
+        assert re.fullmatch(form, alarm["AlarmDescription"]), logical_id
+        assert len(alarm["AlarmDescription"]) <= 1024, logical_id
+
+
+def test_every_alarm_has_its_entry_in_the_runbook_and_no_entry_is_of_none() -> None:
+    settings = replace(STAGES["prod"], expected_event_hours=6)
+    runbook = (Path(__file__).resolve().parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^## ([a-z-]+)$", runbook, re.MULTILINE)
+    guards = [spec.name for spec in guard_specs(settings, "7")]
+    assert sorted(entries) == sorted([*_spec_names(settings), *guards])
+
+
+def test_a_stage_that_expects_events_is_paged_by_silence() -> None:
+    stack = ShipmentEventsStack(App(), settings=replace(STAGES["dev"], expected_event_hours=6))
+    alarm = stack.node.find_child("Monitoring").node.find_child("NoEvents").node.default_child
+    assert isinstance(alarm, cloudwatch.CfnAlarm)
+    assert (alarm.comparison_operator, alarm.threshold) == ("LessThanThreshold", 1)
+    assert alarm.treat_missing_data == "breaching"
+    assert alarm.period == 6 * 3600
+    assert _spec_names(STAGES["dev"]) == [
+        name for name in _spec_names(replace(STAGES["dev"], expected_event_hours=6)) if name != "no-events"
+    ]
+
+
+def test_thresholds_come_before_the_limits_they_warn_of() -> None:
+    for settings in STAGES.values():
+        specs = {spec.name: spec for spec in alarm_specs(settings)}
+        assert 0 < specs["slow-processor"].threshold < settings.processor_timeout_seconds * 1000
+        assert specs["concurrency"].threshold <= settings.processor_max_concurrency
+        assert specs["oldest-message"].threshold < settings.queue_retention_days * 86_400
+
+
+def test_only_what_needs_metric_math_has_it(template: Template) -> None:
+    """CDK turns a label into metric math, which costs more and which the local engine cannot evaluate."""
+    with_math = [
+        alarm["AlarmName"].removeprefix("shipmentevents-dev-")
+        for _, alarm in template.of_type("AWS::CloudWatch::Alarm")
+        if "Metrics" in alarm
+    ]
+    assert sorted(with_math) == ["dead-letters-daily", "dead-letters-new", "dead-letters-old", "error-rate"]
+
+
+def _topic(template: Template, urgency: str) -> Any:
+    return template.ref("AWS::SNS::Topic", TopicName=f"shipmentevents-{template.environment}-{urgency}")
+
+
+def _spec_names(settings: StageSettings) -> list[str]:
+    return [spec.name for spec in alarm_specs(settings)]
