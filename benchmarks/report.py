@@ -1,5 +1,6 @@
 """Shows the results of ``.local/bench.json`` on screen and in docs/benchmarks.md."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -59,11 +60,11 @@ def print_ratios(console: Console, results: Mapping[str, Any]) -> None:
 
 
 def write_document(results: Mapping[str, Any]) -> None:
-    """Write the measured parts into docs/benchmarks.md. Other parts do not change."""
+    """Write the measured parts into docs/benchmarks.md, row by row. What was not measured does not change."""
     conditions = [
         f"- **{name}**, {part['measured_at'][:10]}: {part['conditions']}; {part['machine']}."
         for name, part in results["parts"].items()
-        if not PLACES.isdisjoint(part["tables"])
+        if part["ratios"] or not PLACES.isdisjoint(part["tables"])
     ]
     tables = {"ratios": (RATIO_HEADER, ratio_rows(results, TARGETS))}
     for part in results["parts"].values():
@@ -73,7 +74,27 @@ def write_document(results: Mapping[str, Any]) -> None:
         for name, table in tables.items()
         if name in PLACES
     }
-    documents.write(DOCUMENT, {**measured, "conditions": "\n".join(conditions)})
+    measured["conditions"] = "\n".join(conditions)
+    # What these say of each part stands in one block.
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for block in ("ratios", "conditions"):
+        measured[block] = _with_former_lines(text, block, measured[block])
+    documents.write(DOCUMENT, measured)
+
+
+def _with_former_lines(document: str, block: str, measured: str) -> str:
+    """The measured lines and, of what was not measured now, those that the block has; no dropped ratio."""
+    found = re.search(rf'measured\("{block}"\).*?-->\n(.*?)<!--', document, re.DOTALL)
+    former = found[1].splitlines() if found else []
+    lines = {_subject(line): line for line in [*former, *measured.splitlines()]}
+    ratios = {f"`{name}`": lines.pop(f"`{name}`", "") for name in TARGETS}
+    others = [line for subject, line in lines.items() if not subject.startswith("`")]
+    return "\n".join([*others, *filter(None, ratios.values())])
+
+
+def _subject(line: str) -> str:
+    """What a line of a table or a list begins with."""
+    return re.split("[|,]", line.strip("|- "))[0].strip()
 
 
 def _print_table(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -104,6 +104,35 @@ def test_exit_status_says_whether_the_targets_of_the_parts_hold(
     assert main_module.main() == 1
 
 
+def test_document_keeps_what_was_not_measured_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "benchmarks.md"
+    blocks = {
+        "ratios": "| ratio | x |\n| --- | ---: |\n| `wall_vs_textbook` | 1 |\n| `dropped` | 2 |\n"
+        "| `publisher_vs_one_by_one` | 3 |",
+        "conditions": "- **processor**, 2026-01-01: 6.\n- **publisher**, 2026-01-01: 7.",
+    }
+    document.write_text(
+        "".join(
+            f'<!-- [[[cog measured("{name}") ]]] -->\n{text}\n<!-- [[[end]]] -->\n'
+            for name, text in blocks.items()
+        )
+    )
+    path = tmp_path / "bench.json"
+    found = PartResult("now", {"wall_vs_textbook": Ratio(0.1, 0, 1)})
+    merge_result("processor", found, path)
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    report.write_document(read_results(path))
+    lines = [line for line in document.read_text().splitlines() if not line.startswith(("<", "| ---"))]
+    assert [line.split()[1] for line in lines if "`" in line] == [
+        "`wall_vs_textbook`",
+        "`publisher_vs_one_by_one`",
+    ]
+    assert "| `wall_vs_textbook` | 0.100 | 0.000 to 1.00 | ≤ 0.143 |  |" in lines
+    assert "- **publisher**, 2026-01-01: 7." in lines
+    assert sum(line.startswith("- **processor**") for line in lines) == 1
+    assert "6." not in "".join(lines)
+
+
 def test_memory_costs_by_the_started_millisecond_and_by_the_request() -> None:
     # 100,000 invocations of 11 ms with half a GB, at the list prices of the first tier.
     expected = 1e5 * 0.011 * 0.5 * 0.0000133334 + 0.1 * 0.20

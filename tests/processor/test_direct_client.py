@@ -61,7 +61,9 @@ KEYS: Final[dict[str, Any]] = {
         }
     }
 }
-TIMEOUT: Final = 0.4
+# Of a client whose service keeps silent, and of any other, which may meet a busy machine.
+TIMEOUT: Final = 0.6
+PATIENCE: Final = 10.0
 # Keeps botocore's model of the service, which takes longer to read than a test.
 LOADER: Final = create_loader()
 
@@ -97,20 +99,20 @@ def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext
     return context
 
 
-def botocores(url: str | None = None) -> tuple[Any, botocore.session.Session]:
+def botocores(url: str | None = None, timeout: float = PATIENCE) -> tuple[Any, botocore.session.Session]:
     session = botocore.session.get_session()
     session.register_component("data_loader", LOADER)
     config = Config(
-        connect_timeout=TIMEOUT,
-        read_timeout=TIMEOUT,
+        connect_timeout=timeout,
+        read_timeout=timeout,
         retries={"total_max_attempts": 1},
         parameter_validation=False,
     )
     return session.create_client("dynamodb", endpoint_url=url, config=config), session
 
 
-def direct(url: str | None = None) -> DirectDynamoDBClient:
-    client, session = botocores(url)
+def direct(url: str | None = None, timeout: float = PATIENCE) -> DirectDynamoDBClient:
+    client, session = botocores(url, timeout)
     return DirectDynamoDBClient(cast("DynamoDBClient", client), session)
 
 
@@ -185,7 +187,7 @@ FAILURES: Final[dict[str, tuple[Reply, str]]] = {
 Connect = Callable[..., tuple[Any, Service]]
 
 
-@pytest.fixture(params=[direct, lambda url: botocores(url)[0]], ids=["direct", "botocore"])
+@pytest.fixture(params=[direct, lambda *arguments: botocores(*arguments)[0]], ids=["direct", "botocore"])
 def make_client(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -196,14 +198,16 @@ def scheme(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def connect(make_client: Callable[[str], Any], scheme: str, authority: trustme.CA) -> Iterator[Connect]:
+def connect(make_client: Callable[..., Any], scheme: str, authority: trustme.CA) -> Iterator[Connect]:
     """Starts a service with these replies, and a client of it."""
     started: list[tuple[Any, Service]] = []
 
-    def start(*replies: Reply, name: str = "127.0.0.1", **options: Any) -> tuple[Any, Service]:
+    def start(
+        *replies: Reply, name: str = "127.0.0.1", timeout: float = PATIENCE, **options: Any
+    ) -> tuple[Any, Service]:
         tls = server_tls(authority, name) if scheme == "https" else None
         service = Service(*replies, tls=tls, **options)
-        started.append((make_client(service.url), service))
+        started.append((make_client(service.url, timeout), service))
         return started[-1]
 
     yield start
@@ -240,7 +244,8 @@ class TestEveryClient:
     @pytest.mark.parametrize("reply", FAILURES)
     def test_batch_after_a_failed_one_is_good(self, connect: Connect, reply: str) -> None:
         fails, code = FAILURES[reply]
-        client, _ = connect(FIRST, fails, OWN)
+        timeout = TIMEOUT if code == "ReadTimeoutError" else PATIENCE
+        client, _ = connect(FIRST, fails, OWN, timeout=timeout)
         assert insert(client) == FIRST_CONTENT
         assert failure(client) == code
         assert insert(client) == OWN_CONTENT
@@ -271,7 +276,7 @@ class TestEveryClientOverTls:
         return "https"
 
     def test_greeting_that_never_comes_spoils_no_later_batch(self, connect: Connect) -> None:
-        client, service = connect(OWN, deaf=1)
+        client, service = connect(OWN, deaf=1, timeout=TIMEOUT)
         begin = time.monotonic()
         assert failure(client) in {"ConnectTimeoutError", "ReadTimeoutError"}
         assert TIMEOUT <= time.monotonic() - begin < 3 * TIMEOUT
