@@ -1,6 +1,6 @@
 """The parts of documents that programs write: cog runs the code that a document has between its markers.
 
-A part stands between two comments of a Markdown file, in which the first has the code that writes it::
+A part stands between two comments of a file, in which the first has the code that writes it::
 
     <!-- [[[cog from workbench.engine import gaps; cog.outl(gaps.as_markdown()) ]]] -->
     <!-- [[[end]]] -->
@@ -18,12 +18,14 @@ from cogapp import Cog
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
+USAGE: Final = ROOT / "src" / "shipment_events" / "cost" / "usage.py"
+"""Has the numbers of the stack that ``shipments cost`` needs; an installed wheel has no stack to count."""
 _MARKER: Final = "[[[cog "
 
 
 def documents() -> Iterator[Path]:
-    """Every document with a part that a program writes."""
-    for path in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]):
+    """Every file with a part that a program writes; first the one whose numbers the others show."""
+    for path in [USAGE, *sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])]:
         if _MARKER in path.read_text(encoding="utf-8"):
             yield path
 

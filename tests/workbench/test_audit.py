@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from infrastructure.acknowledgements import Acknowledgement
-from tests.workbench.test_documents import out_of_date
 from workbench.audit.code import bandit
-from workbench.audit.findings import Finding, judge
-from workbench.audit.judges import JudgeError, zizmor
-from workbench.documents import DOCS
+from workbench.audit.findings import Finding, JudgeError, judge
+from workbench.audit.judges import zizmor
 
 FINDING = Finding("judge", "R1", "stack/Queue/Resource", "message")
 
@@ -75,11 +73,6 @@ def test_findings_in_the_workflows_have_their_file_and_line(tmp_path: Path) -> N
 def test_workflows_that_cannot_be_read_are_no_acquittal(tmp_path: Path) -> None:
     with pytest.raises(JudgeError, match="no inputs collected"):
         zizmor(tmp_path, program(tmp_path / "zizmor", "no inputs collected", status=3))
-
-
-def test_document_is_up_to_date() -> None:
-    """The one document that CDK is needed for; the others are held by tests/workbench/test_documents.py."""
-    assert out_of_date(DOCS / "security.md") == ""
 
 
 def in_file(name: str) -> dict[str, Any]:
