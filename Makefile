@@ -73,9 +73,9 @@ test: setup ## Run all tests, also those on the local engine
 	  || echo "The CDK CLI could not be installed: the test of deploying with it is skipped." >&2
 	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: test-faults
-test-faults: setup ## Run the slow tests and those of faults, on a machine that is not busy
-	@pytest -m "timed or slow"
+.PHONY: test-slow
+test-slow: setup ## Run the tests that take long or need a machine that is not busy
+	@pytest -m slow
 
 .PHONY: audit
 audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stage; fail on what nobody has accepted

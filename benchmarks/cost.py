@@ -1,13 +1,11 @@
 """The tables of docs/cost.md, which ``make docs`` writes, and its plot: ``python -m benchmarks.cost``."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from benchmarks.plots import save_plot
 from shipment_events.cost.bill import Bill, compared, monthly_bill
 from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK
-from shipment_events.cost.prices import Price, price_table
 from shipment_events.cost.workload import Workload
 from shipment_events.stages import settings_for
 from workbench.documents import DOCS, markdown_table
@@ -82,15 +80,6 @@ def levers_table() -> str:
     )
 
 
-def prices_table() -> str:
-    """The price table."""
-    rows = [
-        [f"`{price.name}`", _prices(price), price.checked.isoformat(), f"<{price.source}>", price.evidence]
-        for price in price_table().values()
-    ]
-    return markdown_table(["price", "USD", "checked", "source", "compared with"], rows)
-
-
 def main() -> None:
     """Write the plot."""
     from matplotlib import pyplot  # noqa: PLC0415 - only the environment of the benchmarks has it
@@ -124,12 +113,6 @@ def _bill(events: float) -> Bill:
 
 def _usd(amount: float) -> str:
     return f"{amount:,.2f}" if amount < 1000 else f"{amount:,.0f}"
-
-
-def _prices(price: Price) -> str:
-    steps: Sequence[str] = [f"{tier.usd:g}" for tier in price.tiers]
-    per = "" if price.per == 1 else f"{price.per:,.0f} "
-    return f"{', then '.join(steps)} / {per}{price.unit}"
 
 
 if __name__ == "__main__":

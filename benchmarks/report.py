@@ -10,6 +10,8 @@ from benchmarks.results import TARGETS
 from workbench import documents
 
 DOCUMENT: Final = documents.DOCS / "benchmarks.md"
+PLACES: Final = frozenset({"ratios", "conditions", "processor", "cold-start", "publisher"})
+"""What the document shows of all that is measured. The screen and the results file have the rest."""
 NOISE_HEADER: Final = ("compared with itself", "measured", "95 % interval")
 RATIO_HEADER: Final = ("ratio", "measured", "95 % interval", "target", "")
 
@@ -61,14 +63,16 @@ def write_document(results: Mapping[str, Any]) -> None:
     conditions = [
         f"- **{name}**, {part['measured_at'][:10]}: {part['conditions']}; {part['machine']}."
         for name, part in results["parts"].items()
+        if not PLACES.isdisjoint(part["tables"])
     ]
-    tables = {
-        "ratios": (RATIO_HEADER, ratio_rows(results, TARGETS)),
-        "noise": (NOISE_HEADER, noise_rows(results)),
-    }
+    tables = {"ratios": (RATIO_HEADER, ratio_rows(results, TARGETS))}
     for part in results["parts"].values():
         tables |= {name: (table["header"], table["rows"]) for name, table in part["tables"].items()}
-    measured = {name: documents.markdown_table(*table, numbers=True) for name, table in tables.items()}
+    measured = {
+        name: documents.markdown_table(*table, numbers=True)
+        for name, table in tables.items()
+        if name in PLACES
+    }
     documents.write(DOCUMENT, {**measured, "conditions": "\n".join(conditions)})
 
 

@@ -1,7 +1,7 @@
 """The findings of the judges that are accepted, by the path of the construct, each with its reason.
 
 A row accepts its rules on the construct and on all below it. ``make audit`` fails on a row that accepts
-nothing, and ``docs/security.md`` shows the table.
+nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

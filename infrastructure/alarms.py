@@ -7,7 +7,8 @@ from infrastructure.function_alarms import FunctionAlarms
 from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
-from shipment_events.stages import SECONDS_PER_DAY, StageSettings
+from shipment_events.stage_limits import SECONDS_PER_DAY
+from shipment_events.stages import StageSettings
 
 SECONDS_PER_HOUR: Final = 3_600
 

@@ -16,6 +16,8 @@ from typing import Final
 
 from cogapp import Cog
 
+from shipment_events.dead_letters.reasons import DeadLetterReason
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
 USAGE: Final = ROOT / "src" / "shipment_events" / "cost" / "usage.py"
@@ -59,6 +61,12 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numb
     """A table in Markdown. With ``numbers``, the columns after the first are aligned to the right."""
     lines = [header, ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def dead_letter_reasons() -> str:
+    """The table of every reason for which an event is a dead letter."""
+    rows = [[f"`{reason.value}`", reason.meaning] for reason in DeadLetterReason]
+    return markdown_table(["reason", "meaning"], rows)
 
 
 if __name__ == "__main__":

@@ -124,10 +124,11 @@ def _result(
         ("wall_vs_textbook", "textbook"),
         ("wall_vs_threads", "threads"),
         ("wall_vs_powertools", "powertools"),
-        ("wall_vs_limit", "limit"),
+        ("wall_vs_one_call", "call"),
     ):
         result.ratios[name] = ratio_of_medians(wall["ours"], wall[other])
-    result.ratios["cpu_vs_textbook"] = ratio_of_medians(cpu["ours"], cpu["textbook"])
+    for name, other in (("cpu_vs_textbook", "textbook"), ("cpu_vs_one_call", "call")):
+        result.ratios[name] = ratio_of_medians(cpu["ours"], cpu[other])
     result.ratios["duplicates_vs_new"] = ratio_of_medians(wall["duplicates"], wall["ours"])
     result.ratios["returned_duplicates_vs_new"] = ratio_of_medians(wall["returned"], wall["ours"])
     result.noise["wall, ours / ours"] = ratio_of_medians(wall["again"], wall["ours"])

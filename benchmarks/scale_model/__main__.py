@@ -40,7 +40,7 @@ def main() -> None:
         for name, table in {"tiers": report.tiers_table(), **tables}.items():
             _print(f"\n{name}\n\n{table}")
     if options.write:
-        documents.write(report.DOCUMENT, tables)
+        documents.write(report.DOCUMENT, {"matching": tables["matching"]})
         report.plot(as_deployed, matching)
     if not all(outcome.keeps_up for outcome in (*matching, *windows)):
         sys.exit(1)

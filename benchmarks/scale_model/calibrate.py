@@ -3,7 +3,7 @@
 The parts are measured one by one, PutEvents and the function invoked directly, and the pause of the engine's
 event source is read off its source. The model is given these times and says what the whole pipeline does;
 then the pipeline does it, with events that come at random as the model's do. ``SHIPMENTS_PORT`` chooses the
-engine; ``--write`` notes the result in docs/scale.md.
+engine.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from botocore.exceptions import EndpointConnectionError
 
 from benchmarks.scale_model.outcome import Outcome, simulate
 from benchmarks.scale_model.quotas import PUBLISHED, Quotas
-from benchmarks.scale_model.report import DOCUMENT
 from benchmarks.scale_model.scenario import Scenario, Times
 from shipment_events.contract import names
 from shipment_events.stages import settings_for
@@ -260,10 +259,9 @@ def _stored_at(item: StoredEvent) -> float:
 
 
 def main() -> None:
-    """Compare, print, and write where it is asked for."""
+    """Compare and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale_model.calibrate", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write the table of docs/scale.md")
-    options = parser.parse_args()
+    parser.parse_args()
     try:
         compared = compare(Engine(settings_from(os.environ).endpoint))
     except EndpointConnectionError as error:
@@ -274,8 +272,6 @@ def main() -> None:
     ]
     table = documents.markdown_table(["", "model", "engine", "deviation of the model"], rows, numbers=True)
     sys.stdout.write(f"{table}\n")
-    if options.write:
-        documents.write(DOCUMENT, {"calibration": table})
 
 
 if __name__ == "__main__":

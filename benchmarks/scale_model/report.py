@@ -1,13 +1,13 @@
 """The model's answers as tables, JSON and a plot."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Final
 
 from benchmarks.plots import save_plot
 from benchmarks.scale_model.loads import loads
 from benchmarks.scale_model.outcome import Outcome
-from benchmarks.scale_model.quotas import PUBLISHED, SOURCES, Quotas, raised
+from benchmarks.scale_model.quotas import SOURCES, raised
 from benchmarks.scale_model.scenario import TIERS, Tier
 from workbench.documents import DOCS, markdown_table
 
@@ -88,15 +88,6 @@ def tiers_table(tiers: Sequence[Tier] = TIERS) -> str:
     return markdown_table(["events/s", "settings of the stage", "quotas to raise at AWS"], rows)
 
 
-def quotas_table() -> str:
-    """The published limits."""
-    rows = [
-        [f"`{field.name}`", _number(getattr(PUBLISHED, field.name)), f"<{SOURCES[field.name].url}>"]
-        for field in fields(Quotas)
-    ]
-    return markdown_table(["quota", "value", "source"], rows, numbers=True)
-
-
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """One run, for scripts; latencies in milliseconds."""
     scenario = outcome.scenario
@@ -153,10 +144,6 @@ def plot(as_deployed: Sequence[Outcome], matching: Sequence[Outcome]) -> None:
         axes.legend(fontsize=7, frameon=False)
     figure.tight_layout()
     save_plot(figure, PLOT)
-
-
-def _number(number: float) -> str:
-    return f"{number:,.2f}".removesuffix(".00")
 
 
 def _rate(rate: float) -> str:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from shipment_events.contract import names
+from shipment_events.errors import NotDeployedError
 from shipment_events.queue.timing import AWS_TIMING, EXACT_TIMING, QueueTiming
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 
-class StackNotFoundError(Exception):
-    """The stack is not there; the message says what to do."""
+class StackNotFoundError(NotDeployedError):
+    """The stack is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
         stacks = client.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" in str(error):
-            raise StackNotFoundError(_missing(name, client.meta.endpoint_url, environment)) from error
+            raise StackNotFoundError(f"no stack {name} at {client.meta.endpoint_url}", environment) from error
         raise
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
     shards = outputs.get(names.OUTPUT_STATUS_INDEX_SHARDS)
@@ -68,12 +69,6 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
         )
     except KeyError as error:
         raise StackNotFoundError(
-            f"stack {name} at {client.meta.endpoint_url} has no output {error}: it is not deployed whole"
+            f"stack {name} at {client.meta.endpoint_url} has no output {error}: it is not deployed whole",
+            environment,
         ) from error
-
-
-def _missing(name: str, endpoint: str, environment: str) -> str:
-    return (
-        f"no stack {name} at {endpoint}. Deploy it with 'make up' (local engine) or"
-        f" 'make deploy ENV={environment}' (AWS), or name another stage with --env."
-    )

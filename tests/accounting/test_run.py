@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from shipment_events.accounting.run import FeedRun, run_feed
+from shipment_events.accounting.run import FeedRun, FeedRunner
 from shipment_events.contract.exact_json import loads
 from shipment_events.publishing.event_files import EventText
+from shipment_events.queue.queue import Queue
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
 from tests.stand_ins.bus import Entry, FakeBus, publisher_on
+from tests.stand_ins.queues import dead_letters_on
 from tests.stand_ins.sqs import AwsSqs
 
 REFUSAL = "NotAuthorizedForSourceException"
@@ -59,28 +61,27 @@ def run(
     bus = RememberingBus(frozenset([refused] if refused else []))
     table = StoredFromBus(bus, frozenset([lost] if lost else []))
     sqs = AwsSqs()
-    return run_feed(
-        (
-            EventText(
-                position,
-                json.dumps(
-                    {
-                        "shipment_id": shipment,
-                        "event_timestamp": "2025-03-01T14:05:00Z",
-                        "event_type": "shipment.departed",
-                    }
-                ),
-            )
-            for position, shipment in enumerate(shipments, start=1)
-        ),
-        publisher=publisher_on(bus),
-        table=cast("EventTable", table),
-        sqs=sqs.client,
-        queue_url="queue",
-        dead_letter_queue_url="dead-letter-queue",
-        journal_path=folder / "journal.ndjson",
-        timing=sqs.clock.timing,
+    timing = sqs.clock.timing
+    runner = FeedRunner(
+        cast("EventTable", table),
+        Queue(sqs.client, "queue", timing),
+        dead_letters_on(sqs.client, "dead-letter-queue", "queue", timing),
+        publisher_on(bus),
     )
+    feed = (
+        EventText(
+            position,
+            json.dumps(
+                {
+                    "shipment_id": shipment,
+                    "event_timestamp": "2025-03-01T14:05:00Z",
+                    "event_type": "shipment.departed",
+                }
+            ),
+        )
+        for position, shipment in enumerate(shipments, start=1)
+    )
+    return runner.run(feed, folder / "journal.ndjson")
 
 
 def test_run_that_finds_every_event_has_succeeded(tmp_path: Path) -> None:

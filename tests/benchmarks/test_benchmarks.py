@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from benchmarks import __main__ as main_module
+from benchmarks import report
 from benchmarks.cpu_share import CgroupShare, SignalShare, share_of
+from benchmarks.parts import Part
 from benchmarks.processor.batches import batches
 from benchmarks.processor.memory import cost_of_a_million
-from benchmarks.report import ratio_rows
+from benchmarks.report import PLACES, ratio_rows
 from benchmarks.results import TARGETS, PartResult, Table, merge_result, read_results
 from benchmarks.statistics import Ratio, quartiles, ratio_of_medians
 
@@ -80,6 +85,25 @@ def test_missed_target_is_said(tmp_path: Path) -> None:
     assert fast == ["`publisher_vs_one_by_one`", "9.00", "8.00 to 10.0", "≥ 8.00", ""]
 
 
+@pytest.mark.parametrize(("measured", "status"), [(0.1, 0), (0.2, 1)])
+def test_exit_status_says_whether_the_targets_of_the_parts_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: float, status: int
+) -> None:
+    path = tmp_path / "bench.json"
+    # What another part has missed is not this run's.
+    merge_result("other", PartResult("", {"publisher_vs_one_by_one": Ratio(1, 1, 1)}), path)
+    module = ModuleType("measured_here")
+    module.measure = lambda: PartResult("", {"wall_vs_textbook": Ratio(measured, 0, 1)})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(main_module, "PARTS", {"here": Part("it", module.__name__)})
+    monkeypatch.setattr(main_module, "read_results", partial(read_results, path))
+    monkeypatch.setattr(main_module, "merge_result", partial(merge_result, path=path))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--only", "here"])
+    assert main_module.main() == status
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--reuse"])
+    assert main_module.main() == 1
+
+
 def test_memory_costs_by_the_started_millisecond_and_by_the_request() -> None:
     # 100,000 invocations of 11 ms with half a GB, at the list prices of the first tier.
     expected = 1e5 * 0.011 * 0.5 * 0.0000133334 + 0.1 * 0.20
@@ -128,3 +152,19 @@ def test_signals_keep_a_busy_process_to_its_share() -> None:
         finally:
             busy.kill()
     assert 0 < used < 0.35 * elapsed
+
+
+@pytest.mark.parametrize("table", ["processor", "allocations"])
+def test_the_document_takes_the_tables_that_it_has_a_place_for(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "benchmarks.md"
+    parts = [f'<!-- [[[cog measured("{name}") ]]] -->\n<!-- [[[end]]] -->\n' for name in PLACES]
+    document.write_text("".join(parts), encoding="utf-8")
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    part = PartResult("batches of 10", tables={table: Table(["design"], [["ours"]])})
+    merge_result("processor", part, tmp_path / "bench.json")
+    report.write_document(read_results(tmp_path / "bench.json"))
+    written = document.read_text(encoding="utf-8")
+    assert ("| ours |" in written) == (table in PLACES)
+    assert ("batches of 10" in written) == (table in PLACES)

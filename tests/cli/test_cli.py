@@ -19,13 +19,15 @@ from click.testing import CliRunner, Result
 
 from shipment_events import __main__ as entry_point
 from shipment_events import cli
-from shipment_events.accounting.run import FeedProgress
+from shipment_events import pipeline as pipeline_module
+from shipment_events.accounting.run import FeedProgress, FeedRunner
 from shipment_events.cli import main
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.schema import event_schema
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.resources import Resources
 from shipment_events.table.item import StoredEvent
+from shipment_events.table.store import EventTable
 from tests.stand_ins.bus import service_error
 from workbench.feed import generate
 
@@ -231,7 +233,7 @@ def test_says_what_to_do_without_a_stack(
         raise error
 
     client = SimpleNamespace(describe_stacks=describe_stacks, meta=SimpleNamespace(endpoint_url="http://x"))
-    monkeypatch.setattr("boto3.client", lambda *_, **__: client)
+    monkeypatch.setattr("boto3.Session.client", lambda *_, **__: client)
     assert said in said_once(run("--env", "staging", *arguments))
 
 
@@ -249,17 +251,14 @@ def test_a_run_of_no_file_leaves_the_report_before_it_alone(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def resources(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Gives a command the resources of a stage without asking AWS for them."""
-
-    def give(command: str) -> None:
-        found = Resources("bus", "archive", "q", "dlq", "arn", "the-table", datetime.now(UTC))
-        monkeypatch.setattr(sys.modules[f"{cli.__name__}.{command}"], "find_resources", lambda *_: found)
-        monkeypatch.setattr("boto3.client", lambda *_, **__: None)
-
-    return give
+def resources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resources of a stage, and clients that do nothing, without asking AWS for them."""
+    found = Resources("bus", "archive", "q", "dlq", "arn", "the-table", datetime.now(UTC))
+    monkeypatch.setattr(pipeline_module, "find_resources", lambda *_: found)
+    monkeypatch.setattr("boto3.Session.client", lambda *_, **__: None)
 
 
+@pytest.mark.usefixtures("resources")
 @pytest.mark.parametrize(
     ("accepted", "said"),
     [
@@ -268,15 +267,14 @@ def resources(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     ],
 )
 def test_an_interrupted_run_says_what_is_on_the_bus_and_what_accounts_for_it(
-    monkeypatch: pytest.MonkeyPatch, resources: Callable[[str], None], accepted: int, said: str
+    monkeypatch: pytest.MonkeyPatch, accepted: int, said: str
 ) -> None:
     def interrupted(*_: object, on_progress: Callable[[FeedProgress], None], **__: object) -> None:
         on_progress(FeedProgress(accepted=accepted))
         raise KeyboardInterrupt
 
-    resources("run")
-    monkeypatch.setattr(sys.modules[f"{cli.__name__}.run"], "run_feed", interrupted)
-    monkeypatch.setattr(Publisher, "connect", lambda *_: None)
+    monkeypatch.setattr(FeedRunner, "run", interrupted)
+    monkeypatch.setattr(Publisher, "connect", lambda *_, **__: None)
     result = run("run", "-", "--report", "out/report.json")
     assert result.exit_code == 130
     assert result.stderr == f"\nInterrupted; the bus has accepted {said}"
@@ -309,15 +307,14 @@ def test_the_entry_point_runs_the_command_line(
     assert json.loads(capsys.readouterr().out) == event_schema()
 
 
-def test_says_which_restored_table_is_missing(
-    monkeypatch: pytest.MonkeyPatch, resources: Callable[[str], None]
-) -> None:
-    def scan(*_: object, **__: object) -> Iterator[None]:
+@pytest.mark.usefixtures("resources")
+def test_says_which_restored_table_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pages(**_: object) -> Iterator[None]:
         raise service_error("ResourceNotFoundException", "Scan")
         yield
 
-    resources("recover")
-    monkeypatch.setattr(sys.modules[f"{cli.__name__}.recover"], "copy_missing", scan)
+    client = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=pages))
+    monkeypatch.setattr("boto3.Session.client", lambda *_, **__: client)
     error = said_once(run("recover", "absent"))
     assert "there is no table absent" in error
     assert "docs/deploy.md#restoring-what-was-lost" in error
@@ -339,14 +336,11 @@ def stored(sort_key: str, processing_status: str = "PROCESSED", /, **detail: Any
 
 
 @pytest.fixture
-def timeline(monkeypatch: pytest.MonkeyPatch, resources: Callable[[str], None]) -> Callable[..., Result]:
+def timeline(monkeypatch: pytest.MonkeyPatch, resources: None) -> Callable[..., Result]:  # noqa: ARG001
     """Runs ``shipments timeline`` on events that a test chooses."""
 
     def invoke(*arguments: str, events: list[StoredEvent]) -> Result:
-        table = SimpleNamespace(timeline=lambda _: iter(events))
-        module = sys.modules[f"{cli.__name__}.timeline"]
-        resources("timeline")
-        monkeypatch.setattr(module, "EventTable", lambda *_: table)
+        monkeypatch.setattr(EventTable, "timeline", lambda *_: iter(events))
         return run("timeline", *arguments, COLUMNS="200")
 
     return invoke

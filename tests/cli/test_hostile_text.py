@@ -162,7 +162,7 @@ def aws(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     """Services, files and a folder that are full of hostile text."""
     aws = Aws(HOSTILE[request.param])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("boto3.client", lambda *_, **__: aws)
+    monkeypatch.setattr("boto3.Session.client", lambda *_, **__: aws)
     with JournalWriter(Path("journal")) as journal:
         for number in range(2):
             detail = json.dumps({**aws.detail, "event_id": f"{aws.text}{number}"})

@@ -11,17 +11,16 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.retries.standard import ExponentialBackoff
 from botocore.stub import Stubber
 
-from shipment_events.cli.errors import CLIENT_CONFIG
-from shipment_events.resources import Resources
+from shipment_events.pipeline import CLIENT_CONFIG
 from shipment_events.table.copy import Copied, copy_missing
-from shipment_events.watching.archive import Archive, cancel_replay, start_replay
-from shipment_events.watching.replay import plan_replay
+from shipment_events.watching.archive import Archive
+from shipment_events.watching.replays import ArchiveContent, cancel_replay, start_replay
 from tests.stand_ins.http_service import Reply, Service, answer, hang_up
 from workbench.engine import assets, completion
 from workbench.engine.stack import Stack
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
-ARCHIVE = Archive("arn:a", "arn:aws:events:eu-central-1:1:event-bus/b", 7, 1, 1, NOW)
+ARCHIVE = ArchiveContent("arn:a", "arn:aws:events:eu-central-1:1:event-bus/b", 7, 1, 1, NOW)
 Connect = Callable[..., tuple[Any, Service]]
 
 
@@ -95,9 +94,10 @@ def test_two_starts_have_two_names() -> None:
             return {"ArchiveArn": "a", "EventSourceArn": "b", "CreationTime": NOW}
 
     events: Any = Events()
-    resources = Resources("bus", "archive", "q", "dlq", "arn", "table", NOW)
+    none: Any = None
+    archive = Archive(events, "dev", "archive", none, none)
     until = datetime.now(UTC)
-    names = {plan_replay(events, "dev", resources, NOW, until, all_rules=True).name for _ in range(20)}
+    names = {archive.plan(NOW, until, all_rules=True).name for _ in range(20)}
     assert len(names) == 20
     assert all(len(name) <= 64 for name in names)
 

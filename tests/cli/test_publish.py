@@ -36,7 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("random.uniform", lambda *_: 0.0)
 
     def invoke(*arguments: str, bus: FakeBus | None = None, stdin: bytes = b"") -> Result:
-        monkeypatch.setattr("boto3.client", lambda *_, **__: bus or FakeBus())
+        monkeypatch.setattr("boto3.Session.client", lambda *_, **__: bus or FakeBus())
         return CliRunner().invoke(main, ["publish", *arguments], input=stdin)
 
     return invoke
@@ -108,7 +108,7 @@ def test_a_dry_run_needs_no_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("boto3.client", forbidden)
+    monkeypatch.setattr("boto3.Session.client", forbidden)
     result = CliRunner().invoke(main, ["publish", "--dry-run", "-"], input=event(1))
     assert result.exit_code == 0
     assert result.stdout == "1 valid, 0 refused, 0 unsent\n"

@@ -1,8 +1,7 @@
 """The event: what is refused and why, which moment a time is, and what makes two events the same one."""
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from random import Random
 from typing import Any, Final
@@ -11,10 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shipment_events.contract.event import find_envelope_id, open_envelope, parse_event
+from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.outcome import InvalidEventError, Reason
 from tests.contract.json_values import INSTANTS, JSON_VALUES, OFFSETS, details, spell, spelled_time, typed
+from tests.contract.refusals import assert_fit_for_an_attribute, refusal
 
 EVENT: Final = {
     "shipment_id": "S-1",
@@ -27,12 +27,6 @@ ABSENT: Final = object()
 def event(**changes: object) -> dict[str, Any]:
     changed = {**EVENT, **changes}
     return {name: value for name, value in changed.items() if value is not ABSENT}
-
-
-def refusal(read: Callable[[], object]) -> InvalidEventError:
-    with pytest.raises(InvalidEventError) as caught:
-        read()
-    return caught.value
 
 
 # What is wrong, in which field, with which value, and what the refusal says of it.
@@ -317,112 +311,3 @@ def test_any_text_for_a_field_is_taken_or_refused(text: str) -> None:
             parse_event({**EVENT, name: text})
         except InvalidEventError as error:
             assert_fit_for_an_attribute(error)
-
-
-def assert_fit_for_an_attribute(error: InvalidEventError) -> None:
-    """SQS takes no empty value and no control character."""
-    assert error.detail
-    assert error.detail.isascii()
-    assert error.detail.isprintable()
-    assert len(error.detail) < 1024
-
-
-ENVELOPE: Final = {
-    "version": "0",
-    "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
-    "time": "2025-03-01T13:05:01Z",
-    "source": "shipment.service",
-    "detail-type": "shipment.departed",
-    "detail": EVENT,
-}
-
-
-def test_envelope_is_opened() -> None:
-    opened, detail = open_envelope(json.dumps(ENVELOPE))
-    assert opened.id == "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
-    assert opened.time == "2025-03-01T13:05:01Z"
-    assert opened.detail_type == "shipment.departed"
-    assert opened.replay_name is None
-    assert opened.accepted_at == datetime(2025, 3, 1, 13, 5, 1, tzinfo=UTC)
-    assert detail == EVENT
-
-
-def test_envelope_of_a_replay_says_so() -> None:
-    opened, _ = open_envelope(json.dumps(ENVELOPE | {"replay-name": "after-outage"}))
-    assert opened.replay_name == "after-outage"
-
-
-@pytest.mark.parametrize(
-    ("body", "reason", "says"),
-    [
-        ("", Reason.INVALID_JSON, "expected JSON"),
-        ("not JSON", Reason.INVALID_JSON, "expected JSON"),
-        ("[]", Reason.INVALID_ENVELOPE, "body: expected an EventBridge envelope, got an array"),
-        ("{}", Reason.INVALID_ENVELOPE, "detail-type: expected a text, it is missing"),
-        (
-            '{"detail-type":1,"detail":{}}',
-            Reason.INVALID_ENVELOPE,
-            "detail-type: expected a text, got a number",
-        ),
-        (
-            '{"detail-type":"shipment.x"}',
-            Reason.INVALID_ENVELOPE,
-            "detail: expected an object, it is missing",
-        ),
-        (
-            '{"detail-type":"","detail":"{}"}',
-            Reason.INVALID_ENVELOPE,
-            "detail: expected an object, got a text",
-        ),
-        ('{"detail-type":"","detail":null}', Reason.INVALID_ENVELOPE, "detail: expected an object, got null"),
-        (json.dumps(EVENT), Reason.INVALID_ENVELOPE, "detail-type"),
-        (
-            json.dumps(ENVELOPE | {"source": "aws.s3"}),
-            Reason.SOURCE_MISMATCH,
-            "source: expected shipment.service, got 'aws.s3'",
-        ),
-        (
-            json.dumps(ENVELOPE | {"source": ["shipment.service"]}),
-            Reason.SOURCE_MISMATCH,
-            "source: expected shipment.service, got an array",
-        ),
-        (
-            '{"detail-type":"shipment.x","detail":{}}',
-            Reason.SOURCE_MISMATCH,
-            "source: expected shipment.service, it is missing",
-        ),
-    ],
-)
-def test_body_that_is_no_envelope_is_refused(body: str, reason: Reason, says: str) -> None:
-    error = refusal(lambda: open_envelope(body))
-    assert (error.reason, says in error.detail) == (reason, True), error
-
-
-@pytest.mark.parametrize("strange", [None, 1, "ü", "x" * 1601, ["id"], {}])
-def test_label_of_an_envelope_that_the_bus_would_not_write_is_left_out(strange: object) -> None:
-    opened, _ = open_envelope(json.dumps(ENVELOPE | {"id": strange, "time": strange, "replay-name": strange}))
-    assert (opened.id, opened.time, opened.replay_name) == ("", "", None)
-    assert opened.accepted_at is None
-    assert find_envelope_id(json.dumps(ENVELOPE | {"id": strange})) == ""
-
-
-@pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        ('{"id":"abc","id":"def"}', "def"),
-        ('{"id":"abc","detail":NaN}', "abc"),
-        ('{"id":"abc"', ""),
-        ('["id"]', ""),
-        ("[" * 100_000, ""),
-        ('{"id":"abc","n":' + "1" * 5000 + "}", ""),
-    ],
-)
-def test_id_of_a_refused_body_is_found_where_there_is_one(body: str, found: str) -> None:
-    assert find_envelope_id(body) == found
-
-
-@given(st.text(max_size=30) | JSON_VALUES.map(lambda value: spell(value, Random(0))))
-def test_any_body_is_an_envelope_or_refused(body: str) -> None:
-    error = refusal(lambda: open_envelope(body))
-    assert_fit_for_an_attribute(error)
-    assert find_envelope_id(body).isascii()

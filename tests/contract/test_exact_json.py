@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipment_events.contract.exact_json import MAX_DEPTH, canonical_json, dumps, loads
+from shipment_events.contract.exact_json import canonical_json, dumps, loads
+from shipment_events.contract.limits import MAX_DEPTH
 from shipment_events.contract.outcome import InvalidEventError, Reason
 from tests.contract.json_values import JSON_VALUES, spell, typed
 

@@ -14,22 +14,14 @@ import pytest
 from shipment_events.accounting.audit import audit_journal
 from shipment_events.accounting.reconcile import Reconciliation
 from shipment_events.contract.exact_json import dumps, loads
+from shipment_events.dead_letters.edits import Edit, broken_after, edited
 from shipment_events.dead_letters.explain import explain
 from shipment_events.dead_letters.exports import open_export, read_letters
 from shipment_events.dead_letters.letters import DeadLetterMessage, Selection
-from shipment_events.dead_letters.redrive import (
-    CAME_BACK,
-    Edit,
-    broken_after,
-    discard,
-    edited,
-    redrive,
-    redrive_export,
-)
+from shipment_events.dead_letters.queue import CAME_BACK, DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
+from tests.stand_ins.queues import dead_letters_on
 
-QUEUE = "queue"
-LETTERS = "letters"
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
 
 
@@ -99,6 +91,10 @@ class Queues:
         return {}
 
 
+def letters_in(queues: Queues) -> DeadLetterQueue:
+    return dead_letters_on(queues.client, "letters", "queue")
+
+
 def body(name: str, **fields: Any) -> str:
     detail = {
         "shipment_id": f"S-{name}",
@@ -129,7 +125,7 @@ def letter(reason: str, text: str, **fields: Any) -> DeadLetterMessage:
 def test_what_the_queue_did_not_confirm_stays_and_is_visible_again() -> None:
     queues = Queues(body("a"), body("b"), body("c"))
     queues.unsendable = {body("b")}
-    result = redrive(queues.client, LETTERS, QUEUE, Selection())
+    result = letters_in(queues).redrive(Selection())
     assert queues.sent == [body("a"), body("c")]
     assert list(queues.letters.values()) == [body("b")]
     assert not queues.hidden & set(queues.letters)
@@ -140,7 +136,7 @@ def test_what_the_queue_did_not_confirm_stays_and_is_visible_again() -> None:
 def test_what_arrived_as_something_else_is_not_deleted() -> None:
     queues = Queues(body("a"), body("b"))
     queues.garbled = {body("b")}
-    result = redrive(queues.client, LETTERS, QUEUE, Selection())
+    result = letters_in(queues).redrive(Selection())
     assert list(queues.letters.values()) == [body("b")]
     assert [why for _, why in result.failed] == ["IncompleteResponse"]
 
@@ -150,7 +146,7 @@ def test_half_a_line_of_a_killed_command_does_not_spoil_the_next(tmp_path: Path)
     path.write_text('{"message_id": "m1", "bo')
     for name in ("a", "b"):
         with open_export(path) as file:
-            discard(Queues(body(name)).client, LETTERS, Selection(), file)
+            letters_in(Queues(body(name))).discard(Selection(), file)
     _, *whole = path.read_text().splitlines()
     assert [json.loads(line)["body"] for line in whole] == [body("a"), body("b")]
 
@@ -161,7 +157,7 @@ def audited(journal: JournalRecord, folder: Path) -> Reconciliation:
         writer.write(journal)
     table = SimpleNamespace(timeline=lambda _: iter([]))
     return audit_journal(
-        folder / "journal", cast("Any", table), Queues().client, LETTERS, exports=[folder / "discarded"]
+        folder / "journal", cast("Any", table), letters_in(Queues()), exports=[folder / "discarded"]
     )
 
 
@@ -173,14 +169,14 @@ def test_a_discarded_event_that_is_sent_again_and_lost_is_missing(tmp_path: Path
     )
     path = tmp_path / "discarded"
     with open_export(path) as file:
-        discard(Queues(body("a")).client, LETTERS, Selection(), file)
+        letters_in(Queues(body("a"))).discard(Selection(), file)
     found = audited(record, tmp_path)
     assert (found.discarded, found.lost) == (1, [])
 
     queues = Queues()
     for _ in range(2):
         with open_export(path) as notes:
-            redrive_export(queues.client, QUEUE, read_letters(path), notes=notes, edits=edits)
+            letters_in(queues).redrive_export(read_letters(path), notes, edits=edits)
     assert queues.sent == [edited(body("a"), edits)] * 2, "each time once, though the file has it more often"
     found = audited(record, tmp_path)
     assert found.discarded == 0
@@ -194,7 +190,7 @@ def test_nothing_is_sent_from_an_export_that_cannot_note_it() -> None:
 
     queues = Queues()
     with pytest.raises(OSError, match="No space"):
-        redrive_export(queues.client, QUEUE, [letter("unmatched", body("a"))], notes=Full())
+        letters_in(queues).redrive_export([letter("unmatched", body("a"))], Full())
     assert queues.sent == []
 
 
@@ -202,21 +198,15 @@ def test_the_audit_does_not_stumble_over_a_change_that_could_not_be_made(tmp_pat
     text = body("a", location=7)
     record = JournalRecord("a", NOW.isoformat(), "s", "t", dumps(loads(text)["detail"]))
     with (tmp_path / "discarded").open("w") as originals:
-        redrive(
-            Queues(text).client,
-            LETTERS,
-            QUEUE,
-            Selection(),
-            edits=[Edit("location.code", "ZRH")],
-            originals=originals,
-        )
+        edits = [Edit("location.code", "ZRH")]
+        letters_in(Queues(text)).redrive(Selection(), edits=edits, originals=originals)
     assert [lost.envelope_id for lost in audited(record, tmp_path).lost] == ["a"]
 
 
 def test_what_was_sent_and_not_deleted_is_named() -> None:
     queues = Queues(body("a"), body("b"))
     queues.undeletable = {"m1"}
-    result = redrive(queues.client, LETTERS, QUEUE, Selection())
+    result = letters_in(queues).redrive(Selection())
     assert [one.message_id for one in result.settled] == ["m0"]
     assert [one.message_id for one, _ in result.undeleted] == ["m1"]
     assert queues.sent == [body("a"), body("b")]
@@ -226,7 +216,7 @@ def test_what_was_sent_and_not_deleted_is_named() -> None:
 def test_an_event_that_comes_back_is_not_sent_round_for_ever() -> None:
     queues = Queues(body("a"))
     queues.come_back = True
-    result = redrive(queues.client, LETTERS, QUEUE, Selection())
+    result = letters_in(queues).redrive(Selection())
     assert queues.sent == [body("a")]
     assert [why for _, why in result.failed] == [CAME_BACK]
     assert list(queues.letters.values()) == [body("a")]
@@ -240,7 +230,7 @@ def test_the_walk_ends_though_kept_messages_come_by_again() -> None:
             return answer
 
     queues = Forgetful(*(body(f"keep{number}") for number in range(25)), body("a"))
-    result = redrive(queues.client, LETTERS, QUEUE, Selection(shipment_id="S-none"))
+    result = letters_in(queues).redrive(Selection(shipment_id="S-none"))
     assert (result.passed_over, result.unseen) == (10, 16)
     assert not result.succeeded, "what was not seen may have been meant"
     assert len(queues.letters) == 26
@@ -252,7 +242,7 @@ def test_an_interrupt_while_letters_are_put_back_still_says_what_was_done() -> N
             raise KeyboardInterrupt
 
     queues = Impatient(body("a"), body("b"))
-    result = redrive(queues.client, LETTERS, QUEUE, Selection(shipment_id="S-a"))
+    result = letters_in(queues).redrive(Selection(shipment_id="S-a"))
     assert [letter.shipment_id for letter in result.settled] == ["S-a"]
     assert result.interrupted
 
@@ -261,7 +251,7 @@ def test_an_edit_that_cannot_be_made_leaves_the_letter(tmp_path: Path) -> None:
     queues = Queues("no JSON", body("a", location=7), body("b"))
     edits = [Edit("location.code", "ZRH")]
     with (tmp_path / "originals").open("w") as file:
-        result = redrive(queues.client, LETTERS, QUEUE, Selection(), edits=edits, originals=file)
+        result = letters_in(queues).redrive(Selection(), edits=edits, originals=file)
     assert [json.loads(text)["detail"]["location"] for text in queues.sent] == [{"code": "ZRH"}]
     assert list(queues.letters.values()) == ["no JSON", body("a", location=7)]
     assert [why.split(":")[0] for _, why in result.failed] == ["invalid_json", "location.code"]
@@ -275,7 +265,7 @@ def test_nothing_is_deleted_that_is_not_in_the_export() -> None:
 
     queues = Queues(body("a"))
     with pytest.raises(OSError, match="No space"):
-        discard(queues.client, LETTERS, Selection(), Full())
+        letters_in(queues).discard(Selection(), Full())
     assert list(queues.letters.values()) == [body("a")]
     assert not queues.hidden
 

@@ -1,7 +1,6 @@
 """Every walk over a queue and every wait for one, on queues that are as inexact as those of AWS."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,29 +9,32 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from shipment_events import cli
-from shipment_events.accounting.run import FeedRun, run_feed
+from shipment_events import pipeline as pipeline_module
+from shipment_events.accounting.run import FeedRun, FeedRunner
 from shipment_events.cli import main
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
-from shipment_events.dead_letters.letters import NotOneLetterError, Selection, read_dead_letters
-from shipment_events.dead_letters.redrive import Edit, discard, redrive
+from shipment_events.dead_letters.edits import Edit
+from shipment_events.dead_letters.letters import NotOneLetterError, Selection
+from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.dead_letters.settlement import Settlement
 from shipment_events.publishing.event_files import EventText
-from shipment_events.queue.drain import Drain, wait_until_empty
+from shipment_events.queue.queue import Drain, Queue
 from shipment_events.queue.timing import AWS_TIMING, EXACT_TIMING, QueueTiming
 from shipment_events.resources import Resources, find_resources
-from shipment_events.watching import replay as replay_module
+from shipment_events.watching import archive as archive_module
 from shipment_events.watching import status as status_module
-from shipment_events.watching.archive import Archive, Replay, ReplayState
+from shipment_events.watching.archive import Archive, ReplayPlan
 from shipment_events.watching.flow import Flow
-from shipment_events.watching.replay import ReplayPlan, run_replay
+from shipment_events.watching.replays import ArchiveContent, Replay, ReplayState
 from shipment_events.watching.status import StatusReader
 from tests.accounting.test_run import RememberingBus, StoredFromBus
 from tests.stand_ins.bus import publisher_on
+from tests.stand_ins.queues import dead_letters_on
 from tests.stand_ins.sqs import BEGIN, AwsSqs, MovableClock
 
 QUEUE = "https://sqs/queue"
@@ -49,6 +51,14 @@ def body(number: int, **fields: Any) -> str:
     }
     envelope = {"id": f"e-{number:03}", "source": names.SOURCE, "detail-type": "shipment.scanned"}
     return json.dumps({**envelope, "detail": detail})
+
+
+def queue_of(sqs: AwsSqs) -> Queue:
+    return Queue(sqs.client, QUEUE, sqs.clock.timing)
+
+
+def letters_of(sqs: AwsSqs) -> DeadLetterQueue:
+    return dead_letters_on(sqs.client, LETTERS, QUEUE, sqs.clock.timing)
 
 
 BODIES = [body(number) for number in range(COUNT)]
@@ -72,7 +82,7 @@ def sqs(request: pytest.FixtureRequest) -> AwsSqs:
 
 
 def test_redrive_that_moved_all_has_succeeded(sqs: AwsSqs) -> None:
-    result = redrive(sqs.client, LETTERS, QUEUE, Selection(), sqs.clock.timing)
+    result = letters_of(sqs).redrive(Selection())
     assert sorted(sqs.sent) == BODIES, "each once"
     assert sqs.bodies(LETTERS) == []
     assert (len(result.settled), result.failed, result.unseen) == (COUNT, [], 0)
@@ -80,14 +90,14 @@ def test_redrive_that_moved_all_has_succeeded(sqs: AwsSqs) -> None:
 
 
 def test_redrive_of_some_leaves_the_others_visible(sqs: AwsSqs) -> None:
-    result = redrive(sqs.client, LETTERS, QUEUE, Selection(shipment_id="S-7"), sqs.clock.timing)
+    result = letters_of(sqs).redrive(Selection(shipment_id="S-7"))
     assert (len(result.settled), result.passed_over, result.succeeded) == (1, COUNT - 1, True)
-    assert len(read_dead_letters(sqs.client, LETTERS, sqs.clock.timing).letters) == COUNT - 1
+    assert len(letters_of(sqs).read().letters) == COUNT - 1
 
 
 def test_discard_deletes_what_it_wrote_and_nothing_else(sqs: AwsSqs, tmp_path: Path) -> None:
     with (tmp_path / "copies").open("w") as copies:
-        result = discard(sqs.client, LETTERS, Selection(), copies, sqs.clock.timing)
+        result = letters_of(sqs).discard(Selection(), copies)
     lines = (tmp_path / "copies").read_text().splitlines()
     assert sorted(json.loads(line)["body"] for line in lines) == BODIES
     assert sqs.bodies(LETTERS) == []
@@ -96,7 +106,7 @@ def test_discard_deletes_what_it_wrote_and_nothing_else(sqs: AwsSqs, tmp_path: P
 
 def test_reading_finds_every_dead_letter_and_leaves_it(sqs: AwsSqs) -> None:
     for _ in range(2):
-        found = read_dead_letters(sqs.client, LETTERS, sqs.clock.timing)
+        found = letters_of(sqs).read()
         assert sorted(letter.body for letter in found.letters) == BODIES
         assert found.hidden == 0
 
@@ -107,7 +117,7 @@ def test_what_others_hold_for_long_is_no_success() -> None:
     sqs.hide(LETTERS, 100_000)
     sqs.put(LETTERS, body(99))
     sqs.clock.sleep(3600)
-    result = redrive(sqs.client, LETTERS, QUEUE, Selection(), sqs.clock.timing)
+    result = letters_of(sqs).redrive(Selection())
     assert (len(result.settled), result.unseen, result.succeeded) == (1, COUNT, False)
     assert sqs.clock.seconds < 3600 + 150, "the wait for others is bounded"
 
@@ -117,7 +127,7 @@ def test_what_a_killed_command_held_is_redriven_when_it_comes_back() -> None:
     sqs.put(LETTERS, *BODIES)
     sqs.clock.sleep(3600)
     sqs.hide(LETTERS, 20)
-    result = redrive(sqs.client, LETTERS, QUEUE, Selection(), sqs.clock.timing)
+    result = letters_of(sqs).redrive(Selection())
     assert (len(result.settled), result.succeeded) == (COUNT, True)
 
 
@@ -126,7 +136,7 @@ def test_a_walk_ends_while_new_dead_letters_keep_coming() -> None:
     sqs.put(LETTERS, *BODIES)
     for number in range(1_000):
         sqs.clock.at(5 * number, partial(sqs.put, LETTERS, body(100 + number)))
-    found = read_dead_letters(sqs.client, LETTERS, sqs.clock.timing)
+    found = letters_of(sqs).read()
     assert set(BODIES) <= {letter.body for letter in found.letters}
     assert sqs.clock.seconds < 60
 
@@ -134,7 +144,7 @@ def test_a_walk_ends_while_new_dead_letters_keep_coming() -> None:
 def test_a_walk_ends_though_the_queue_hides_nothing() -> None:
     sqs = AwsSqs(repeats=1_000_000)
     sqs.put(LETTERS, *BODIES)
-    found = read_dead_letters(sqs.client, LETTERS, sqs.clock.timing)
+    found = letters_of(sqs).read()
     assert sorted(letter.body for letter in found.letters) == BODIES
 
 
@@ -142,9 +152,7 @@ def test_held_letters_stay_hidden_from_others_for_a_walk_of_any_length() -> None
     sqs = AwsSqs()
     sqs.put(LETTERS, *BODIES)
     sqs.before_receive = lambda: sqs.clock.sleep(10)
-    result = redrive(
-        sqs.client, LETTERS, QUEUE, Selection(shipment_id="none"), sqs.clock.timing, hold_seconds=20
-    )
+    result = letters_of(sqs).redrive(Selection(shipment_id="none"))
     assert {one.receives for one in sqs.messages[LETTERS]} == {1}
     assert result.passed_over == COUNT
 
@@ -156,7 +164,7 @@ def test_a_change_by_an_id_of_several_changes_nothing(change: str, tmp_path: Pat
     with pytest.raises(NotOneLetterError, match=r"'e-00' matches 10 dead letters: m0000\d\d, .* and 5 more"):
         _change(sqs, change, "e-00", tmp_path)
     assert (sqs.sent, sqs.bodies(LETTERS)) == ([], BODIES)
-    assert len(read_dead_letters(sqs.client, LETTERS, sqs.clock.timing).letters) == COUNT
+    assert len(letters_of(sqs).read().letters) == COUNT
     assert _change(sqs, change, "e-007", tmp_path).succeeded
     assert sqs.bodies(LETTERS) == [text for text in BODIES if '"e-007"' not in text]
 
@@ -165,9 +173,8 @@ def _change(sqs: AwsSqs, change: str, identifier: str, folder: Path) -> Settleme
     selection = Selection(identifier=identifier)
     with (folder / "out").open("a") as out:
         if change == "discard":
-            return discard(sqs.client, LETTERS, selection, out, sqs.clock.timing)
-        edits = [Edit("carrier", "ACME")]
-        return redrive(sqs.client, LETTERS, QUEUE, selection, sqs.clock.timing, edits=edits, originals=out)
+            return letters_of(sqs).discard(selection, out)
+        return letters_of(sqs).redrive(selection, edits=[Edit("carrier", "ACME")], originals=out)
 
 
 def test_an_empty_queue_is_believed_after_a_minute_of_zeros() -> None:
@@ -175,7 +182,7 @@ def test_an_empty_queue_is_believed_after_a_minute_of_zeros() -> None:
     sqs = AwsSqs(count_lag=60)
     sqs.put(QUEUE, "a")
     sqs.clock.at(100, lambda: sqs.take(QUEUE, "a"))
-    drain = wait_until_empty(sqs.client, QUEUE, sqs.clock.timing)
+    drain = queue_of(sqs).wait_until_empty()
     assert (drain.is_empty, drain.waiting) == (True, 0)
     assert sqs.clock.seconds >= 100 + 90
 
@@ -184,7 +191,7 @@ def test_the_wait_for_an_empty_queue_is_bounded_and_says_what_is_left() -> None:
     sqs = AwsSqs(count_lag=60)
     sqs.put(QUEUE, "a", "b")
     shown: list[int] = []
-    drain = wait_until_empty(sqs.client, QUEUE, sqs.clock.timing, patience=30, on_progress=shown.append)
+    drain = queue_of(sqs).wait_until_empty(patience=30, on_progress=shown.append)
     assert drain == Drain(waiting=2)
     assert sqs.clock.seconds < 300
     assert set(shown) == {0, 2}
@@ -195,7 +202,7 @@ def test_the_wait_is_bounded_beside_live_events() -> None:
     for number in range(1_000):
         sqs.clock.at(2 * number, partial(sqs.put, QUEUE, f"{number}"))
         sqs.clock.at(2 * number + 1, partial(sqs.take, QUEUE, f"{number}"))
-    assert not wait_until_empty(sqs.client, QUEUE, sqs.clock.timing).is_empty
+    assert not queue_of(sqs).wait_until_empty().is_empty
     assert sqs.clock.seconds < 300
 
 
@@ -213,17 +220,17 @@ def test_a_replay_counts_what_came_a_minute_after_its_end(monkeypatch: pytest.Mo
         for number, text in enumerate(BODIES):
             sqs.clock.at(2 * number, partial(process, text))
 
-    archive = Archive("arn:archive", "arn:bus", 7, COUNT, 1, BEGIN)
+    content = ArchiveContent("arn:archive", "arn:bus", 7, COUNT, 1, BEGIN)
     over = Replay(ReplayState.COMPLETED, "", None, BEGIN)
-    monkeypatch.setattr(replay_module, "start_replay", start)
-    monkeypatch.setattr(replay_module, "describe_replay", lambda *_: over)
+    monkeypatch.setattr(archive_module, "start_replay", start)
+    monkeypatch.setattr(archive_module, "describe_replay", lambda *_: over)
     monkeypatch.setattr(
-        replay_module, "logged_flow", lambda *_: Flow({Outcome.STORED: len(logged)}, None, "log")
+        archive_module, "logged_flow", lambda *_: Flow({Outcome.STORED: len(logged)}, None, "log")
     )
     now = datetime.now(UTC)
-    plan = ReplayPlan("dev", "r", archive, now, now, None, COUNT, COUNT, is_early=False)
+    plan = ReplayPlan("r", content, now, now, None, COUNT, COUNT, is_early=False)
     none: Any = None
-    result = run_replay(plan, _resources(sqs.clock), events=none, sqs=sqs.client, logs=none)
+    result = Archive(none, "dev", "archive", queue_of(sqs), none).replay(plan)
     assert result.flow.total == COUNT
     assert result.drain.is_empty
 
@@ -246,16 +253,9 @@ def run_slowly(folder: Path, sqs: AwsSqs, seconds: float) -> FeedRun:
     sqs.put(QUEUE, "in flight")
     sqs.clock.at(seconds, lambda: sqs.take(QUEUE, "in flight"))
     table: Any = SlowTable(bus, sqs, seconds)
-    return run_feed(
-        [EventText(1, json.dumps(json.loads(body(1))["detail"]))],
-        publisher=publisher_on(bus),
-        table=table,
-        sqs=sqs.client,
-        queue_url=QUEUE,
-        dead_letter_queue_url=LETTERS,
-        journal_path=folder / "journal.ndjson",
-        timing=sqs.clock.timing,
-    )
+    runner = FeedRunner(table, queue_of(sqs), letters_of(sqs), publisher_on(bus))
+    feed = [EventText(1, json.dumps(json.loads(body(1))["detail"]))]
+    return runner.run(feed, folder / "journal.ndjson")
 
 
 @pytest.mark.parametrize("lag", [0, 30, 60])
@@ -278,16 +278,9 @@ def test_a_run_is_undecided_while_others_hide_dead_letters(tmp_path: Path) -> No
     sqs.hide(LETTERS, 100_000)
     bus = RememberingBus()
     table: Any = StoredFromBus(bus, frozenset(["S-1"]))
-    found = run_feed(
-        [EventText(1, json.dumps(json.loads(body(1))["detail"]))],
-        publisher=publisher_on(bus),
-        table=table,
-        sqs=sqs.client,
-        queue_url=QUEUE,
-        dead_letter_queue_url=LETTERS,
-        journal_path=tmp_path / "journal.ndjson",
-        timing=sqs.clock.timing,
-    )
+    runner = FeedRunner(table, queue_of(sqs), letters_of(sqs), publisher_on(bus))
+    feed = [EventText(1, json.dumps(json.loads(body(1))["detail"]))]
+    found = runner.run(feed, tmp_path / "journal.ndjson")
     report = found.as_json()
     assert (report["lost"], report["undecided"], report["hidden_dead_letters"]) == (0, 1, 1)
     assert not found.succeeded
@@ -307,10 +300,8 @@ def shipments(sqs: AwsSqs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S
     logs = SimpleNamespace(get_paginator=lambda _: pages)
     services = {"sqs": sqs, "logs": logs, "dynamodb": logs}
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("boto3.client", lambda name, **_: services.get(name))
-    for command in ("dead_letters", "audit", "trace"):
-        module = sys.modules[f"{cli.__name__}.{command}"]
-        monkeypatch.setattr(module, "find_resources", lambda *_: _resources(sqs.clock))
+    monkeypatch.setattr(boto3.Session, "client", lambda _, name, **__: services.get(name))
+    monkeypatch.setattr(pipeline_module, "find_resources", lambda *_: _resources(sqs.clock))
     return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
@@ -341,10 +332,9 @@ def test_every_command_that_walks_sees_every_dead_letter(shipments: Shipments, s
 
 def test_status_samples_the_dead_letters(sqs: AwsSqs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_module, "measured_flow", lambda *_: Flow(Counter(), None, "log"))
-    for name, found in (("oldest_message_seconds", None), ("stage_alarms", [])):
-        monkeypatch.setattr(status_module, name, lambda *_, found=found: found)
+    metrics: Any = SimpleNamespace(oldest_message_seconds=lambda *_: None, alarms=list)
     none: Any = None
-    reader = StatusReader("dev", _resources(sqs.clock), sqs=sqs.client, cloudwatch=none, logs=none)
+    reader = StatusReader(queue_of(sqs), letters_of(sqs), metrics, none, datetime.now(UTC))
     seen = reader.read(15)
     assert (seen.dead_letters.total, seen.dead_letters_by_reason) == (COUNT, {"unmatched": COUNT})
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from shipment_events.dead_letters.letters import DeadLetterMessage, read_dead_letters
+from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.publishing.publisher import Accepted, Publisher, prepare
-from shipment_events.queue.messages import depth
 from tests.integration.conftest import ROOT
 from workbench.drill.faults import SERVICES
 from workbench.drill.proxy import FaultProxies
@@ -40,13 +39,12 @@ class Scene:
 
     def dead_letters(self, name: str) -> list[DeadLetterMessage]:
         """The shipment's dead letters."""
-        found = self.stage.resources
-        read = read_dead_letters(self.stage.sqs, found.dead_letter_queue_url, found.timing)
+        read = self.stage.dead_letters.read()
         return [letter for letter in read.letters if json.loads(letter.body)["detail"]["shipment_id"] == name]
 
     def waiting(self) -> int:
         """Messages in the queue, those under way among them."""
-        return depth(self.stage.sqs, self.stage.resources.queue_url)
+        return self.stage.queue.depth().total
 
     def until(self, condition: Callable[[], bool], seconds: float) -> float:
         """Wait; how long it took, in seconds."""

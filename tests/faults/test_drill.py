@@ -8,7 +8,7 @@ from shipment_events.publishing.journal import read_journal
 from tests.integration.conftest import ROOT
 from workbench.drill.run import EVENTS_FILE, JOURNAL, DrillPlan, DrillProgress, run_drill
 
-pytestmark = [pytest.mark.engine, pytest.mark.timed]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 def test_a_short_drill_loses_and_doubles_nothing_and_cleans_up(tmp_path: Path) -> None:

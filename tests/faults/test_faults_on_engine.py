@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from shipment_events.dead_letters.letters import RETRIES_EXHAUSTED, Selection
-from shipment_events.dead_letters.redrive import redrive
+from shipment_events.dead_letters.letters import Selection
+from shipment_events.dead_letters.reasons import DeadLetterReason
 from tests.faults.conftest import VISIBILITY_TIMEOUT, Scene
 from workbench.drill.faults import DYNAMODB, RESET_AFTER, THROTTLED, every, outage
 from workbench.drill.partial_proxy import WriteHook
 
-pytestmark = [pytest.mark.engine, pytest.mark.timed]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 IDS = [str(number) for number in range(10)]
 # What 60 s after a fault's end are in the scaled stage, and the engine's own time on a slow machine.
@@ -73,7 +73,6 @@ def test_a_killed_functions_batch_is_stored_once_when_its_visibility_ends(scene:
 def test_an_outage_longer_than_the_visibility_timeout_makes_dead_letters_and_no_shorter_one(
     scene: Scene,
 ) -> None:
-    stage = scene.stage
     scene.proxies.set_faults(DYNAMODB, outage())
     scene.publish("LONG", 10)
     time.sleep(VISIBILITY_TIMEOUT + 2.5)
@@ -83,12 +82,7 @@ def test_an_outage_longer_than_the_visibility_timeout_makes_dead_letters_and_no_
 
     scene.until(lambda: len(scene.dead_letters("LONG")) == 10, SOON)
     assert {letter.reason for letter in scene.dead_letters("LONG")} == {"retries_exhausted"}
-    redriven = redrive(
-        stage.sqs,
-        stage.resources.dead_letter_queue_url,
-        stage.resources.queue_url,
-        Selection(reason=RETRIES_EXHAUSTED),
-    )
+    redriven = scene.stage.dead_letters.redrive(Selection(reason=DeadLetterReason.RETRIES_EXHAUSTED))
     assert len(redriven.settled) == 10
     scene.until(lambda: scene.waiting() == 0, VISIBILITY_TIMEOUT + SOON)
     for name in ("LONG", "AS-LONG"):

@@ -1,17 +1,17 @@
 """Alarms that reach somebody and watch something that exists, and a dashboard that shows the rest."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shipment_events.contract.event import Envelope
 from shipment_events.contract.outcome import Outcome
-from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.telemetry import report_batch
 from tests.infrastructure.log_filters import Measured, measured
 from tests.infrastructure.template import Template
 from tests.infrastructure.watched import alarm_metrics, dashboard_metrics
+from tests.processor.outcomes import settled_as
 
 # What the services report, by namespace, with the dimensions that they report it under; from the metric pages
 # of their documentation. What is made of the processor's log is read off its own output below.
@@ -60,16 +60,19 @@ Emitted = tuple[tuple[str, ...], str]
 def _lines(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> list[str]:
     """What the processor really prints for a batch with these outcomes, half a second after the bus."""
     accepted = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-    batch = [
-        Settled(
-            Record(message_id="1", receipt_handle="1", receive_count=1, body=""),
-            outcome,
-            correlation_id="1",
-            envelope=Envelope("1", accepted.isoformat(), "shipment.departed", None),
-            stored_at=accepted + timedelta(milliseconds=500),
-        )
-        for outcome in outcomes
-    ]
+    body = {
+        "id": "1",
+        "time": accepted.isoformat(),
+        "source": "shipment.service",
+        "detail-type": "shipment.departed",
+        "detail": {
+            "shipment_id": "S-1",
+            "event_timestamp": accepted.isoformat(),
+            "event_type": "shipment.departed",
+        },
+    }
+    stored_at = accepted + timedelta(milliseconds=500)
+    batch = [settled_as(outcome, json.dumps(body), stored_at) for outcome in outcomes]
     report_batch(batch, "dev", "request", "7")
     return capsys.readouterr().out.splitlines()
 

@@ -7,7 +7,8 @@ import pytest
 
 from infrastructure.metrics import PipelineMetrics
 from infrastructure.rollout import guard_specs
-from shipment_events.stages import CANARY_MINUTES, STAGES
+from shipment_events.stage_limits import CANARY_MINUTES
+from shipment_events.stages import STAGES
 from tests.infrastructure.template import Template, permissions, text
 from workbench.engine.template import prepare
 

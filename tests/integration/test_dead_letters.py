@@ -15,15 +15,16 @@ import pytest
 
 from shipment_events.contract import names
 from shipment_events.contract.names import SOURCE
-from shipment_events.dead_letters.letters import Selection, read_dead_letters
-from shipment_events.dead_letters.redrive import redrive
+from shipment_events.dead_letters.letters import Selection
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
-from shipment_events.queue.messages import depth, send_bodies
+from shipment_events.queue.messages import send_bodies
+from shipment_events.queue.queue import Queue
 from shipment_events.queue.timing import EXACT_TIMING
 from shipment_events.resources import find_resources
 from shipment_events.table.store import EventTable
 from tests.integration.commands import Commands, QuickCommands, exported
 from tests.integration.conftest import LocalEngine
+from tests.stand_ins.queues import dead_letters_on
 
 pytestmark = pytest.mark.engine
 
@@ -91,13 +92,13 @@ class Scene:
         )
 
     def waiting(self) -> int:
-        return depth(self.sqs, self._queue_url)
+        return Queue(self.sqs, self._queue_url).depth().total
 
     def dead(self) -> int:
-        return depth(self.sqs, self._dead_letter_queue_url)
+        return Queue(self.sqs, self._dead_letter_queue_url).depth().total
 
     def visible_bodies(self) -> list[str]:
-        read = read_dead_letters(self.sqs, self._dead_letter_queue_url, EXACT_TIMING)
+        read = dead_letters_on(self.sqs, *self.urls, EXACT_TIMING).read()
         return [letter.body for letter in read.letters]
 
     def until_fewer(self, dead: int) -> None:
@@ -110,15 +111,17 @@ class Scene:
             time.sleep(0.05)
 
 
+@pytest.mark.parametrize(
+    ("kills", "count"), [(3, 600), pytest.param(20, 3_000, marks=pytest.mark.slow)], ids=["few", "many"]
+)
 def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(
-    shipments: QuickCommands, scene: Scene
+    shipments: QuickCommands, scene: Scene, kills: int, count: int
 ) -> None:
-    count = 3_000
     scene.put(*(scene.body(number) for number in range(count)))
     commands = Commands(shipments.folder, shipments.environment)
     chance = random.Random(4)
     at_work = 0
-    for _ in range(20):
+    for _ in range(kills):
         before = scene.dead()
         operator = commands.start("dead-letters", "redrive", "--rate", "1000")
         # Its work begins when the first are gone; the interpreter's own start would take most of the kills.
@@ -127,7 +130,7 @@ def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(
         at_work += operator.poll() is None
         operator.kill()
         operator.wait()
-    assert at_work == 20, "the kills should come in the middle of the work"
+    assert at_work == kills, "the kills should come in the middle of the work"
     assert 0 < scene.dead() < count
     # What the killed ones held becomes visible again.
     scene.until(lambda: shipments("dead-letters", "redrive", status=None).exit_code == 0, seconds=60)
@@ -167,14 +170,8 @@ def test_two_operators_at_once_lose_and_double_nothing(shipments: QuickCommands,
 def test_a_slow_walk_finds_what_lies_behind_others(scene: Scene) -> None:
     scene.put(*(scene.body(number, shipment_id="ANOTHER") for number in range(60)), scene.body(60))
     # 0.4 s before each receive, and a hold of 1 s: the first are due again long before the last are reached.
-    result = redrive(
-        scene.sqs,
-        *scene.urls,
-        Selection(shipment_id=scene.shipment_id),
-        EXACT_TIMING,
-        rate=25,
-        hold_seconds=1,
-    )
+    letters = dead_letters_on(scene.sqs, *scene.urls, EXACT_TIMING, hold_seconds=1)
+    result = letters.redrive(Selection(shipment_id=scene.shipment_id), rate=25)
     assert (len(result.settled), result.passed_over, result.succeeded) == (1, 60, True)
     assert len(scene.visible_bodies()) == 60
 

@@ -87,6 +87,7 @@ def test_a_failing_cli_is_reported_by_step(tmp_path: Path, current_assembly: Pat
         engines.stop(settings)
 
 
+@pytest.mark.slow
 def test_a_destroyed_stage_is_taken_up_again_with_what_it_stored(
     tmp_path: Path, current_assembly: Path
 ) -> None:

@@ -97,6 +97,7 @@ def logged_as_quarantined(environment: Mapping[str, str]) -> int:
     return sum(int(json.loads(message)["quarantined"]) for message in messages)
 
 
+@pytest.mark.slow
 def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(
     clone: Path, deploy: Commands, producer: QuickCommands
 ) -> None:
@@ -116,7 +117,7 @@ def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(
     until(account, lambda found: found["stored"] == EVENTS)
     assert "dev: healthy" in producer("status").stdout
 
-    module = clone / "src" / "shipment_events" / "event.py"
+    module = clone / "src" / "shipment_events" / "contract" / "event.py"
     good = module.read_text(encoding="utf-8")
     assert good.count(GOOD) == 1
     module.write_text(good.replace(GOOD, BAD + GOOD), encoding="utf-8")

@@ -189,8 +189,8 @@ class TestBadStates:
         rival = Settings(root=ROOT, home=tmp_path / "rival" / ".local", port=settings.port)
         with pytest.raises(LocalEngineError) as caught:
             engines.start(rival)
-        assert f"taken by the local engine of {tmp_path}" in caught.value.message
-        assert "SHIPMENTS_PORT=" in caught.value.hint
+        assert f"taken by the local engine of {tmp_path}" in str(caught.value)
+        assert "SHIPMENTS_PORT=" in caught.value.next_step
 
     def test_another_port_than_the_running_one(self, settings: Settings) -> None:
         engines.start(settings)

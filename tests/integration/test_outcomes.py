@@ -18,12 +18,13 @@ import pytest
 
 from shipment_events.contract import names
 from shipment_events.contract.exact_json import loads
-from shipment_events.dead_letters.letters import DeadLetterMessage, read_dead_letters
+from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.queue.timing import EXACT_TIMING
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
 from tests.contract.json_values import typed
 from tests.integration.conftest import ROOT, LocalEngine
+from tests.stand_ins.queues import dead_letters_on
 
 pytestmark = pytest.mark.engine
 
@@ -107,7 +108,7 @@ class Pipeline:
 
     def _letters(self) -> list[DeadLetterMessage]:
         url = self.engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL]
-        read = read_dead_letters(self.engine.client("sqs"), url, EXACT_TIMING)
+        read = dead_letters_on(self.engine.client("sqs"), url, "none", EXACT_TIMING).read()
         return [letter for letter in read.letters if f'{self.shipment_id}"' in letter.body]
 
 

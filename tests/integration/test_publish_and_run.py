@@ -16,13 +16,13 @@ import pytest
 from shipment_events.accounting.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Reason
-from shipment_events.dead_letters.letters import read_dead_letters
 from shipment_events.publishing.journal import read_journal
-from shipment_events.queue.messages import depth
+from shipment_events.queue.queue import Queue
 from shipment_events.queue.timing import EXACT_TIMING
 from shipment_events.table.store import EventTable
 from tests.integration.commands import Commands, exported
 from tests.integration.conftest import ROOT, LocalEngine
+from tests.stand_ins.queues import dead_letters_on
 from workbench.feed import generate
 
 pytestmark = pytest.mark.engine
@@ -65,7 +65,8 @@ def wait_until_stored(engine: LocalEngine, shipment_id: str, count: int) -> None
 
 def wait_until_processed(engine: LocalEngine) -> None:
     deadline = time.monotonic() + 20
-    while depth(engine.client("sqs"), engine.outputs[names.OUTPUT_QUEUE_URL]):
+    queue = Queue(engine.client("sqs"), engine.outputs[names.OUTPUT_QUEUE_URL])
+    while queue.depth().total:
         assert time.monotonic() < deadline, "the queue is not empty in time"
         time.sleep(0.05)
 
@@ -132,8 +133,8 @@ def test_names_a_bus_that_is_not_there(shipments: Runs) -> None:
     (shipments.folder / "one.ndjson").write_text(
         json.dumps(event("2025-01-01T00:00:00Z", "x")), encoding="utf-8"
     )
-    said = shipments("--env", "nowhere", "publish", "one.ndjson", status=1).stderr
-    assert said.startswith("Error: no event bus shipmentevents-nowhere at ")
+    said = shipments("--env", "staging", "publish", "one.ndjson", status=1).stderr
+    assert said.startswith("Error: no event bus shipmentevents-staging at ")
     assert "make up" in said
 
 
@@ -208,7 +209,7 @@ def stored_run(shipments: Runs) -> Iterator[Callable[[], Reconciliation]]:
     def look() -> Reconciliation:
         items = itertools.chain.from_iterable(table.timeline(f"SAB-{number}") for number in range(50))
         url = engine.outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL]
-        letters = read_dead_letters(engine.client("sqs"), url, EXACT_TIMING).letters
+        letters = dead_letters_on(engine.client("sqs"), url, "none", EXACT_TIMING).read().letters
         with (shipments.folder / ".local" / "journal.ndjson").open(encoding="utf-8") as journal:
             return reconcile(
                 read_journal(journal),

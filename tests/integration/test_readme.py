@@ -25,11 +25,6 @@ def test_the_publishing_example_publishes(engine: LocalEngine) -> None:
     assert (finished.stdout, finished.stderr) == ("1 [] []\n", "")
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)", README))))
-def test_every_link_into_the_repository_leads_somewhere(path: str) -> None:
-    assert (ROOT / path).exists()
-
-
 def test_every_make_target_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))

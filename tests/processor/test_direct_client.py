@@ -1,30 +1,45 @@
 """The processor's own DynamoDB client sends what botocore's would, and fails as botocore's does."""
 
 import json
+import socket
+import ssl
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import botocore.session
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+import trustme
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from botocore.httpsession import get_cert_path
+from botocore.exceptions import BotoCoreError, ClientError, EndpointResolutionError, NoCredentialsError
+from botocore.httpsession import URLLib3Session
+from botocore.loaders import create_loader
 
 from shipment_events.aws_errors import error_code
-from shipment_events.processor import direct_client
 from shipment_events.processor.direct_client import DirectDynamoDBClient
-from tests.stand_ins.http_service import Reply, Service, answer, half_an_answer, hang_up, silence
+from tests.stand_ins.http_service import (
+    Reply,
+    Service,
+    answer,
+    chunks,
+    half_an_answer,
+    hang_up,
+    reset,
+    silence,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-REQUEST: Final[dict[str, Any]] = {
+STATEMENTS: Final[dict[str, Any]] = {
     "Statements": [
         {
             "Statement": "INSERT INTO \"events\" VALUE {'shipment_id': ?, 'detail': ?}",
@@ -46,27 +61,13 @@ KEYS: Final[dict[str, Any]] = {
         }
     }
 }
-
-
-@contextmanager
-def clients(service: Service) -> Iterator[tuple[DirectDynamoDBClient, Any]]:
-    """Ours and botocore's."""
-    session = botocore.session.get_session()
-    config = Config(
-        connect_timeout=0.5, read_timeout=0.5, retries={"total_max_attempts": 1}, parameter_validation=False
-    )
-    client = session.create_client("dynamodb", endpoint_url=service.url, config=config)
-    ours = DirectDynamoDBClient(cast("DynamoDBClient", client), session)
-    try:
-        yield ours, client
-    finally:
-        ours.close()
-        client.close()
-        service.close()
+TIMEOUT: Final = 0.4
+# Keeps botocore's model of the service, which takes longer to read than a test.
+LOADER: Final = create_loader()
 
 
 @pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -76,209 +77,378 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-@pytest.mark.parametrize(
-    ("operation", "request_"), [("batch_execute_statement", REQUEST), ("batch_get_item", KEYS)]
-)
-def test_request_is_the_one_that_botocore_sends(operation: str, request_: dict[str, Any]) -> None:
-    service = Service(answer(b"{}"), answer(b"{}"))
-    with clients(service) as (ours, botocores):
-        _call(ours, operation, request_)
-        _call(botocores, operation, request_)
-    (our_headers, our_body), (their_headers, their_body) = service.requests
-    assert json.loads(our_body) == json.loads(their_body)
-    for name in ("content-type", "x-amz-target", "host", "x-amz-security-token", "accept-encoding"):
-        assert our_headers[name] == their_headers[name]
-    ours_signed, theirs_signed = (
-        headers["authorization"].partition(", Signature=")[0] for headers in (our_headers, their_headers)
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(autouse=True)
+def ca_file(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What every client made from now on trusts."""
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(path))
+    return path
+
+
+def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def botocores(url: str | None = None) -> tuple[Any, botocore.session.Session]:
+    session = botocore.session.get_session()
+    session.register_component("data_loader", LOADER)
+    config = Config(
+        connect_timeout=TIMEOUT,
+        read_timeout=TIMEOUT,
+        retries={"total_max_attempts": 1},
+        parameter_validation=False,
     )
-    assert ours_signed == theirs_signed
-    assert our_headers["user-agent"].startswith("Botocore/")
+    return session.create_client("dynamodb", endpoint_url=url, config=config), session
 
 
-def test_answer_is_read_as_botocore_reads_it() -> None:
-    body = {
-        "Responses": [
-            {"TableName": "events"},
-            {
-                "TableName": "events",
-                "Error": {"Code": "DuplicateItem", "Message": "m", "Item": {"shipment_id": {"S": "東"}}},
-            },
-        ]
-    }
-    reply = answer(json.dumps(body).encode())
-    with clients(Service(reply, reply)) as (ours, botocores):
-        mine = ours.run_statements(json.dumps(REQUEST))
-        assert mine == body
-        assert mine["Responses"] == botocores.batch_execute_statement(**REQUEST)["Responses"]
+def direct(url: str | None = None) -> DirectDynamoDBClient:
+    client, session = botocores(url)
+    return DirectDynamoDBClient(cast("DynamoDBClient", client), session)
 
 
-def test_item_in_the_way_comes_without_its_event() -> None:
-    """Its values may take a hundred times their text, and no more is asked than what is there."""
-    noted = {"processing": {"M": {"content_hash": {"S": "abc"}}}}
-    item = {"detail": {"M": {"detail": {"M": {}}, "list": {"L": [{"N": "7"}]}}}, **noted}
-    body = {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": item}}]}
-    with clients(Service(answer(json.dumps(body).encode()))) as (ours, _):
-        mine = ours.run_statements(json.dumps(REQUEST))
-    assert mine == {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": noted}}]}
+def insert(client: Any) -> dict[str, Any]:
+    """Send the statements; botocore's account of the transport is left out of the answer."""
+    if isinstance(client, DirectDynamoDBClient):
+        return client.run_statements(json.dumps(STATEMENTS))
+    given: dict[str, Any] = client.batch_execute_statement(**STATEMENTS)
+    return {name: value for name, value in given.items() if name != "ResponseMetadata"}
 
 
-JSON_FAILURES: Final = [
-    answer(b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow"}', "400 Bad"),
-    answer(b'{"__type":"com.amazon.coral.validate#ValidationException","Message":"no"}', "400 Bad"),
-    answer(b'{"__type":"InternalServerError","message":"down"}', "500 Error"),
-]
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        *JSON_FAILURES,
-        answer(b"<html>unavailable</html>", "503 Service Unavailable"),
-        answer(b"", "502 Bad Gateway"),
-        hang_up,
-        silence,
-    ],
-    ids=["throttled", "invalid", "down", "html", "empty", "hung up", "silence"],
-)
-def test_failure_is_the_one_that_botocore_raises(reply: Reply) -> None:
-    with clients(Service(reply, reply)) as (ours, botocores):
-        mine, theirs = (_failure(client) for client in (ours, botocores))
-    assert error_code(mine) == error_code(theirs)
-    if reply in JSON_FAILURES:
-        assert isinstance(mine, ClientError)
-        assert isinstance(theirs, ClientError)
-        assert mine.response["Error"]["Message"] == theirs.response["Error"]["Message"] != ""
-
-
-@pytest.mark.parametrize(
-    ("reply", "code"),
-    [
-        (half_an_answer, "ConnectionClosedError"),
-        (answer(b"<html>log in</html>"), "InvalidResponse"),
-        (answer(b"[]"), "InvalidResponse"),
-        (answer(b"{}", "302 Found", "Location: https://elsewhere\r\n"), "302"),
-    ],
-)
-def test_no_half_or_foreign_answer_is_taken_for_one(reply: Reply, code: str) -> None:
-    with clients(Service(reply)) as (ours, _):
-        assert error_code(_failure(ours)) == code
-
-
-def _call(client: Any, operation: str, request: dict[str, Any]) -> Any:
-    if isinstance(client, DirectDynamoDBClient) and operation == "batch_execute_statement":
-        return client.run_statements(json.dumps(request))
-    return getattr(client, operation)(**request)
-
-
-def _failure(client: Any) -> ClientError | BotoCoreError:
+def failure(client: Any) -> str:
     try:
-        _call(client, "batch_execute_statement", REQUEST)
+        given = insert(client)
     except (ClientError, BotoCoreError) as error:
-        return error
-    pytest.fail("nothing was raised")
+        return error_code(error)
+    # botocore's client makes an answer without content of what is no JSON. The table knows it by that.
+    assert given == {}
+    return "InvalidResponse"
 
 
-def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service()
-    with clients(service) as (ours, _):
+def good(text: str) -> tuple[Reply, dict[str, Any]]:
+    content = {"Responses": [{"TableName": text}]}
+    return answer(json.dumps(content).encode()), content
+
+
+FIRST, FIRST_CONTENT = good("first")
+OWN, OWN_CONTENT = good("own")
+LATE, _ = good("late")
+
+
+def no_http(connection: socket.socket) -> None:
+    connection.sendall(b"220 mail.example ESMTP\r\n")
+
+
+def late(beginning: bytes) -> Reply:
+    """The answer comes after the client has given up."""
+
+    def reply(connection: socket.socket) -> None:
+        connection.sendall(beginning)
+        time.sleep(TIMEOUT + 0.1)
+        with suppress(OSError):  # The client has hung up.
+            LATE(connection)
+
+    return reply
+
+
+def error(code: str, status: str, message: str = "message") -> Reply:
+    return answer(json.dumps({"__type": code, message: "why"}).encode(), status)
+
+
+FAILURES: Final[dict[str, tuple[Reply, str]]] = {
+    "hung up": (hang_up, "ConnectionClosedError"),
+    "reset": (reset, "ConnectionClosedError"),
+    "silence": (silence, "ReadTimeoutError"),
+    "late": (late(b""), "ReadTimeoutError"),
+    "half, then late": (late(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), "ReadTimeoutError"),
+    "half, then hung up": (half_an_answer, "InvalidResponse"),
+    "half a chunk": (chunks(b'{"Responses":', is_whole=False), "ConnectionClosedError"),
+    "no HTTP": (no_http, "ConnectionClosedError"),
+    "HTML": (answer(b"<html>log in</html>"), "InvalidResponse"),
+    "redirect": (answer(b"{}", "302 Found", "Location: https://elsewhere\r\n"), "302"),
+    "throttled": (error("com.amazonaws.dynamodb.v20120810#Throttling", "400 Bad Request"), "Throttling"),
+    "invalid": (error("ValidationException", "400 Bad Request", "Message"), "ValidationException"),
+    "down": (error("InternalServerError", "500 Internal Server Error"), "InternalServerError"),
+    "too large": (answer(b"too large", "413 Content Too Large"), "413"),
+    "empty": (answer(b"", "502 Bad Gateway"), "502"),
+    "unavailable": (answer(b"<html>unavailable</html>", "503 Service Unavailable"), "503"),
+}
+
+
+Connect = Callable[..., tuple[Any, Service]]
+
+
+@pytest.fixture(params=[direct, lambda url: botocores(url)[0]], ids=["direct", "botocore"])
+def make_client(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(params=["http", "https"])
+def scheme(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def connect(make_client: Callable[[str], Any], scheme: str, authority: trustme.CA) -> Iterator[Connect]:
+    """Starts a service with these replies, and a client of it."""
+    started: list[tuple[Any, Service]] = []
+
+    def start(*replies: Reply, name: str = "127.0.0.1", **options: Any) -> tuple[Any, Service]:
+        tls = server_tls(authority, name) if scheme == "https" else None
+        service = Service(*replies, tls=tls, **options)
+        started.append((make_client(service.url), service))
+        return started[-1]
+
+    yield start
+    for client, service in started:
+        client.close()
+        service.close()
+
+
+class TestEveryClient:
+    """What the processor relies on, whichever client it is given, with TLS and without."""
+
+    def test_connection_is_kept(self, connect: Connect) -> None:
+        client, service = connect(FIRST, FAILURES["throttled"][0], chunks(b'{"Responses":[]}'), OWN)
+        assert insert(client) == FIRST_CONTENT
+        assert failure(client) == "Throttling"
+        assert insert(client) == {"Responses": []}
+        assert insert(client) == OWN_CONTENT
+        assert service.connections == 1
+
+    def test_connection_closed_between_batches_is_opened_anew(self, connect: Connect) -> None:
+        has_hung_up = threading.Event()
+
+        def answer_and_hang_up(connection: socket.socket) -> None:
+            FIRST(connection)
+            hang_up(connection)
+            has_hung_up.set()
+
+        client, service = connect(answer_and_hang_up, OWN)
+        assert insert(client) == FIRST_CONTENT
+        assert has_hung_up.wait(5)
+        assert insert(client) == OWN_CONTENT
+        assert service.connections == 2
+
+    @pytest.mark.parametrize("reply", FAILURES)
+    def test_batch_after_a_failed_one_is_good(self, connect: Connect, reply: str) -> None:
+        fails, code = FAILURES[reply]
+        client, _ = connect(FIRST, fails, OWN)
+        assert insert(client) == FIRST_CONTENT
+        assert failure(client) == code
+        assert insert(client) == OWN_CONTENT
+
+    def test_refusal_of_a_request_that_is_not_read_to_its_end_is_heard(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch, scheme: str
+    ) -> None:
+        client, _ = connect(FAILURES["too large"][0], OWN, reads=1_000)
+        with monkeypatch.context() as patch:
+            patch.setitem(STATEMENTS, "Statements", [{"Statement": "x" * 5_000_000}])
+            # A TLS connection that ends early may not be read to its end, so only the failure is known.
+            heard = {"413"} if scheme == "http" else {"413", "SSLError", "ConnectionClosedError"}
+            assert failure(client) in heard
+        assert insert(client) == OWN_CONTENT
+
+    def test_nobody_there(self, make_client: Callable[[str], Any], scheme: str) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            client = make_client(f"{scheme}://127.0.0.1:{unused.getsockname()[1]}")
+            assert failure(client) == "EndpointConnectionError"
+
+
+class TestEveryClientOverTls:
+    """What TLS may do to it besides."""
+
+    @pytest.fixture
+    def scheme(self) -> str:
+        return "https"
+
+    def test_greeting_that_never_comes_spoils_no_later_batch(self, connect: Connect) -> None:
+        client, service = connect(OWN, deaf=1)
+        begin = time.monotonic()
+        assert failure(client) in {"ConnectTimeoutError", "ReadTimeoutError"}
+        assert TIMEOUT <= time.monotonic() - begin < 3 * TIMEOUT
+        assert insert(client) == OWN_CONTENT
+        assert service.connections == 2
+
+    @pytest.mark.parametrize("trusted", ["another authority", "another name", "no PEM", "absent"])
+    def test_service_that_cannot_prove_who_it_is_gets_nothing(
+        self, connect: Connect, ca_file: Path, trusted: str
+    ) -> None:
+        if trusted == "another authority":
+            trustme.CA().cert_pem.write_to_path(str(ca_file))
+        elif trusted == "no PEM":
+            ca_file.write_text("no certificate")
+        elif trusted == "absent":
+            ca_file.unlink()
+        client, service = connect(OWN, name="elsewhere.example" if trusted == "another name" else "127.0.0.1")
+        assert failure(client) == "SSLError"
+        assert service.requests == []
+
+
+class TestDirectClient:
+    """What it does better than botocore's."""
+
+    @pytest.fixture
+    def make_client(self) -> Any:
+        return direct
+
+    @pytest.fixture
+    def scheme(self) -> str:
+        return "http"
+
+    def test_answer_after_an_interim_one_is_not_taken_for_the_next_ones(self, connect: Connect) -> None:
+        """botocore's client would take it; AWS documents no interim answers of DynamoDB."""
+
+        def interim(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+            time.sleep(0.2)
+            with suppress(OSError):  # The client has hung up.
+                LATE(connection)
+
+        client, _ = connect(interim, OWN)
+        assert failure(client) == "103"
+        assert insert(client) == OWN_CONTENT
+
+    def test_answer_that_is_no_object_is_no_answer(self, connect: Connect) -> None:
+        client, _ = connect(answer(b"[]"))
+        assert failure(client) == "InvalidResponse"
+
+    def test_item_in_the_way_comes_without_its_event(self, connect: Connect) -> None:
+        """Its values may take a hundred times their text, and no more is asked than what is there."""
+        noted = {"processing": {"M": {"content_hash": {"S": "abc"}}}}
+        item = {"detail": {"M": {"detail": {"M": {}}, "list": {"L": [{"N": "7"}]}}}, **noted}
+        body = {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": item}}]}
+        client, _ = connect(answer(json.dumps(body).encode()))
+        assert insert(client) == {"Responses": [{"Error": {"Code": "DuplicateItem", "Item": noted}}]}
+
+    def test_message_of_the_service_is_kept(self, connect: Connect) -> None:
+        client, _ = connect(FAILURES["throttled"][0], FAILURES["invalid"][0])
+        for _ in range(2):
+            with pytest.raises(ClientError) as raised:
+                insert(client)
+            assert raised.value.response["Error"]["Message"] == "why"
+
+
+class TestRequest:
+    """What the direct client sends is what botocore would."""
+
+    @pytest.fixture(autouse=True)
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[AWSPreparedRequest]:
+        """The requests, which go nowhere."""
+        sent: list[AWSPreparedRequest] = []
+
+        def send(_: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
+            sent.append(request)
+            raw: Any = BytesIO(b"{}")
+            raw.stream = raw.readlines
+            return AWSResponse(request.url, 200, HTTPHeaders(), raw)
+
+        monkeypatch.setattr(URLLib3Session, "send", send)
+        return sent
+
+    @pytest.mark.parametrize(
+        "variables",
+        [
+            {},
+            {"AWS_ENDPOINT_URL": "http://localhost:4566/"},
+            {"AWS_ENDPOINT_URL_DYNAMODB": "http://[::1]:4566/dynamodb"},
+            {"AWS_DEFAULT_REGION": "us-gov-west-1", "AWS_USE_FIPS_ENDPOINT": "true"},
+            {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+            {"AWS_ACCOUNT_ID": "123456789012", "AWS_ACCOUNT_ID_ENDPOINT_MODE": "required"},
+            {"AWS_DEFAULT_REGION": "cn-north-1"},
+        ],
+    )
+    def test_request_is_botocores(
+        self, monkeypatch: pytest.MonkeyPatch, sent: list[AWSPreparedRequest], variables: dict[str, str]
+    ) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        theirs, ours = botocores()[0], direct()
+        insert(theirs)
+        theirs.batch_get_item(**KEYS)
+        for _ in range(2):
+            insert(ours)
+            ours.batch_get_item(**KEYS)
+        expected, mine = sent[:2] * 2, sent[2:]
+        assert [request.url for request in mine] == [request.url for request in expected]
+        for request, of_botocore in zip(mine, expected, strict=True):
+            assert json.loads(cast("bytes", request.body)) == json.loads(cast("bytes", of_botocore.body))
+            assert constant(request) == constant(of_botocore)
+
+    def test_account_without_an_id_fails_as_with_botocore(
+        self, monkeypatch: pytest.MonkeyPatch, sent: list[AWSPreparedRequest]
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "required")
+        for client in (direct(), botocores()[0]):
+            assert failure(client) == EndpointResolutionError.__name__
+        assert sent == []
+
+    def test_endpoint_is_found_once(self, sent: list[AWSPreparedRequest]) -> None:
+        client, session = botocores()
+        prepared: list[str] = []
+        client.meta.events.register("before-call", lambda model, **_: prepared.append(model.name))
+        ours = DirectDynamoDBClient(client, session)
+        for _ in range(3):
+            insert(ours)
+            ours.batch_get_item(**KEYS)
+        assert prepared == ["BatchExecuteStatement", "BatchGetItem"]
+        assert len(sent) == 6
+
+    def test_without_credentials_nothing_is_sent(
+        self, monkeypatch: pytest.MonkeyPatch, sent: list[AWSPreparedRequest]
+    ) -> None:
+        ours = direct()
+        insert(ours)
         monkeypatch.setattr(ours._session, "get_credentials", lambda: None)
         with pytest.raises(NoCredentialsError):
-            ours.run_statements(json.dumps(REQUEST))
-    assert service.connections == 0
+            insert(ours)
+        assert len(sent) == 1
 
+    def test_each_request_is_signed_with_the_credentials_of_its_time(
+        self, monkeypatch: pytest.MonkeyPatch, sent: list[AWSPreparedRequest]
+    ) -> None:
+        made = iter(range(1, 9))
 
-@pytest.mark.parametrize("variable", [None, "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
-def test_certificates_are_those_that_botocore_trusts(
-    monkeypatch: pytest.MonkeyPatch, variable: str | None
-) -> None:
-    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-    if variable:
-        monkeypatch.setenv(variable, "/etc/company.pem")
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(direct_client, "KeptConnection", lambda _, **arguments: asked.update(arguments))
-    session = botocore.session.get_session()
-    DirectDynamoDBClient(session.create_client("dynamodb"), session)  # type: ignore[arg-type]
-    assert asked["ca_file"] == ("/etc/company.pem" if variable else get_cert_path(True))
+        def refresh() -> dict[str, str]:
+            number = next(made)
+            expiry = datetime.now(UTC) + timedelta(seconds=0.1)
+            return {
+                "access_key": f"key-{number}",
+                "secret_key": f"secret-{number}",
+                "token": f"token-{number}",
+                "expiry_time": expiry.isoformat(),
+            }
 
-
-def test_timeouts_are_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(direct_client, "KeptConnection", lambda _, **arguments: asked.update(arguments))
-    session = botocore.session.get_session()
-    client = session.create_client("dynamodb", config=Config(connect_timeout=1.5, read_timeout=4))
-    DirectDynamoDBClient(client, session)  # type: ignore[arg-type]
-    assert (asked["connect_timeout"], asked["read_timeout"]) == (1.5, 4)
-
-
-def test_each_request_is_signed_with_the_credentials_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = iter(range(1, 9))
-
-    def refresh() -> dict[str, str]:
-        number = next(made)
-        expiry = datetime.now(UTC) + timedelta(seconds=0.1)
-        return {
-            "access_key": f"key-{number}",
-            "secret_key": f"secret-{number}",
-            "token": f"token-{number}",
-            "expiry_time": expiry.isoformat(),
-        }
-
-    service = Service(answer(b"{}"), answer(b"{}"))
-    with clients(service) as (ours, _):
+        ours = direct()
         rotating = RefreshableCredentials.create_from_metadata(refresh(), refresh, "test")
         monkeypatch.setattr(ours._session, "get_credentials", lambda: rotating)
         for _ in range(2):
-            time.sleep(0.2)
-            ours.run_statements(json.dumps(REQUEST))
-    tokens = [headers["x-amz-security-token"] for headers, _ in service.requests]
-    assert tokens[0] != tokens[1]
-    for headers, _ in service.requests:
-        number = headers["x-amz-security-token"].removeprefix("token-")
-        assert f"Credential=key-{number}/" in headers["authorization"]
+            time.sleep(0.15)
+            insert(ours)
+        tokens = [headers(request)["x-amz-security-token"] for request in sent]
+        assert tokens[0] != tokens[1]
+        for request in sent:
+            number = headers(request)["x-amz-security-token"].removeprefix("token-")
+            assert f"Credential=key-{number}/" in headers(request)["authorization"]
 
 
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("https://dynamodb.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com"),
-        ("https://dynamodb.eu-central-1.amazonaws.com:443", "dynamodb.eu-central-1.amazonaws.com"),
-        ("http://localhost:80", "localhost"),
-        ("http://localhost:443", "localhost:443"),
-        ("http://[::1]:4566", "[::1]:4566"),
-    ],
-)
-def test_host_is_named_as_botocore_names_it(monkeypatch: pytest.MonkeyPatch, url: str, host: str) -> None:
-    sent: dict[str, str] = {}
-
-    class Connection:
-        def __init__(self, *_: Any, **__: Any) -> None: ...
-
-        def post(self, headers: dict[str, str], _: bytes) -> tuple[int, bytes]:
-            sent.update(headers)
-            return 200, b"{}"
-
-    monkeypatch.setattr(direct_client, "KeptConnection", Connection)
-    session = botocore.session.get_session()
-    client: Any = session.create_client("dynamodb", endpoint_url=url)
-    DirectDynamoDBClient(client, session).run_statements(json.dumps(REQUEST))
-    signer: Any = SigV4Auth(None, "dynamodb", "eu-central-1")  # type: ignore[arg-type]
-    assert sent["host"] == host == signer.headers_to_sign(AWSRequest("POST", f"{url}/"))["host"]
+def headers(request: AWSPreparedRequest) -> dict[str, str]:
+    return {
+        name.lower(): value.decode() if isinstance(value, bytes) else value
+        for name, value in request.headers.items()
+    }
 
 
-@pytest.mark.parametrize(
-    ("url", "proxy", "reached"),
-    [
-        ("https://dynamodb.eu-central-1.amazonaws.com", "", True),
-        ("http://localhost:4566/", "", True),
-        ("http://localhost:4566/dynamodb", "", False),
-        ("http://aws.example", "http://proxy.example", False),
-    ],
-)
-def test_says_where_it_does_not_serve(
-    monkeypatch: pytest.MonkeyPatch, url: str, proxy: str, reached: bool
-) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HTTP_PROXY", proxy)
-    assert direct_client.can_reach(url) is reached
+def constant(request: AWSPreparedRequest) -> dict[str, str]:
+    """The headers that do not differ from request to request, the signature's scope and fields included."""
+    own = {"x-amz-date", "amz-sdk-invocation-id", "amz-sdk-request", "content-length"}
+    kept = {name: value for name, value in headers(request).items() if name not in own}
+    return {**kept, "authorization": kept["authorization"].partition(", Signature=")[0]}

@@ -9,9 +9,9 @@ import pytest
 
 from shipment_events.contract.outcome import Outcome, Reason
 from shipment_events.cost.designs import OURS
-from shipment_events.processor.records import Record, Settled
+from shipment_events.processor.records import Quarantined, Record, Retried, Settled
 from shipment_events.processor.telemetry import report_batch
-from shipment_events.table.item import prepare_write
+from tests.processor.outcomes import settled_as
 
 ACCEPTED: Final = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ENVELOPE: Final = {
@@ -28,16 +28,9 @@ ENVELOPE: Final = {
 }
 
 
-def settled(outcome: Outcome, *, stored_after_ms: int | None = None, **envelope: Any) -> Settled:
-    opened, write = prepare_write(json.dumps(ENVELOPE | envelope))
-    return Settled(
-        Record("m-1", "receipt-1", 2, "body"),
-        outcome,
-        opened.id,
-        envelope=opened,
-        write=write,
-        stored_at=None if stored_after_ms is None else ACCEPTED + timedelta(milliseconds=stored_after_ms),
-    )
+def settled(outcome: Outcome, *, stored_after_ms: int = 0, **envelope: Any) -> Settled:
+    stored_at = ACCEPTED + timedelta(milliseconds=stored_after_ms)
+    return settled_as(outcome, json.dumps(ENVELOPE | envelope), stored_at)
 
 
 def reported(capsys: pytest.CaptureFixture[str], *results: Settled) -> list[dict[str, Any]]:
@@ -62,6 +55,7 @@ def test_every_outcome_that_occurs_is_counted(capsys: pytest.CaptureFixture[str]
     counted = measures(capsys, *map(settled, Outcome), settled(Outcome.RETRIED))
     assert counted == {
         "stored": 1, "duplicate": 1, "conflict": 1, "quarantined": 1, "retried": 2, "settled": 6, "failed": 3,
+        "slowest_ms": 0,
     }  # fmt: skip
 
 
@@ -153,14 +147,16 @@ def test_bill_counts_the_bytes_that_are_written(
 
 
 def test_event_that_needs_attention_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    quarantined = Settled(
+    quarantined = Quarantined(
         Record("m-9", "receipt-9", 1, "nonsense\n{}"),
-        Outcome.QUARANTINED,
         "",
-        reason=Reason.INVALID_JSON,
-        detail="expected JSON",
+        Reason.INVALID_JSON,
+        "expected JSON",
+        "expected JSON, got nonsense",
     )
-    retried = replace(settled(Outcome.RETRIED), detail="Traceback:\n  line\n")
+    retried = settled(Outcome.RETRIED)
+    assert isinstance(retried, Retried)
+    retried = replace(retried, detail="Traceback:\n  line\n")
     lines = reported(capsys, settled(Outcome.STORED), quarantined, retried)
     assert [line["message"] for line in lines] == [
         "event can never be stored; sent to the dead-letter queue",

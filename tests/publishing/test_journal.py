@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from shipment_events.publishing.journal import JournalRecord, JournalWriter, read_journal
+from shipment_events.publishing.journal import JournalError, JournalRecord, JournalWriter, read_journal
 from shipment_events.publishing.publish_file import KeptEvents
 from shipment_events.publishing.publisher import Accepted, Entry
 
@@ -157,6 +157,7 @@ OTHER = "it is not an object of envelope_id, sent_at, source, detail_type, detai
 def test_names_the_line_that_is_no_record_and_what_writes_journals(broken: str, why: str) -> None:
     records = read_journal([line(), broken])
     next(records)
-    with pytest.raises(ValueError, match="line 2 is no record of a journal") as refused:
+    with pytest.raises(JournalError, match="line 2 is no record of a journal") as refused:
         next(records)
-    assert f"journal: {why}. 'shipments publish --journal' writes one" in str(refused.value)
+    assert str(refused.value).endswith(f"journal: {why}")
+    assert refused.value.next_step == "'shipments publish --journal' writes one."

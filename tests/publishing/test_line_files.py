@@ -25,7 +25,7 @@ def test_reads_utf8_with_and_without_a_mark(tmp_path: Path, mark: str) -> None:
 
 def read_journal_of_an_audit(path: Path) -> None:
     nothing: Any = None
-    audit_journal(path, nothing, nothing, "")
+    audit_journal(path, nothing, nothing)
 
 
 @pytest.mark.parametrize(

@@ -485,7 +485,7 @@ def test_refuses_what_no_item_could_hold() -> None:
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, bus: FakeBus) -> Publisher:
-    monkeypatch.setattr("boto3.client", lambda *_, **__: bus)
+    monkeypatch.setattr("boto3.Session.client", lambda *_, **__: bus)
     return Publisher.connect("nowhere")
 
 
@@ -504,11 +504,11 @@ def test_publishes_where_the_bus_may_not_be_described(monkeypatch: pytest.Monkey
 def test_connects_with_a_client_that_leaves_retries_to_the_publisher(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def client(service: str, **settings: Any) -> FakeBus:
-        asked.update(settings, service=service)
+    def client(session: Any, service: str, **settings: Any) -> FakeBus:
+        asked.update(settings, service=service, region_name=session.region_name)
         return FakeBus()
 
-    monkeypatch.setattr("boto3.client", client)
+    monkeypatch.setattr("boto3.Session.client", client)
     monkeypatch.setenv("AWS_REGION", "ap-south-1")
     Publisher.connect("dev", concurrency=7)
     assert asked["region_name"] == "ap-south-1"

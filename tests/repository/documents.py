@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMENT: Final = re.compile(r"\s{2,}#.*$")
@@ -30,7 +30,7 @@ ELSEWHERE: Final = {
         "::test_what_was_lost_comes_back_as_it_was_and_nothing_is_overwritten"
     ),
     r"make (setup|up|down|run)( .*)?": "by hand: a newcomer begins with it",
-    r"make (test|test-faults|check|audit|mutants)( .*)?": "by hand: these are the tests themselves",
+    r"make (test|test-slow|check|audit|mutants)( .*)?": "by hand: these are the tests themselves",
     r"make (bench|scale|drill)( .*)?": "by hand: minutes, and they write the documents' tables",
     r"make (bootstrap|diff|deploy)( .*)?": (
         "tests/integration/test_deploy_with_cdk.py::test_the_cdk_cli_deploys_a_stack_that_stores_events"

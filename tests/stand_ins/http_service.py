@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -59,7 +60,8 @@ class Service:
             except OSError:  # The client does not trust us.
                 connection.close()
                 return
-        with connection, connection.makefile("rb") as stream:
+        # The client may hang up at any time.
+        with connection, suppress(ConnectionError), connection.makefile("rb") as stream:
             while connection.fileno() >= 0 and stream.readline():
                 headers: Headers = {}
                 while line := stream.readline().strip():
@@ -81,10 +83,28 @@ def answer(body: bytes, status: str = "200 OK", extra: str = "") -> Reply:
     return reply
 
 
+def chunks(body: bytes, *, is_whole: bool = True) -> Reply:
+    """Answers in chunks of one byte; without the last ones it hangs up in the middle of one."""
+    sent = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + (b"0\r\n\r\n" if is_whole else b"5\r\nab")
+
+    def reply(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + sent)
+        if not is_whole:
+            hang_up(connection)
+
+    return reply
+
+
 def hang_up(connection: socket.socket) -> None:
     with suppress(OSError):  # The client may have hung up before.
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
+
+
+def reset(connection: socket.socket) -> None:
+    # To linger for no time makes the kernel reset the connection where it would close it.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.shutdown(socket.SHUT_RD)
 
 
 def half_an_answer(connection: socket.socket) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from shipment_events.contract.names import RETRIED_MESSAGE
 from shipment_events.contract.outcome import Outcome
-from shipment_events.processor.records import Record, Settled
+from shipment_events.processor.records import Record, Retried
 from shipment_events.processor.telemetry import report_batch
-from shipment_events.queue.messages import Depth
+from shipment_events.queue.queue import Depth
 from shipment_events.watching.flow import Flow, logged_retry_errors, measured_flow
-from shipment_events.watching.metrics import StageAlarm, oldest_message_seconds, stage_alarms
+from shipment_events.watching.log import ProcessorLog
+from shipment_events.watching.metrics import Metrics, StageAlarm
 from shipment_events.watching.status import Health, PipelineStatus
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
@@ -60,7 +61,7 @@ class Client:
         return cast("Any", self)
 
 
-class Metrics(Paginator):
+class MetricData(Paginator):
     def __init__(self, values: dict[str, list[float]]) -> None:
         super().__init__()
         self._values = values
@@ -71,7 +72,7 @@ class Metrics(Paginator):
 
 
 def metrics(**values: list[float]) -> Client:
-    return Client(get_metric_data=Metrics(values))
+    return Client(get_metric_data=MetricData(values))
 
 
 def log(*messages: str) -> Client:
@@ -124,6 +125,10 @@ def test_health(found: PipelineStatus, health: Health, next_step: str | None) ->
         assert next_step in found.troubles[0].next_step
 
 
+def flow_of(cloudwatch: Client, logs: Client) -> Flow:
+    return measured_flow(Metrics(cloudwatch.typed, "dev"), ProcessorLog(logs.typed, "dev"), SINCE, NOW)
+
+
 def test_a_retry_says_why() -> None:
     found = status(flow=flow(retried=5), retry_errors={"InternalServerError": 1, "ThrottlingException": 4})
     assert "(ThrottlingException, InternalServerError)" in found.troubles[0].what
@@ -131,7 +136,7 @@ def test_a_retry_says_why() -> None:
 
 def test_why_events_were_given_back_comes_from_the_processors_own_lines() -> None:
     settled = [
-        Settled(Record(f"m{number}", "", 1, "{}"), Outcome.RETRIED, f"c{number}", detail=error)
+        Retried(Record(f"m{number}", "", 1, "{}"), f"c{number}", error)
         for number, error in enumerate(["ThrottlingException", "ThrottlingException", "ResourceNotFound"])
     ]
     written = io.StringIO()
@@ -139,14 +144,14 @@ def test_why_events_were_given_back_comes_from_the_processors_own_lines() -> Non
         report_batch(settled, "dev", "request", "7")
     *lines, _ = written.getvalue().splitlines()
     assert all(RETRIED_MESSAGE in line for line in lines)
-    found = logged_retry_errors(log(*lines).typed, "dev", SINCE, NOW)
+    found = logged_retry_errors(ProcessorLog(log(*lines).typed, "dev"), SINCE, NOW)
     assert found == {"ThrottlingException": 2, "ResourceNotFound": 1}
 
 
 def test_outcomes_come_from_the_metrics_where_there_are_any() -> None:
     cloudwatch = metrics(stored=[10.0, 5.0], duplicate=[], conflict=[], quarantined=[2.0], retried=[],
                          p50=[5.0, 7.0], p99=[40.0, 30.0])  # fmt: skip
-    found = measured_flow(cloudwatch.typed, log().typed, "dev", SINCE, NOW)
+    found = flow_of(cloudwatch, log())
     assert found.source == "metrics"
     assert (found.counts[Outcome.STORED], found.counts[Outcome.QUARANTINED]) == (15, 2)
     assert found.total == 17
@@ -162,7 +167,7 @@ def test_outcomes_come_from_the_log_where_there_are_no_metrics() -> None:
         '{"message":"batch settled","quarantined":2}',
         '{"message":"batch settled","stored":1,"slowest_ms":4}',
     )
-    found = measured_flow(cloudwatch.typed, logs.typed, "dev", SINCE, NOW)
+    found = flow_of(cloudwatch, logs)
     assert found.source == "log"
     assert (found.counts[Outcome.STORED], found.counts[Outcome.RETRIED]) == (4, 1)
     assert found.counts[Outcome.QUARANTINED] == 2
@@ -170,8 +175,8 @@ def test_outcomes_come_from_the_log_where_there_are_no_metrics() -> None:
 
 
 def test_the_age_is_the_last_that_was_measured_and_unknown_is_not_zero() -> None:
-    assert oldest_message_seconds(metrics(age=[9.0, 0.0]).typed, "dev", SINCE, NOW) == 0.0
-    assert oldest_message_seconds(metrics(age=[]).typed, "dev", SINCE, NOW) is None
+    assert Metrics(metrics(age=[9.0, 0.0]).typed, "dev").oldest_message_seconds(SINCE, NOW) == 0.0
+    assert Metrics(metrics(age=[]).typed, "dev").oldest_message_seconds(SINCE, NOW) is None
 
 
 def described(name: str, state: str = "OK", **more: Any) -> dict[str, Any]:
@@ -196,7 +201,7 @@ def test_an_alarm_fires_by_its_state_whatever_a_service_filters() -> None:
             ]
         },
     )
-    found = stage_alarms(Client(describe_alarms=paginator).typed, "dev")
+    found = Metrics(Client(describe_alarms=paginator).typed, "dev").alarms()
     assert found == [ALARM, alarm("throttles")]
 
 
@@ -204,7 +209,7 @@ def test_an_alarm_fires_since_its_state_changed() -> None:
     """``StateUpdatedTimestamp`` moves with the state of the evaluation, too."""
     changed = NOW - timedelta(days=3)
     one = described("shipmentevents-dev-retried", "ALARM", StateTransitionedTimestamp=changed)
-    (found,) = stage_alarms(Client(describe_alarms=Paginator({"MetricAlarms": [one]})).typed, "dev")
+    (found,) = Metrics(Client(describe_alarms=Paginator({"MetricAlarms": [one]})).typed, "dev").alarms()
     assert found.since == changed
 
 
@@ -238,10 +243,10 @@ def test_lines_of_another_message_are_not_counted() -> None:
     """A pattern finds its text anywhere in a line, and a service may ignore it."""
     quoted = '{"message":"event can never be stored","detail":"batch settled","stored":7}'
     cloudwatch = metrics(stored=[], duplicate=[], conflict=[], quarantined=[], retried=[])
-    found = measured_flow(cloudwatch.typed, log(quoted).typed, "dev", SINCE, NOW)
+    found = flow_of(cloudwatch, log(quoted))
     assert found.total == 0
     other = f'{{"message":"another","detail":"{RETRIED_MESSAGE}"}}'
-    assert not logged_retry_errors(log(other).typed, "dev", SINCE, NOW)
+    assert not logged_retry_errors(ProcessorLog(log(other).typed, "dev"), SINCE, NOW)
 
 
 def test_lines_of_another_time_are_not_counted() -> None:
@@ -250,4 +255,4 @@ def test_lines_of_another_time_are_not_counted() -> None:
     events = [{"timestamp": at, "message": line} for at in (early, last, last + 1_000)]
     logs = Client(filter_log_events=Paginator({"events": events}))
     cloudwatch = metrics(stored=[], duplicate=[], conflict=[], quarantined=[], retried=[])
-    assert measured_flow(cloudwatch.typed, logs.typed, "dev", SINCE, NOW).counts[Outcome.STORED] == 7
+    assert flow_of(cloudwatch, logs).counts[Outcome.STORED] == 7

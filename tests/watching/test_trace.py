@@ -1,7 +1,7 @@
 """What ``trace`` shows is of the named event or shipment alone, whatever the searches bring besides."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -10,7 +10,9 @@ import pytest
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.table.item import StoredEvent
 from shipment_events.watching import trace as trace_module
-from shipment_events.watching.trace import Trace, trace
+from shipment_events.watching.log import ProcessorLog
+from shipment_events.watching.trace import Sources, Trace, trace
+from tests.stand_ins.queues import dead_letters_on
 
 NOW = datetime.now(UTC)
 NEIGHBOURS = ("MAC-10", "AMAC-1", "mac-1", "MAC-1 ")
@@ -69,16 +71,16 @@ def outcome(**fields: Any) -> dict[str, Any]:
     return {"message": "event was stored before", "outcome": "duplicate", "receive_count": 1, **fields}
 
 
-def traced(identifier: str, *lines: dict[str, Any], bodies: tuple[str, ...] = (), **given: Any) -> Trace:
+def traced(
+    identifier: str,
+    *lines: dict[str, Any],
+    bodies: tuple[str, ...] = (),
+    journal: Sequence[JournalRecord] = (),
+) -> Trace:
+    letters = dead_letters_on(Queue(*bodies), "dlq", "queue")
+    log = ProcessorLog(cast("Any", Logs(*lines)), "dev")
     return trace(
-        identifier,
-        table=cast("Any", Table()),
-        sqs=cast("Any", Queue(*bodies)),
-        dead_letter_queue_url="dlq",
-        logs=cast("Any", Logs(*lines)),
-        environment="dev",
-        since=NOW - timedelta(hours=1),
-        **given,
+        identifier, Sources(cast("Any", Table()), letters, log, journal), since=NOW - timedelta(hours=1)
     )
 
 

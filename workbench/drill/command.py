@@ -66,7 +66,7 @@ def drill(*, minutes: float, events: int, faults: int, seed: int, as_json: bool)
             )
             report = run_drill(plan, lambda state: progress.update(task, description=_describe(state)))
     except LocalEngineError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"{error}\n{error.next_step}") from error
     result = report.as_json()
     path = folder / "drill.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

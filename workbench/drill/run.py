@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.config import Config
 
 from shipment_events.accounting.reconcile import QueuedEvent, TableEvent, reconcile
-from shipment_events.dead_letters.letters import RETRIES_EXHAUSTED, Selection, read_dead_letters
-from shipment_events.dead_letters.redrive import redrive
+from shipment_events.dead_letters.letters import Selection
+from shipment_events.dead_letters.reasons import DeadLetterReason
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publisher import Accepted, Entry, Publisher
-from shipment_events.queue.drain import wait_until_empty
 from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS
 from workbench.drill.proxy import FaultProxies
 from workbench.drill.report import DrillReport
@@ -36,7 +35,7 @@ PROXY_LOG: Final = "drill-proxies.log"
 
 _PUBLISHER_TIMEOUT: Final = 1.0
 _POLL_SECONDS: Final = 0.2
-# Counts of a queue are approximate, so an empty queue is asked again before anything is called lost.
+# Nothing is called lost at first sight; the engine's counts are exact, but it is a busy one.
 _SECOND_LOOKS: Final = 3
 _SECOND_LOOK_SECONDS: Final = 2.0
 
@@ -130,13 +129,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
         if quiet_at is not None:
             report.recovery_seconds = max(0.0, quiet_at - storm.last_fault_at())
         report.redriven = len(
-            redrive(
-                stage.sqs,
-                stage.resources.dead_letter_queue_url,
-                stage.resources.queue_url,
-                Selection(reason=RETRIES_EXHAUSTED),
-                stage.resources.timing,
-            ).settled
+            stage.dead_letters.redrive(Selection(reason=DeadLetterReason.RETRIES_EXHAUSTED)).settled
         )
         if report.redriven:
             progress.phase = f"recovering {report.redriven:,} redriven events"
@@ -209,10 +202,7 @@ def _wait_until_quiet(
         progress.waiting = waiting
         on_progress(progress)
 
-    drain = wait_until_empty(
-        stage.sqs,
-        stage.resources.queue_url,
-        stage.resources.timing,
+    drain = stage.queue.wait_until_empty(
         patience=4 * stage.visibility_timeout + 60,
         poll_seconds=_POLL_SECONDS,
         on_progress=show,
@@ -221,9 +211,7 @@ def _wait_until_quiet(
 
 
 def _account(stage: Stage, sent: list[SentEvent], report: DrillReport) -> None:
-    letters, report.quarantined_again = unique_letters(
-        read_dead_letters(stage.sqs, stage.resources.dead_letter_queue_url, stage.resources.timing).letters
-    )
+    letters, report.quarantined_again = unique_letters(stage.dead_letters.read().letters)
     report.reconciliation = reconcile(
         (event.record for event in sent),
         (

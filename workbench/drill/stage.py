@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 
 from shipment_events.contract import names
+from shipment_events.dead_letters.queue import DeadLetterQueue
+from shipment_events.queue.queue import Queue
 from shipment_events.resources import Resources, find_resources
 from shipment_events.table.store import EventTable
 from workbench.engine import engine as engines
@@ -45,6 +47,17 @@ class Stage:
     def table(self) -> EventTable:
         """The table of events."""
         return EventTable(self.dynamodb, self.resources.table_name)
+
+    @property
+    def queue(self) -> Queue:
+        """Between bus and processor."""
+        return Queue(self.sqs, self.resources.queue_url, self.resources.timing)
+
+    @property
+    def dead_letters(self) -> DeadLetterQueue:
+        """What could not be stored."""
+        letters = Queue(self.sqs, self.resources.dead_letter_queue_url, self.resources.timing)
+        return DeadLetterQueue(letters, self.queue)
 
     @property
     def function_timeout(self) -> int:

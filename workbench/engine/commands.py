@@ -177,7 +177,7 @@ def _readable_errors() -> Iterator[None]:
     try:
         yield
     except LocalEngineError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"{error}\n{error.next_step}") from error
 
 
 def _require_running(settings: Settings) -> str:

@@ -1,13 +1,17 @@
 """Starts the engine as ``python -m ministack`` does, with an interpreter that is set for it.
 
-The engine's own interpreter runs this file, so it imports nothing but the engine and the standard library.
+The engine's own interpreter runs this file, so it imports nothing but the engine, the standard library and
+``adaptations.py``. With ADAPTATIONS=off in its environment the engine stays as it is.
 """
 
 import gc
+import importlib
+import os
 import random
 import runpy
 import sys
 import uuid
+from pathlib import Path
 
 
 def main() -> None:
@@ -20,7 +24,17 @@ def main() -> None:
     # An id from the system costs such a call; this generator asks the system for its seed alone.
     ids = random.Random()  # noqa: S311 - ids of an emulator on the loopback interface are no secrets
     uuid.uuid4 = lambda: uuid.UUID(int=ids.getrandbits(128), version=4)
+    if os.environ.get("ADAPTATIONS") != "off":
+        _adapt()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
+
+
+def _adapt() -> None:
+    """Change what differs from AWS in the engine. The clone is on the path for this import alone."""
+    clone = str(Path(__file__).resolve().parents[2])
+    sys.path.append(clone)
+    importlib.import_module("workbench.engine.adaptations").adapt()
+    sys.path.remove(clone)
 
 
 if __name__ == "__main__":

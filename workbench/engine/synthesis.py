@@ -21,6 +21,8 @@ TEMPLATE_SOURCES: Final = (
     "workbench/__init__.py",
     "workbench/loss_modes",
     "src/shipment_events/__init__.py",
+    "src/shipment_events/errors.py",
+    "src/shipment_events/stage_limits.py",
     "src/shipment_events/stages.py",
     "src/shipment_events/contract",
     "cdk.json",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shipment_events.stages import POLLER_CONCURRENCY
+from shipment_events.stage_limits import POLLER_CONCURRENCY
 from workbench.loss_modes.model import (
     SQS_DEFAULT_RETENTION_SECONDS,
     SQS_DEFAULT_VISIBILITY_SECONDS,

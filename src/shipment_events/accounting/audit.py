@@ -6,20 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shipment_events.accounting.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.contract.exact_json import dumps, loads
+from shipment_events.dead_letters.edits import Edit, edited
 from shipment_events.dead_letters.exports import Decision, Exported, read_export
-from shipment_events.dead_letters.letters import read_dead_letters
-from shipment_events.dead_letters.redrive import Edit, edited
-from shipment_events.publishing.journal import JournalRecord, read_journal
-from shipment_events.publishing.line_files import read_lines
-from shipment_events.queue.timing import AWS_TIMING, QueueTiming
+from shipment_events.dead_letters.queue import DeadLetterQueue
+from shipment_events.publishing.journal import JournalRecord, read_journal_file
 from shipment_events.table.store import EventTable
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
 
 _READERS: Final = 4
 _READ_AHEAD: Final = 64
@@ -28,9 +23,7 @@ _READ_AHEAD: Final = 64
 def audit_journal(
     journal_path: Path,
     table: EventTable,
-    sqs: "SQSClient",
-    dead_letter_queue_url: str,
-    timing: QueueTiming = AWS_TIMING,
+    dead_letters: DeadLetterQueue,
     *,
     exports: Sequence[Path] = (),
     on_progress: Callable[[int, int], None] = lambda *_: None,
@@ -49,22 +42,20 @@ def audit_journal(
     a replay quarantines a broken event anew.
 
     Raises:
-        ValueError: a line of the journal is no record; the message names it. Or the journal is no UTF-8.
+        JournalError: a line of the journal is no record, or the journal is no UTF-8.
         LetterExportError: likewise of an export.
         OSError: the journal or an export cannot be read.
         botocore.exceptions.ClientError: table or queue cannot be read.
     """
     decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
-    with read_lines(journal_path) as lines:
-        shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal(lines), decided))))
-    read = read_dead_letters(sqs, dead_letter_queue_url, timing)
-    with read_lines(journal_path) as lines:
-        found = reconcile(
-            _as_decided(read_journal(lines), decided),
-            _stored_events(table, shipment_ids, on_progress),
-            {QueuedEvent(letter.envelope_id, letter.reason) for letter in read.letters},
-            {key for key, found in decided.items() if found.decision is Decision.DISCARDED},
-        )
+    shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal_file(journal_path), decided))))
+    read = dead_letters.read()
+    found = reconcile(
+        _as_decided(read_journal_file(journal_path), decided),
+        _stored_events(table, shipment_ids, on_progress),
+        {QueuedEvent(letter.envelope_id, letter.reason) for letter in read.letters},
+        {key for key, found in decided.items() if found.decision is Decision.DISCARDED},
+    )
     found.hidden_dead_letters = read.hidden
     return found
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from statistics import quantiles
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from shipment_events.accounting.audit import audit_journal
 from shipment_events.accounting.reconcile import Reconciliation
-from shipment_events.contract.event import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.exact_json import loads
+from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.outcome import InvalidEventError
+from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.event_files import EventFileError, EventText
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publish_file import to_entry
@@ -27,13 +28,8 @@ from shipment_events.publishing.publisher import (
     Unsent,
     ensure_carried,
 )
-from shipment_events.queue.drain import PATIENCE_SECONDS, Drain, wait_until_empty
-from shipment_events.queue.messages import depth
-from shipment_events.queue.timing import AWS_TIMING, QueueTiming
+from shipment_events.queue.queue import PATIENCE_SECONDS, Drain, Queue
 from shipment_events.table.store import EventTable
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
 
 _POLL_SECONDS: Final = 0.2
 _PACE_ENTRIES: Final = 200
@@ -116,74 +112,101 @@ class FeedRun:
         }
 
 
-def run_feed(
-    events: Iterable[EventText],
-    *,
-    publisher: Publisher,
-    table: EventTable,
-    sqs: "SQSClient",
-    queue_url: str,
-    dead_letter_queue_url: str,
-    journal_path: Path,
-    timing: QueueTiming = AWS_TIMING,
-    rate: float | None = None,
-    patience: float = PATIENCE_SECONDS,
-    on_progress: Callable[[FeedProgress], None] = lambda _: None,
-) -> FeedRun:
-    """Publish a feed, wait until the queue is empty, and find where each event is.
-
-    Broken events go out too, as a producer without our publisher would send them, as far as a bus takes them.
+class FeedRunner:
+    """Sends feeds through a stage.
 
     Args:
-        journal_path: gets the journal of what the bus accepted.
-        rate: events a second, or None for as fast as the pipeline stores them.
-        patience: seconds in which the queue does not get shorter, after which waiting ends.
-
-    Raises:
-        botocore.exceptions.ClientError: table or queues cannot be read.
+        table: where events are stored.
+        queue: in which they wait.
+        dead_letters: where those are that could not be stored.
+        publisher: of the stage's bus.
     """
-    run = FeedRun()
-    progress = FeedProgress()
 
-    clock = timing.clock
+    def __init__(
+        self, table: EventTable, queue: Queue, dead_letters: DeadLetterQueue, publisher: Publisher
+    ) -> None:
+        self._publisher = publisher
+        self._table = table
+        self._queue = queue
+        self._dead_letters = dead_letters
 
-    def show(waiting: int) -> None:
-        progress.waiting = waiting
-        on_progress(progress)
+    def run(
+        self,
+        events: Iterable[EventText],
+        journal_path: Path,
+        *,
+        rate: float | None = None,
+        patience: float = PATIENCE_SECONDS,
+        on_progress: Callable[[FeedProgress], None] = lambda _: None,
+    ) -> FeedRun:
+        """Publish a feed, wait until the queue is empty, and find where each event is.
 
-    def hold_back() -> bool:
+        Broken events go out too, as a producer without our publisher would send them, as far as a bus takes
+        them.
+
+        Args:
+            journal_path: gets the journal of what the bus accepted.
+            rate: events a second, or None for as fast as the pipeline stores them.
+            patience: seconds in which the queue does not get shorter, after which waiting ends.
+
+        Raises:
+            botocore.exceptions.ClientError: table or queues cannot be read.
+        """
+        run = FeedRun()
+        backlog = _Backlog(self._queue, patience, on_progress)
+        entries = _paced(_entries(events, run), backlog.hold_back)
+        sending = (
+            self._publisher.send(entries) if rate is None else _send_at_rate(self._publisher, entries, rate)
+        )
+        with JournalWriter(journal_path) as journal, closing(sending) as receipts:
+            for receipt in receipts:
+                if isinstance(receipt, Accepted):
+                    journal.write(JournalRecord.of(receipt))
+                    run.shipment_ids.update(_shipment_id(receipt.entry))
+                    backlog.note_accepted()
+                else:
+                    run.unsent_by_error[receipt.why] += 1
+        run.drain = self._queue.wait_until_empty(
+            patience=patience, poll_seconds=_POLL_SECONDS, on_progress=backlog.show
+        )
+        for _ in range(_LOOKS):
+            run.reconciliation = audit_journal(journal_path, self._table, self._dead_letters)
+            if not run.reconciliation.lost:
+                break
+            self._queue.timing.clock.sleep(_SECONDS_BETWEEN_LOOKS)
+        return run
+
+
+class _Backlog:
+    """Watches how many events wait, and holds the sender back while there are too many."""
+
+    def __init__(self, queue: Queue, patience: float, on_progress: Callable[[FeedProgress], None]) -> None:
+        self._queue = queue
+        self._patience = patience
+        self._on_progress = on_progress
+        self._progress = FeedProgress()
+
+    def note_accepted(self) -> None:
+        self._progress.accepted += 1
+        self._on_progress(self._progress)
+
+    def show(self, waiting: int) -> None:
+        self._progress.waiting = waiting
+        self._on_progress(self._progress)
+
+    def hold_back(self) -> bool:
         """Wait while too many are in the queue; False where nothing moved for too long."""
+        clock = self._queue.timing.clock
         changed_at = clock.now()
-        while (waiting := depth(sqs, queue_url)) > _MAX_WAITING:
-            if waiting != progress.waiting:
+        while (waiting := self._queue.depth().total) > _MAX_WAITING:
+            if waiting != self._progress.waiting:
                 changed_at = clock.now()
-            elif clock.now() - changed_at > patience:
+            elif clock.now() - changed_at > self._patience:
                 return False
-            show(waiting)
+            self.show(waiting)
             clock.sleep(_PACE_SECONDS)
-        show(waiting)
+        self.show(waiting)
         return True
-
-    entries = _paced(_entries(events, run), hold_back)
-    sending = publisher.send(entries) if rate is None else _send_at_rate(publisher, entries, rate)
-    with JournalWriter(journal_path) as journal, closing(sending) as receipts:
-        for receipt in receipts:
-            if isinstance(receipt, Accepted):
-                journal.write(JournalRecord.of(receipt))
-                run.shipment_ids.update(_shipment_id(receipt.entry))
-                progress.accepted += 1
-                on_progress(progress)
-            else:
-                run.unsent_by_error[receipt.why] += 1
-    run.drain = wait_until_empty(
-        sqs, queue_url, timing, patience=patience, poll_seconds=_POLL_SECONDS, on_progress=show
-    )
-    for _ in range(_LOOKS):
-        run.reconciliation = audit_journal(journal_path, table, sqs, dead_letter_queue_url, timing)
-        if not run.reconciliation.lost:
-            break
-        clock.sleep(_SECONDS_BETWEEN_LOOKS)
-    return run
 
 
 def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:

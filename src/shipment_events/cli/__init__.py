@@ -1,6 +1,5 @@
-"""``shipments``: the command line, a thin layer over the operations."""
+"""``shipments``: the command line. Each command parses, makes one call of the library and presents."""
 
-import os
 import signal
 import sys
 from importlib.metadata import entry_points
@@ -12,7 +11,7 @@ from shipment_events.cli.audit import audit
 from shipment_events.cli.cost import cost
 from shipment_events.cli.dead_letter_repairs import discard_command, redrive_command
 from shipment_events.cli.dead_letters import dead_letters
-from shipment_events.cli.errors import INTERRUPTED, what_to_do
+from shipment_events.cli.errors import INTERRUPTED, sentence
 from shipment_events.cli.events import events
 from shipment_events.cli.presentation import printable
 from shipment_events.cli.publish import publish
@@ -23,6 +22,7 @@ from shipment_events.cli.schema import schema
 from shipment_events.cli.status import status
 from shipment_events.cli.timeline import timeline
 from shipment_events.cli.trace import trace
+from shipment_events.pipeline import Pipeline
 from shipment_events.stages import DEFAULT_STAGE, STAGES
 
 __all__ = ["main"]
@@ -50,8 +50,8 @@ class _Commands(click.Group):
             error.message = printable(error.message, "\n", most=_LONGEST_ERROR)  # type: ignore[misc]
             raise
         except Exception as error:
-            if sentence := what_to_do(error):
-                raise click.ClickException(printable(sentence, most=_LONGEST_ERROR)) from error
+            if said := sentence(error):
+                raise click.ClickException(printable(said, most=_LONGEST_ERROR)) from error
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -70,11 +70,7 @@ def main(ctx: click.Context, environment: str) -> None:
     Credentials, region and endpoint are found as the AWS CLI finds them. For the local engine:
     eval "$(shipments local env)"
     """
-    # The AWS CLI and the other SDKs read AWS_REGION first, boto3 not at all.
-    # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    if region := os.environ.get("AWS_REGION"):
-        os.environ["AWS_DEFAULT_REGION"] = region
-    ctx.obj = environment
+    ctx.obj = Pipeline.connect(environment)
 
 
 dead_letters.add_command(redrive_command)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -16,14 +15,11 @@ from rich.text import Text
 from shipment_events.accounting.audit import audit_journal
 from shipment_events.accounting.reconcile import Reconciliation
 from shipment_events.cli.dead_letter_views import APPROXIMATE, HIDDEN
-from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import FilePath
 from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, output, print_table, printable, short
+from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.journal import JournalRecord
-from shipment_events.queue.messages import depth
 from shipment_events.queue.timing import QueueTiming
-from shipment_events.resources import find_resources
-from shipment_events.table.store import EventTable
 
 _SHOWN = 20
 
@@ -37,7 +33,7 @@ _SHOWN = 20
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, all of them.")
 @click.pass_obj
-def audit(environment: str, *, journal: Path, exports: tuple[Path, ...], as_json: bool) -> None:
+def audit(pipeline: Pipeline, *, journal: Path, exports: tuple[Path, ...], as_json: bool) -> None:
     """Account for every event of a producer's JOURNAL: in the table once, or a dead letter.
 
     'shipments publish --journal' and 'shipments run' write journals. EventBridge cannot list what an archive
@@ -50,34 +46,26 @@ def audit(environment: str, *, journal: Path, exports: tuple[Path, ...], as_json
 
     Exit status: 0 every event is accounted for, 1 some are missing, doubled or different.
     """
-    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
-    sqs = boto3.client("sqs", config=CLIENT_CONFIG)
-    table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
     # Before and after: an event may go from the queue to the dead letters while they are read.
-    waiting = depth(sqs, resources.queue_url)
+    waiting = pipeline.queue.depth().total
     console = Console(stderr=True)
     columns = (TextColumn("reading shipments"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
-        try:
-            found = audit_journal(
-                journal,
-                table,
-                sqs,
-                resources.dead_letter_queue_url,
-                resources.timing,
-                exports=exports,
-                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
-        except ValueError as error:
-            raise click.ClickException(f"{journal}: {error}") from error
+        found = audit_journal(
+            journal,
+            pipeline.table,
+            pipeline.dead_letters,
+            exports=exports,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
     if not found.published:
         raise click.ClickException(f"{journal} has no record: there is nothing to account for.")
-    waiting = max(waiting, depth(sqs, resources.queue_url))
+    waiting = max(waiting, pipeline.queue.depth().total)
     if as_json:
         click.echo(json.dumps(_as_json(found, waiting)))
     else:
-        _print(output(), found, waiting, resources.timing, has_exports=bool(exports))
+        _print(output(), found, waiting, pipeline.queue.timing, has_exports=bool(exports))
     if found.lost or found.doubled or found.altered:
         sys.exit(1)
 

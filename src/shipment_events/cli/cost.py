@@ -14,6 +14,7 @@ from shipment_events.cost.bill import Bill, compared, monthly_bill, prices_check
 from shipment_events.cost.designs import OURS
 from shipment_events.cost.limits import exceeded
 from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
+from shipment_events.pipeline import Pipeline
 from shipment_events.stages import STAGES, settings_for
 
 _MANY_A_SECOND: Final = 10
@@ -50,7 +51,7 @@ _MANY_A_SECOND: Final = 10
 @click.option("--json", "as_json", is_flag=True, help="Print the bill as JSON.")
 @click.pass_obj
 def cost(
-    environment: str,
+    pipeline: Pipeline,
     *,
     events_per_day: float,
     event_bytes: int,
@@ -74,7 +75,7 @@ def cost(
 
     Exit status: 0 the bill was made.
     """
-    settings = settings_for(stage or environment)
+    settings = settings_for(stage) if stage else pipeline.stage
     if batching_window is not None:
         settings = replace(settings, batching_window_seconds=batching_window)
     workload = Workload(

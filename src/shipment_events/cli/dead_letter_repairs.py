@@ -18,16 +18,16 @@ from shipment_events.cli.dead_letter_views import (
     print_settlement,
     settlement_json,
 )
-from shipment_events.cli.dead_letters import find_queues, json_option, read_selected, selected
+from shipment_events.cli.dead_letters import json_option, read_selected, selected
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import FilePath, NonEmptyText
 from shipment_events.cli.presentation import output
 from shipment_events.contract.exact_json import loads
+from shipment_events.dead_letters.edits import Edit, broken_after
 from shipment_events.dead_letters.exports import open_export, read_letters
 from shipment_events.dead_letters.letters import Reading, Selection, require_one
-from shipment_events.dead_letters.redrive import Edit, broken_after, discard, redrive, redrive_export
 from shipment_events.dead_letters.settlement import Settlement
-from shipment_events.queue.messages import depth
+from shipment_events.pipeline import Pipeline
 
 
 @click.command(name="redrive")
@@ -51,7 +51,7 @@ from shipment_events.queue.messages import depth
 @json_option
 @click.pass_obj
 def redrive_command(
-    environment: str,
+    pipeline: Pipeline,
     *,
     selection: Selection,
     dry_run: bool,
@@ -80,9 +80,8 @@ def redrive_command(
     exported = [letter for letter in read_letters(source) if selection.takes(letter)] if source else None
     if edits and exported is not None and selection.identifier:
         require_one(exported, selection)
-    sqs, resources = find_queues(environment)
     if dry_run:
-        found = read_selected(sqs, resources, selection) if exported is None else Reading(exported)
+        found = read_selected(pipeline.dead_letters, selection) if exported is None else Reading(exported)
         if edits and selection.identifier:
             require_one(found.letters, selection)
         _print_dry_run(found, edits, as_json=as_json)
@@ -93,31 +92,16 @@ def redrive_command(
             open_export(file) if file else nullcontext() as originals,
             _progress("redriving", len(exported)) as on_progress,
         ):
-            result = redrive_export(
-                sqs,
-                resources.queue_url,
-                exported,
-                notes=notes,
-                edits=edits,
-                originals=originals,
-                rate=rate,
-                on_progress=on_progress,
+            result = pipeline.dead_letters.redrive_export(
+                exported, notes, edits=edits, originals=originals, rate=rate, on_progress=on_progress
             )
     else:
         with (
             open_export(file) if file else nullcontext() as originals,
-            _progress("redriving", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
+            _progress("redriving", pipeline.dead_letters.depth().total) as on_progress,
         ):
-            result = redrive(
-                sqs,
-                resources.dead_letter_queue_url,
-                resources.queue_url,
-                selection,
-                resources.timing,
-                edits=edits,
-                originals=originals,
-                rate=rate,
-                on_progress=on_progress,
+            result = pipeline.dead_letters.redrive(
+                selection, edits=edits, originals=originals, rate=rate, on_progress=on_progress
             )
     _finish("redriven", result, selection, as_json=as_json)
 
@@ -131,7 +115,9 @@ def redrive_command(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj
-def discard_command(environment: str, *, selection: Selection, file: Path, yes: bool, as_json: bool) -> None:
+def discard_command(
+    pipeline: Pipeline, *, selection: Selection, file: Path, yes: bool, as_json: bool
+) -> None:
     """Give dead letters up: delete them, each after a copy is on disk.
 
     \b
@@ -140,9 +126,8 @@ def discard_command(environment: str, *, selection: Selection, file: Path, yes: 
 
     Exit status: 0 all that were chosen are discarded, 1 some are not, 130 interrupted.
     """
-    sqs, resources = find_queues(environment)
     if not yes:
-        found = read_selected(sqs, resources, selection).letters
+        found = read_selected(pipeline.dead_letters, selection).letters
         if selection.identifier:
             require_one(found, selection)
         click.confirm(
@@ -150,16 +135,9 @@ def discard_command(environment: str, *, selection: Selection, file: Path, yes: 
         )
     with (
         open_export(file) as copies,
-        _progress("discarding", depth(sqs, resources.dead_letter_queue_url)) as on_progress,
+        _progress("discarding", pipeline.dead_letters.depth().total) as on_progress,
     ):
-        result = discard(
-            sqs,
-            resources.dead_letter_queue_url,
-            selection,
-            copies,
-            resources.timing,
-            on_progress=on_progress,
-        )
+        result = pipeline.dead_letters.discard(selection, copies, on_progress=on_progress)
     _finish("discarded", result, selection, as_json=as_json)
 
 
@@ -200,7 +178,9 @@ def _progress(what: str, total: int) -> Iterator[Callable[[Settlement], None]]:
 
         def show(result: Settlement) -> None:
             done = len(result.settled) + len(result.failed) + len(result.undeleted) + result.passed_over
-            progress.update(task, completed=done)
+            # On AWS this takes seconds, and more than a minute where the count says that some are hidden.
+            looking = ", looking for more" if done >= total else ""
+            progress.update(task, completed=done, description=f"{what}{looking}")
 
         yield show
 

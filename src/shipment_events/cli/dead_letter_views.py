@@ -86,6 +86,7 @@ def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> Ren
     table.add_row("what happened", explanation.what_happened)
     table.add_row("in detail", Text(printable(explanation.detail, most=LONGEST_SENTENCE)))
     table.add_row("likely cause", explanation.likely_cause)
+    table.add_row("remedy", explanation.remedy)
     now = printable(explanation.now, most=LONGEST_SENTENCE)
     table.add_row("if redriven", Text(now or "would be stored now"))
     for number, (command, purpose) in enumerate(explanation.next_steps):

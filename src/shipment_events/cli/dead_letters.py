@@ -7,9 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
-import boto3
 import click
 
 from shipment_events.cli.dead_letter_views import (
@@ -18,23 +17,19 @@ from shipment_events.cli.dead_letter_views import (
     letter_view,
     print_letters,
 )
-from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Age, NonEmptyText
 from shipment_events.cli.presentation import output
 from shipment_events.dead_letters.explain import explain
 from shipment_events.dead_letters.exports import write_export
 from shipment_events.dead_letters.letters import (
-    REASONS,
     DeadLetterMessage,
     Reading,
     Selection,
-    read_dead_letters,
     require_one,
 )
-from shipment_events.resources import Resources, find_resources
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+from shipment_events.dead_letters.queue import DeadLetterQueue
+from shipment_events.dead_letters.reasons import DeadLetterReason
+from shipment_events.pipeline import Pipeline
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -53,7 +48,10 @@ def selected(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose dead letters; the command gets a ``Selection``."""
 
     @click.option(
-        "--reason", type=click.Choice(REASONS), metavar="REASON", help="With this reason code only."
+        "--reason",
+        type=click.Choice([reason.value for reason in DeadLetterReason]),
+        metavar="REASON",
+        help="With this reason code only.",
     )
     @click.option("--shipment", type=NonEmptyText(), help="Of this shipment only.")
     @click.option(
@@ -83,7 +81,7 @@ def selected(command: Callable[..., None]) -> Callable[..., None]:
 @selected
 @json_option
 @click.pass_obj
-def list_command(environment: str, *, selection: Selection, as_json: bool) -> None:
+def list_command(pipeline: Pipeline, *, selection: Selection, as_json: bool) -> None:
     """List dead letters, grouped by reason.
 
     \b
@@ -92,7 +90,7 @@ def list_command(environment: str, *, selection: Selection, as_json: bool) -> No
 
     Exit status: 0 there are none, 1 there are some, or some are hidden.
     """
-    found = read_selected(*find_queues(environment), selection)
+    found = read_selected(pipeline.dead_letters, selection)
     if as_json:
         click.echo(json.dumps([letter.as_json() for letter in found.letters]))
     else:
@@ -105,7 +103,7 @@ def list_command(environment: str, *, selection: Selection, as_json: bool) -> No
 @click.argument("identifier", metavar="ID", type=NonEmptyText())
 @json_option
 @click.pass_obj
-def show(environment: str, *, identifier: str, as_json: bool) -> None:
+def show(pipeline: Pipeline, *, identifier: str, as_json: bool) -> None:
     """Show one dead letter whole: its envelope, its reason, when and how often.
 
     ID is its message id or its envelope id, or how one of them begins.
@@ -114,7 +112,7 @@ def show(environment: str, *, identifier: str, as_json: bool) -> None:
     Example:
       shipments dead-letters show 3f2a
     """
-    letter = _one(environment, identifier)
+    letter = _one(pipeline, identifier)
     if as_json:
         click.echo(json.dumps(letter.as_json()))
     else:
@@ -125,14 +123,14 @@ def show(environment: str, *, identifier: str, as_json: bool) -> None:
 @click.argument("identifier", metavar="ID", type=NonEmptyText())
 @json_option
 @click.pass_obj
-def explain_command(environment: str, *, identifier: str, as_json: bool) -> None:
+def explain_command(pipeline: Pipeline, *, identifier: str, as_json: bool) -> None:
     """Explain one dead letter: what happened, which field, what was expected, what to do.
 
     \b
     Example:
       shipments dead-letters explain 3f2a
     """
-    letter = _one(environment, identifier)
+    letter = _one(pipeline, identifier)
     explanation = explain(letter)
     if as_json:
         steps = [{"command": command, "purpose": purpose} for command, purpose in explanation.next_steps]
@@ -144,6 +142,7 @@ def explain_command(environment: str, *, identifier: str, as_json: bool) -> None
                     "detail": explanation.detail,
                     "what_happened": explanation.what_happened,
                     "likely_cause": explanation.likely_cause,
+                    "remedy": explanation.remedy,
                     "still_broken": explanation.now or None,
                     "next_steps": steps,
                 }
@@ -158,7 +157,7 @@ def explain_command(environment: str, *, identifier: str, as_json: bool) -> None
 @selected
 @click.option("--json", "as_json", is_flag=True, help="Print what was exported, by reason, as JSON.")
 @click.pass_obj
-def export(environment: str, *, file: str, selection: Selection, as_json: bool) -> None:
+def export(pipeline: Pipeline, *, file: str, selection: Selection, as_json: bool) -> None:
     """Write dead letters to a new FILE, a JSON line each, and leave them in the queue; - is standard output.
 
     \b
@@ -173,8 +172,7 @@ def export(environment: str, *, file: str, selection: Selection, as_json: bool) 
     # What is there may be the only copy of what was discarded.
     if file != "-" and Path(file).exists():
         raise click.UsageError(f"{file} exists already: name another file.")
-    sqs, resources = find_queues(environment)
-    found = read_selected(sqs, resources, selection).letters
+    found = read_selected(pipeline.dead_letters, selection).letters
     with click.open_file(file, "w" if file == "-" else "x", encoding="utf-8") as target:
         write_export(cast("TextIO", target), found)
     if as_json:
@@ -184,22 +182,17 @@ def export(environment: str, *, file: str, selection: Selection, as_json: bool) 
         click.echo(f"{len(found):,} dead letters exported.", err=True)
 
 
-def find_queues(environment: str) -> "tuple[SQSClient, Resources]":
-    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
-    return boto3.client("sqs", config=CLIENT_CONFIG), resources
-
-
-def read_selected(sqs: "SQSClient", resources: Resources, selection: Selection) -> Reading:
+def read_selected(dead_letters: DeadLetterQueue, selection: Selection) -> Reading:
     """The selected ones of the visible dead letters; says on standard error that others are hidden."""
-    found = read_dead_letters(sqs, resources.dead_letter_queue_url, resources.timing)
+    found = dead_letters.read()
     if found.hidden:
         click.echo(hidden_note(found.hidden), err=True)
     return Reading(list(filter(selection.takes, found.letters)), found.hidden)
 
 
-def _one(environment: str, identifier: str) -> DeadLetterMessage:
+def _one(pipeline: Pipeline, identifier: str) -> DeadLetterMessage:
     selection = Selection(identifier=identifier)
-    found = require_one(read_selected(*find_queues(environment), selection).letters, selection)
+    found = require_one(read_selected(pipeline.dead_letters, selection).letters, selection)
     if not found:
         raise click.ClickException(
             f"no dead letter {identifier!r} is visible. 'shipments dead-letters list' shows those that are;"

@@ -4,16 +4,13 @@ import sys
 from datetime import datetime
 from itertools import islice
 
-import boto3
 import click
 
-from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import Moment
 from shipment_events.cli.presentation import event_line, events_table, output, print_table
 from shipment_events.contract.names import PARTITION_KEY
-from shipment_events.resources import find_resources
+from shipment_events.pipeline import Pipeline
 from shipment_events.table.item import CONFLICT, PROCESSED
-from shipment_events.table.store import EventTable
 
 
 @click.command()
@@ -30,7 +27,7 @@ from shipment_events.table.store import EventTable
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object an event.")
 @click.pass_obj
 def events(
-    environment: str, *, status: str, since: datetime, until: datetime, limit: int, as_json: bool
+    pipeline: Pipeline, *, status: str, since: datetime, until: datetime, limit: int, as_json: bool
 ) -> None:
     """List the events of one status over all shipments, in the order in which they happened.
 
@@ -48,21 +45,16 @@ def events(
             f"the window ends at {until.isoformat(timespec='seconds')},"
             f" before it begins at {since.isoformat(timespec='seconds')}."
         )
-    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
-    table = EventTable(
-        boto3.client("dynamodb", config=CLIENT_CONFIG),
-        resources.table_name,
-        shards=resources.status_index_shards,
-    )
+    table = pipeline.table
     found = list(islice(table.by_status(status, since, until), limit + 1))
     shown = found[:limit]
     if as_json:
         for event in shown:
             click.echo(event_line(event.detail[PARTITION_KEY], event))
     elif shown:
-        print_table(output(), events_table(f"{status} in {resources.table_name}", shown, of_many=True))
+        print_table(output(), events_table(f"{status} in {table.name}", shown, of_many=True))
     if len(found) > limit:
         click.echo(f"There are more than these {limit:,}. Raise --limit or narrow the window.", err=True)
     if not found:
-        click.echo(f"No event of status {status} in this window in {resources.table_name}.", err=True)
+        click.echo(f"No event of status {status} in this window in {table.name}.", err=True)
         sys.exit(1)

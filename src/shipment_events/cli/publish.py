@@ -15,10 +15,10 @@ from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import FilePath, NonEmptyText
 from shipment_events.cli.presentation import printable, short
 from shipment_events.contract.outcome import InvalidEventError
+from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.event_files import EventFileError, EventText, read_events
 from shipment_events.publishing.journal import JournalWriter
 from shipment_events.publishing.publish_file import KeptEvents, Publication, publish_events
-from shipment_events.publishing.publisher import Publisher
 
 
 @click.command()
@@ -47,7 +47,7 @@ from shipment_events.publishing.publisher import Publisher
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
 def publish(
-    environment: str,
+    pipeline: Pipeline,
     *,
     files: tuple[str, ...],
     dry_run: bool,
@@ -71,7 +71,7 @@ def publish(
     """
     if refused and refused.resolve() == unsent.resolve():
         raise click.UsageError("--refused and --unsent name the same file: name two.")
-    publisher = None if dry_run else Publisher.connect(environment, concurrency=concurrency)
+    publisher = None if dry_run else pipeline.publisher(concurrency=concurrency)
     console = Console(stderr=True)
     counts = Publication()
     unreadable: list[str] = []

@@ -5,16 +5,15 @@ import sys
 from datetime import datetime
 from typing import Any
 
-import boto3
 import click
 from rich.console import Console
 
-from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
+from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import Moment, NonEmptyText
 from shipment_events.contract.outcome import Outcome
-from shipment_events.resources import find_resources
-from shipment_events.watching.archive import ReplayState, cancel_replay
-from shipment_events.watching.replay import ReplayPlan, ReplayResult, plan_replay, run_replay
+from shipment_events.pipeline import Pipeline
+from shipment_events.watching.archive import ReplayPlan, ReplayResult
+from shipment_events.watching.replays import ReplayState
 
 
 @click.command()
@@ -31,7 +30,7 @@ from shipment_events.watching.replay import ReplayPlan, ReplayResult, plan_repla
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def replay(
-    environment: str,
+    pipeline: Pipeline,
     *,
     since: datetime | None,
     until: datetime,
@@ -53,15 +52,13 @@ def replay(
     Exit status: 0 the replay is through, 1 it is not or the queue did not stay empty, 130 interrupted (the
     replay goes on).
     """
-    events = boto3.client("events", config=CLIENT_CONFIG)
     if cancel:
-        cancel_replay(events, cancel)
+        pipeline.archive.cancel(cancel)
         click.echo(f"Replay {cancel} is being cancelled; what it has replayed stays.", err=True)
         return
     if since is None:
         raise click.UsageError("name the begin of the window with --from.")
-    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
-    plan = plan_replay(events, environment, resources, since, until, all_rules=all_rules)
+    plan = pipeline.archive.plan(since, until, all_rules=all_rules)
     _say_plan(plan)
     if dry_run:
         if as_json:
@@ -72,13 +69,9 @@ def replay(
     console = Console(stderr=True)
     try:
         with console.status(f"replaying ({plan.name})") as status:
-            result = run_replay(
+            result = pipeline.archive.replay(
                 plan,
-                resources,
-                events=events,
-                sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-                logs=boto3.client("logs", config=CLIENT_CONFIG),
-                on_progress=lambda state, waiting: status.update(
+                lambda state, waiting: status.update(
                     f"{state.state.lower()}, until {state.replayed_until or 'the first event'},"
                     f" about {waiting:,} messages in the queue"
                 ),

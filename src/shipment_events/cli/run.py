@@ -4,14 +4,13 @@ import json
 import sys
 from pathlib import Path
 
-import boto3
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from shipment_events.accounting.run import FeedProgress, FeedRun, run_feed
-from shipment_events.cli.errors import CLIENT_CONFIG, INTERRUPTED
+from shipment_events.accounting.run import FeedProgress, FeedRun, FeedRunner
+from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import FilePath
 from shipment_events.cli.presentation import (
     output,
@@ -20,9 +19,8 @@ from shipment_events.cli.presentation import (
     printable,
     timeline_table,
 )
+from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.event_files import read_events
-from shipment_events.publishing.publisher import Publisher
-from shipment_events.resources import find_resources
 from shipment_events.table.store import EventTable
 
 
@@ -40,7 +38,7 @@ from shipment_events.table.store import EventTable
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def run(
-    environment: str,
+    pipeline: Pipeline,
     *,
     file: str,
     rate: float | None,
@@ -60,8 +58,7 @@ def run(
     Exit status: 0 nothing is lost, doubled, altered, unsent, unread or undecided; 1 otherwise; 130
     interrupted.
     """
-    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
-    table = EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name)
+    runner = FeedRunner(pipeline.table, pipeline.queue, pipeline.dead_letters, pipeline.bus)
     journal = report.with_name("journal.ndjson")
     console = Console(stderr=True)
     accepted = 0
@@ -78,18 +75,7 @@ def run(
                 waiting = f", {state.waiting:,} waiting" if state.waiting else ""
                 progress.update(task, description=f"{accepted:,} events on the bus{waiting}")
 
-            result = run_feed(
-                read_events(file),
-                publisher=Publisher.connect(environment),
-                table=table,
-                sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-                queue_url=resources.queue_url,
-                dead_letter_queue_url=resources.dead_letter_queue_url,
-                journal_path=journal,
-                timing=resources.timing,
-                rate=rate,
-                on_progress=show,
-            )
+            result = runner.run(read_events(file), journal, rate=rate, on_progress=show)
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted; the bus has accepted at least {accepted:,} events."
@@ -101,7 +87,7 @@ def run(
     if as_json:
         click.echo(json.dumps(result.as_json()))
     else:
-        _print(result, table, report)
+        _print(result, pipeline.table, report)
     if result.input_error:
         click.echo(f"Error: {printable(result.input_error)}", err=True)
     if not result.succeeded:

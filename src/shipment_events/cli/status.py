@@ -5,18 +5,16 @@ import sys
 import time
 from typing import Any, Final
 
-import boto3
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import ago
 from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, output, printable, short
 from shipment_events.contract.outcome import Outcome
-from shipment_events.resources import find_resources
+from shipment_events.pipeline import Pipeline
 from shipment_events.watching.status import Health, PipelineStatus, StatusReader
 
 _STYLES: Final = {Health.HEALTHY: "bold green", Health.BEHIND: "bold yellow", Health.FAILING: "bold red"}
@@ -30,7 +28,7 @@ _STYLES: Final = {Health.HEALTHY: "bold green", Health.BEHIND: "bold yellow", He
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a look.")
 @click.pass_obj
-def status(environment: str, *, minutes: int, watch: float | None, as_json: bool) -> None:
+def status(pipeline: Pipeline, *, minutes: int, watch: float | None, as_json: bool) -> None:
     """Show on one screen whether the pipeline is healthy, how far behind it is, and what fails.
 
     \b
@@ -40,12 +38,13 @@ def status(environment: str, *, minutes: int, watch: float | None, as_json: bool
 
     Exit status: 0 healthy, 1 something needs a person; with --watch 0 after Ctrl-C.
     """
+    environment = pipeline.stage.environment
     reader = StatusReader(
-        environment,
-        find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment),
-        sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-        cloudwatch=boto3.client("cloudwatch", config=CLIENT_CONFIG),
-        logs=boto3.client("logs", config=CLIENT_CONFIG),
+        pipeline.queue,
+        pipeline.dead_letters,
+        pipeline.metrics,
+        pipeline.log,
+        pipeline.resources.deployed_at,
     )
     if watch is None:
         found = reader.read(minutes)

@@ -5,19 +5,15 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import boto3
 import click
 from rich.table import Table
 from rich.text import Text
 
-from shipment_events.cli.errors import CLIENT_CONFIG
 from shipment_events.cli.options import FilePath, Moment, NonEmptyText
 from shipment_events.cli.presentation import LONGEST_SENTENCE, output, print_table, printable, short
-from shipment_events.publishing.journal import read_journal
-from shipment_events.publishing.line_files import read_lines
-from shipment_events.resources import find_resources
-from shipment_events.table.store import EventTable
-from shipment_events.watching.trace import Step
+from shipment_events.pipeline import Pipeline
+from shipment_events.publishing.journal import read_journal_file
+from shipment_events.watching.trace import Sources, Step
 from shipment_events.watching.trace import trace as trace_steps
 
 
@@ -33,7 +29,7 @@ from shipment_events.watching.trace import trace as trace_steps
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a step.")
 @click.pass_obj
 def trace(
-    environment: str,
+    pipeline: Pipeline,
     *,
     identifier: str,
     since: datetime,
@@ -53,26 +49,9 @@ def trace(
 
     Exit status: 0 something is known, 1 nothing is.
     """
-    resources = find_resources(boto3.client("cloudformation", config=CLIENT_CONFIG), environment)
-    records = []
-    if journal:
-        try:
-            with read_lines(journal) as lines:
-                records = list(read_journal(lines))
-        except ValueError as error:
-            raise click.ClickException(f"{journal}: {error}") from error
-    found = trace_steps(
-        identifier,
-        table=EventTable(boto3.client("dynamodb", config=CLIENT_CONFIG), resources.table_name),
-        sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-        dead_letter_queue_url=resources.dead_letter_queue_url,
-        logs=boto3.client("logs", config=CLIENT_CONFIG),
-        environment=environment,
-        since=since,
-        journal=records,
-        shipment_id=shipment,
-        timing=resources.timing,
-    )
+    records = list(read_journal_file(journal)) if journal else []
+    sources = Sources(pipeline.table, pipeline.dead_letters, pipeline.log, records)
+    found = trace_steps(identifier, sources, since, shipment)
     steps = found.steps
     if as_json:
         for step in steps:
@@ -87,7 +66,7 @@ def trace(
         )
     if not steps:
         nowhere = (
-            f"{resources.table_name} has no such shipment; no visible dead letter has this id, no line of"
+            f"{pipeline.table.name} has no such shipment; no visible dead letter has this id, no line of"
             " the log"
         )
         click.echo(

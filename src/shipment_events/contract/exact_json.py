@@ -4,17 +4,10 @@ import json
 from collections.abc import Callable
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from json.encoder import encode_basestring
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
+from shipment_events.contract.limits import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, MIN_EXPONENT
 from shipment_events.contract.outcome import InvalidEventError, Reason, shown
-
-# DynamoDB nests 32 levels at most, and two are ours: the item itself and the map that holds the event.
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_DEPTH: Final = 30
-# DynamoDB numbers: 38 significant digits, magnitudes from 1E-130 to 9.99…E+125 (same page).
-MAX_DIGITS: Final = 38
-MIN_EXPONENT: Final = -130
-MAX_EXPONENT: Final = 125
 
 
 def loads(text: str) -> Any:

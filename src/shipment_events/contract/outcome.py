@@ -5,6 +5,8 @@ from collections.abc import Container
 from enum import StrEnum
 from typing import Final
 
+from shipment_events.errors import ShipmentEventsError
+
 # What stands in a log for a name that the producer chose.
 _FOREIGN_NAME: Final = "*"
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]{1,80}")
@@ -44,7 +46,7 @@ class Reason(StrEnum):
     UNSTORABLE = "unstorable"
 
 
-class InvalidEventError(ValueError):
+class InvalidEventError(ShipmentEventsError, ValueError):
     """An event that can never be stored as it is.
 
     Args:

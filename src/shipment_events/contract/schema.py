@@ -3,7 +3,8 @@
 import re
 from typing import Any, Final
 
-from shipment_events.contract.event import FIELDS, MAX_EVENT_TYPE_CHARACTERS, Field
+from shipment_events.contract.event import FIELDS, Field
+from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.names import EVENT_TYPE_PREFIX
 
 # Spelled out, since not every validator's \d is the ten digits only.

@@ -4,39 +4,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from shipment_events.contract.names import SOURCE
-from shipment_events.contract.outcome import Reason
-from shipment_events.dead_letters.letters import (
-    DELIVERY_FAILED,
-    REASONS,
-    RETRIES_EXHAUSTED,
-    UNMATCHED,
-    DeadLetterMessage,
-)
-from shipment_events.dead_letters.redrive import Edit, broken_after, is_editable, still_broken
+from shipment_events.dead_letters.edits import Edit, broken_after, is_editable, still_broken
+from shipment_events.dead_letters.letters import DeadLetterMessage
+from shipment_events.dead_letters.reasons import DeadLetterReason
 
-_BROKEN: Final = (
-    "The processor read the event and set it aside at first sight: it can never be stored as it is."
-)
-_WHAT_HAPPENED: Final = {
-    UNMATCHED: "The bus accepted the event, but its source or detail-type is none that the rule takes.",
-    DELIVERY_FAILED: "EventBridge could not put the event into the queue and gave up.",
-    RETRIES_EXHAUSTED: "The processor received the event as often as the queue allows and could not store it:"
-    " the table was not available, or the function failed. The event itself may be good.",
-    Reason.INVALID_JSON.value: "The body of the message is no JSON, so no event can be read from it.",
-    Reason.INVALID_ENVELOPE.value: "The message is no EventBridge envelope: somebody wrote to the queue"
-    " itself.",
-    Reason.SOURCE_MISMATCH.value: "The processor read the event and set it aside: it is from another source"
-    " than the pipeline's.",
-}
-_CAUSES: Final = {
-    UNMATCHED: "A producer that is new, or misspells source or detail-type.",
-    DELIVERY_FAILED: "The queue's policy or its key was changed, or the queue was gone.",
-    Reason.SOURCE_MISMATCH.value: "An unmatched event was redriven as it was, or somebody wrote to the queue"
-    " itself.",
-    RETRIES_EXHAUSTED: "An outage or throttling of the table, or a deployment of the processor that fails.",
-}
-_PRODUCER: Final = (
-    "The producer sends what the contract forbids, or the contract was tightened by a deployment."
+_UNKNOWN: Final = (
+    "The message has a reason that this version does not know.",
+    "A newer version of the processor, or somebody else, sent it.",
+    "Look at the message before you redrive or discard it.",
 )
 
 
@@ -45,9 +20,8 @@ class Explanation:
     """A dead letter for people.
 
     Attributes:
-        what_happened: a sentence.
+        what_happened: a sentence; likewise ``likely_cause`` and ``remedy``.
         detail: which field, what was expected and what was found, as far as it is known.
-        likely_cause: a sentence.
         now: what the contract says of the event today; empty where it would be stored.
         next_steps: commands, each with what it is for.
     """
@@ -55,6 +29,7 @@ class Explanation:
     what_happened: str
     detail: str
     likely_cause: str
+    remedy: str
     now: str
     next_steps: tuple[tuple[str, str], ...]
 
@@ -62,16 +37,21 @@ class Explanation:
 def explain(letter: DeadLetterMessage) -> Explanation:
     """Say what happened to the event of a dead letter, and what to do."""
     now = still_broken(letter.body)
+    reason = DeadLetterReason.named(letter.reason)
+    meaning, cause, remedy = (reason.meaning, reason.cause, reason.remedy) if reason else _UNKNOWN
     return Explanation(
-        what_happened=_WHAT_HAPPENED.get(letter.reason, _BROKEN),
+        what_happened=meaning,
         detail=letter.detail,
-        likely_cause=_CAUSES.get(letter.reason, _PRODUCER),
+        likely_cause=cause,
+        remedy=remedy,
         now=now,
-        next_steps=tuple(_next_steps(letter, now)),
+        next_steps=tuple(_next_steps(letter, reason, now)),
     )
 
 
-def _next_steps(letter: DeadLetterMessage, now: str) -> list[tuple[str, str]]:
+def _next_steps(
+    letter: DeadLetterMessage, reason: DeadLetterReason | None, now: str
+) -> list[tuple[str, str]]:
     command = "shipments dead-letters"
     mine = f"--id {letter.message_id[:8]}"
     discard = (f"{command} discard {mine} --export discarded.ndjson", "give it up; a copy stays in the file")
@@ -81,7 +61,7 @@ def _next_steps(letter: DeadLetterMessage, now: str) -> list[tuple[str, str]]:
             ("shipments publish events.ndjson", "publish the event anew, once the producer has mended it"),
             discard,
         ]
-    if letter.reason in {UNMATCHED, Reason.SOURCE_MISMATCH.value}:
+    if reason in {DeadLetterReason.UNMATCHED, DeadLetterReason.SOURCE_MISMATCH}:
         edit = f"--set source={SOURCE}"
         if broken_after([letter], [Edit("source", SOURCE)]):
             edit += " --set detail-type=shipment.TYPE --set event_type=shipment.TYPE"
@@ -100,10 +80,10 @@ def _next_steps(letter: DeadLetterMessage, now: str) -> list[tuple[str, str]]:
             ),
             discard,
         ]
-    if letter.reason not in REASONS:
+    if reason is None:
         # Foreign text has no place in a command that somebody copies.
         return [(f"{command} redrive {mine}", "store it")]
     return [
-        (f"{command} redrive --reason {letter.reason} --dry-run", "how many more are like it"),
-        (f"{command} redrive --reason {letter.reason}", "once the cause is gone: all of them are stored"),
+        (f"{command} redrive --reason {reason.value} --dry-run", "how many more are like it"),
+        (f"{command} redrive --reason {reason.value}", "once the cause is gone: all of them are stored"),
     ]

@@ -12,13 +12,14 @@ from typing import Any, Final, TextIO
 
 from shipment_events.contract.exact_json import dumps, loads
 from shipment_events.dead_letters.letters import DeadLetterMessage
+from shipment_events.errors import ShipmentEventsError
 from shipment_events.publishing.line_files import open_lines, read_lines, sync
 
 _DECISION: Final = "decision"
 _CHANGES: Final = "changes"
 
 
-class LetterExportError(Exception):
+class LetterExportError(ShipmentEventsError):
     """A file that is no export of dead letters; the message says in which line and why."""
 
 

@@ -3,13 +3,9 @@
 from collections.abc import Iterable
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
-from shipment_events.queue.messages import hide
-from shipment_events.queue.timing import Clock
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+from shipment_events.queue.queue import Queue
 
 # So many are prolonged in a second or two; where there are more, each is hidden for longer.
 _PER_HOLD: Final = 1_000
@@ -25,13 +21,12 @@ class Holds:
         hold_seconds: for which a message was hidden when it was received.
     """
 
-    def __init__(self, client: "SQSClient", queue_url: str, hold_seconds: int, clock: Clock) -> None:
-        self._client = client
-        self._queue_url = queue_url
+    def __init__(self, queue: Queue, hold_seconds: int) -> None:
+        self._queue = queue
         self._hold = hold_seconds
-        self._now = clock.now
+        self._now = queue.timing.clock.now
         self._held: dict[str, tuple[str, float]] = {}
-        self._next_look = clock.now() + hold_seconds / 4
+        self._next_look = self._now() + hold_seconds / 4
         self._lock = Lock()
         self._closed = Event()
         self._thread = Thread(target=self._run, name="holds", daemon=True)
@@ -45,7 +40,7 @@ class Holds:
     ) -> None:
         self._closed.set()
         self._thread.join()
-        hide(self._client, self._queue_url, [handle for handle, _ in self._held.values()], 0)
+        self._queue.hide([handle for handle, _ in self._held.values()], 0)
 
     def __contains__(self, message_id: str) -> bool:
         return message_id in self._held
@@ -82,7 +77,7 @@ class Holds:
             due = {key: handle for key, (handle, until) in self._held.items() if until < soon}
             seconds = min(11 * 3600, self._hold * (1 + len(self._held) // _PER_HOLD))
             until = self._now() + seconds
-        hide(self._client, self._queue_url, list(due.values()), seconds)
+        self._queue.hide(list(due.values()), seconds)
         with self._lock:
             for key, handle in due.items():
                 if self._held.get(key, ("", 0.0))[0] == handle:

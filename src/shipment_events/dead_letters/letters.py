@@ -6,25 +6,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from shipment_events.contract.event import find_envelope_id
-from shipment_events.contract.outcome import Reason
-from shipment_events.dead_letters.walk import Walk
+from shipment_events.contract.envelope import find_envelope_id
+from shipment_events.dead_letters.reasons import DeadLetterReason
+from shipment_events.errors import ShipmentEventsError
 from shipment_events.queue.messages import DETAIL_ATTRIBUTE, REASON_ATTRIBUTE
-from shipment_events.queue.timing import AWS_TIMING, QueueTiming
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
-
-UNMATCHED: Final = "unmatched"
-DELIVERY_FAILED: Final = "delivery_failed"
-RETRIES_EXHAUSTED: Final = "retries_exhausted"
-REASONS: Final = (*(reason.value for reason in Reason), DELIVERY_FAILED, RETRIES_EXHAUSTED, UNMATCHED)
 
 _NAMED: Final = 5
 
 
-class NotOneLetterError(Exception):
+class NotOneLetterError(ShipmentEventsError):
     """An id that is to name one dead letter names several; the message says which."""
 
 
@@ -34,8 +27,7 @@ class DeadLetterMessage:
 
     Attributes:
         envelope_id: id that the bus gave to the event; empty where the body is no envelope.
-        reason: a quarantine's code, or ``unmatched`` (no rule takes such an event), ``delivery_failed``
-            (the bus could not hand it to the queue) or ``retries_exhausted`` (three receives failed).
+        reason: code of a :class:`DeadLetterReason`, or a foreign text.
         detail: for people.
         shipment_id: empty where the body has none that is a text.
         event_id: the producer's; empty likewise.
@@ -147,23 +139,6 @@ class Reading:
     hidden: int = 0
 
 
-def read_dead_letters(
-    client: "SQSClient", queue_url: str, timing: QueueTiming = AWS_TIMING, *, most: int | None = None
-) -> Reading:
-    """Every message that is visible now, or about so many, left where they are.
-
-    Raises:
-        botocore.exceptions.ClientError: the queue cannot be read.
-    """
-    letters: list[DeadLetterMessage] = []
-    with Walk(client, queue_url, timing) as walk:
-        for messages in walk.batches(await_count=False):
-            letters += map(dead_letter, messages)
-            if most is not None and len(letters) >= most:
-                break
-        return Reading(letters, walk.unseen)
-
-
 def dead_letter(message: "MessageTypeDef") -> DeadLetterMessage:
     """What a message of the dead-letter queue says."""
     body = message["Body"]
@@ -207,8 +182,10 @@ def _why(message: "MessageTypeDef") -> tuple[str, str]:
         return attributes[REASON_ATTRIBUTE], attributes.get(DETAIL_ATTRIBUTE, "")
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html names these attributes.
     if "ERROR_CODE" in attributes:
-        return DELIVERY_FAILED, f"{attributes['ERROR_CODE']}: {attributes.get('ERROR_MESSAGE', '')}"
+        said = f"{attributes['ERROR_CODE']}: {attributes.get('ERROR_MESSAGE', '')}"
+        return DeadLetterReason.DELIVERY_FAILED.value, said
     # SQS notes the queue that it moved a message from.
     if "DeadLetterQueueSourceArn" in message.get("Attributes", {}):
-        return RETRIES_EXHAUSTED, "every receive failed; the processor's log has each error"
-    return UNMATCHED, "source or detail-type match no rule"
+        said = "every receive failed; the processor's log has each error"
+        return DeadLetterReason.RETRIES_EXHAUSTED.value, said
+    return DeadLetterReason.UNMATCHED.value, "source or detail-type match no rule"

@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from shipment_events.dead_letters.letters import (
     DeadLetterMessage,
@@ -14,11 +14,7 @@ from shipment_events.dead_letters.letters import (
     dead_letter,
     require_one,
 )
-from shipment_events.dead_letters.walk import HOLD_SECONDS, Walk
-from shipment_events.queue.timing import AWS_TIMING, QueueTiming
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+from shipment_events.dead_letters.walk import Walk
 
 _CONCURRENCY: Final = 4
 
@@ -56,15 +52,11 @@ Settle = Callable[[Sequence[DeadLetterMessage]], Mapping[int, str]]
 
 
 def settle_dead_letters(
-    client: "SQSClient",
-    queue_url: str,
+    walk: Walk,
     selection: Selection,
     settle: Settle,
-    timing: QueueTiming = AWS_TIMING,
     *,
     only_one: bool = False,
-    hold_seconds: int = HOLD_SECONDS,
-    before_receive: Callable[[], None] = lambda: None,
     on_progress: Callable[[Settlement], None] = lambda _: None,
 ) -> Settlement:
     """Hand the selected dead letters to ``settle``, at most ten at a time, and delete those it has done.
@@ -74,18 +66,16 @@ def settle_dead_letters(
     what was done for it is done once more.
 
     Args:
+        walk: over the dead-letter queue, not yet begun.
         settle: does what is to be done, and says why for the index of each that it could not do. It is
             called from several threads at once.
         only_one: the selection is to take exactly one: ``settle`` gets it when all have been looked at.
-        hold_seconds: for how long others do not see a message if this is killed; prolonged while it runs.
-        before_receive: called before each request for messages, to keep to a rate.
 
     Raises:
         NotOneLetterError: the selection takes several where it is to take one; nothing is done.
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     result = Settlement()
-    walk = Walk(client, queue_url, timing, hold_seconds=hold_seconds, before_receive=before_receive)
     # Once more around all: to be interrupted while letters are put back leaves the rest to their holds.
     with interruptible(result), walk, _Workers(walk, settle, result) as workers:
         chosen: list[DeadLetterMessage] = []

@@ -1,7 +1,7 @@
 """The one walk over a queue of dead letters: reading, redriving and discarding go through it.
 
 A standard queue of SQS delivers a message at least once, even after it was deleted, and an empty answer does
-not prove that the queue is empty; :mod:`.queue_timing` has the sources.
+not prove that the queue is empty; :mod:`shipment_events.queue.timing` has the sources.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html
 """
 
@@ -12,11 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from shipment_events.dead_letters.holds import Holds
-from shipment_events.queue.messages import MAX_BATCH_ENTRIES, delete, depth, receive
-from shipment_events.queue.timing import QueueTiming
+from shipment_events.queue.messages import MAX_BATCH_ENTRIES
+from shipment_events.queue.queue import Queue
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 # Long enough for a batch to be sent and deleted, short enough that after a killed command nobody waits long.
@@ -41,20 +40,16 @@ class Walk:
 
     def __init__(
         self,
-        client: "SQSClient",
-        queue_url: str,
-        timing: QueueTiming,
+        queue: Queue,
         *,
         hold_seconds: int = HOLD_SECONDS,
         before_receive: Callable[[], None] = lambda: None,
     ) -> None:
         self.unseen = 0
-        self._client = client
-        self._queue_url = queue_url
-        self._timing = timing
+        self._queue = queue
         self._hold_seconds = hold_seconds
         self._before_receive = before_receive
-        self._held = Holds(client, queue_url, hold_seconds, timing.clock)
+        self._held = Holds(queue, hold_seconds)
         self._deleted: set[str] = set()
         self._lock = Lock()
 
@@ -77,18 +72,14 @@ class Walk:
         Raises:
             botocore.exceptions.ClientError: the queue cannot be read.
         """
-        now = self._timing.clock.now
-        quiet = _Quiet(self._timing.empty_polls)
+        timing = self._queue.timing
+        now = timing.clock.now
+        quiet = _Quiet(timing.empty_polls)
         deadline: float | None = None
         while True:
             self._before_receive()
             self._held.keep()
-            messages = receive(
-                self._client,
-                self._queue_url,
-                hold_seconds=self._hold_seconds,
-                wait_seconds=self._timing.poll_seconds,
-            )
+            messages = self._queue.receive(hold_seconds=self._hold_seconds)
             fresh, again = self._take(messages)
             yield fresh
             quiet.note(len(fresh), again, is_empty=not messages)
@@ -97,8 +88,8 @@ class Walk:
                 deadline = None
                 continue
             if deadline is None:
-                deadline = now() + max(_OTHERS_SECONDS, self._timing.settling_seconds)
-            self.unseen = max(0, depth(self._client, self._queue_url) - len(self._held))
+                deadline = now() + max(_OTHERS_SECONDS, timing.settling_seconds)
+            self.unseen = max(0, self._queue.depth().total - len(self._held))
             if not (self.unseen and await_count) or comes_round or now() >= deadline:
                 return
 
@@ -109,7 +100,7 @@ class Walk:
             Why, by the id of each message that may still be there.
         """
         handles = self._held.handles(message_ids)
-        failed = {message_ids[index]: why for index, why in self._delete(handles).items()}
+        failed = {message_ids[index]: why for index, why in self._queue.delete(handles).items()}
         with self._lock:
             gone = [message_id for message_id in message_ids if message_id not in failed]
             last = dict(zip(gone, self._held.handles(gone), strict=True))
@@ -118,7 +109,7 @@ class Walk:
         # Delivered once more meanwhile.
         used = dict(zip(message_ids, handles, strict=True))
         copies = [message_id for message_id in gone if last[message_id] != used[message_id]]
-        for index, why in self._delete([last[message_id] for message_id in copies]).items():
+        for index, why in self._queue.delete([last[message_id] for message_id in copies]).items():
             failed[copies[index]] = why
         return failed
 
@@ -138,11 +129,8 @@ class Walk:
                 else:
                     fresh.append(message)
                 self._held.add(message["MessageId"], message["ReceiptHandle"])
-        self._delete(copies)
+        self._queue.delete(copies)
         return fresh, again
-
-    def _delete(self, handles: Sequence[str]) -> dict[int, str]:
-        return delete(self._client, self._queue_url, handles) if handles else {}
 
 
 @dataclass(slots=True)

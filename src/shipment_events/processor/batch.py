@@ -7,9 +7,18 @@ from datetime import UTC, datetime, timedelta
 from traceback import format_tb
 from typing import TYPE_CHECKING, Final
 
-from shipment_events.contract.event import KNOWN_NAMES, Envelope, find_envelope_id
-from shipment_events.contract.outcome import InvalidEventError, Outcome, Reason
-from shipment_events.processor.records import Record, Settled
+from shipment_events.contract.envelope import Envelope, find_envelope_id
+from shipment_events.contract.event import KNOWN_NAMES
+from shipment_events.contract.outcome import InvalidEventError, Reason
+from shipment_events.processor.records import (
+    Conflict,
+    Duplicate,
+    Quarantined,
+    Record,
+    Retried,
+    Settled,
+    Stored,
+)
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
 from shipment_events.table.item import Write, prepare_write
@@ -52,27 +61,6 @@ class _Pending:
             or abs(now - accepted_at) > LATE_AFTER
         )
 
-    def settle(
-        self,
-        outcome: Outcome,
-        *,
-        reason: Reason | None = None,
-        detail: str | None = None,
-        letter_detail: str | None = None,
-        stored_at: datetime | None = None,
-    ) -> Settled:
-        return Settled(
-            self.record,
-            outcome,
-            self.envelope.id,
-            envelope=self.envelope,
-            write=self.write,
-            reason=reason,
-            detail=detail,
-            letter_detail=letter_detail,
-            stored_at=stored_at,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class BatchProcessor:
@@ -95,7 +83,7 @@ class BatchProcessor:
             seconds_left: until the function's own timeout.
 
         Returns:
-            One result a record, in no order. ``RETRIED`` ones must be reported to Lambda as failed.
+            One result a record, in no order. ``Retried`` ones must be reported to Lambda as failed.
         """
         settled: list[Settled] = []
         pending: list[_Pending] = []
@@ -118,16 +106,16 @@ class BatchProcessor:
             pending = []
             for one, result in results:
                 step = _next_step(one, result, now)
-                if isinstance(step, Settled):
-                    settled.append(step)
-                else:
+                if isinstance(step, _Pending):
                     pending.append(step)
+                else:
+                    settled.append(step)
             if any(isinstance(result, Unavailable) for _, result in results):
                 delay = next(delays)
                 if time.monotonic() + delay > give_up_at or seconds_left() - delay < self.policy.reserve:
                     break
                 time.sleep(delay)
-        return settled + [one.settle(Outcome.RETRIED, detail=one.trouble) for one in pending]
+        return settled + [Retried(one.record, one.envelope.id, one.trouble, one.write) for one in pending]
 
     def _attempt(
         self, pending: Sequence[_Pending], now: datetime, seconds_left: Callable[[], float]
@@ -167,57 +155,44 @@ class BatchProcessor:
 
     def _quarantine(self, settled: Sequence[Settled]) -> list[Settled]:
         """Send what can never succeed; what could not be sent is retried, and SQS moves it in the end."""
-        quarantined = [result for result in settled if result.outcome is Outcome.QUARANTINED]
+        quarantined = [result for result in settled if isinstance(result, Quarantined)]
         if not quarantined:
             return list(settled)
         letters = [
-            DeadLetter(result.record.body, result.reason or Reason.UNSTORABLE, result.letter_detail or "")
-            for result in quarantined
+            DeadLetter(result.record.body, result.reason, result.letter_detail) for result in quarantined
         ]
         failed = send_dead_letters(self.sqs, self.dead_letter_queue_url, letters)
-        retried = {quarantined[i].record.message_id: f"quarantine: {why}" for i, why in failed.items()}
-        return [
-            replace(result, outcome=Outcome.RETRIED, detail=retried[result.record.message_id])
-            if result.record.message_id in retried
-            else result
-            for result in settled
-        ]
+        retried = {
+            quarantined[index].record.message_id: quarantined[index].retried(f"quarantine: {why}")
+            for index, why in failed.items()
+        }
+        return [retried.get(result.record.message_id, result) for result in settled]
 
     def _put_off(self, settled: Sequence[Settled]) -> list[Settled]:
-        retried = [result for result in settled if result.outcome is Outcome.RETRIED]
-        kept: dict[str, str] = {}
+        retried = [result for result in settled if isinstance(result, Retried)]
+        kept: dict[str, Retried] = {}
         for start in range(0, len(retried), MAX_BATCH_ENTRIES):
             chunk = retried[start : start + MAX_BATCH_ENTRIES]
             waits = [
                 (result.record.receipt_handle, self.policy.wait_in_queue(result.record.receive_count))
                 for result in chunk
             ]
-            failed = put_off(self.sqs, self.queue_url, waits)
-            kept.update((chunk[i].record.message_id, why) for i, why in failed.items())
-        return [
-            replace(result, detail=f"{result.detail}; put off: {kept[result.record.message_id]}")
-            if result.record.message_id in kept
-            else result
-            for result in settled
-        ]
+            for index, why in put_off(self.sqs, self.queue_url, waits).items():
+                result = chunk[index]
+                kept[result.record.message_id] = replace(result, detail=f"{result.detail}; put off: {why}")
+        return [kept.get(result.record.message_id, result) for result in settled]
 
 
 def _read(record: Record) -> "_Pending | Settled":
     try:
         envelope, write = prepare_write(record.body)
     except InvalidEventError as error:
-        return Settled(
-            record,
-            Outcome.QUARANTINED,
-            find_envelope_id(record.body),
-            reason=error.reason,
-            detail=error.logged(KNOWN_NAMES),
-            letter_detail=error.detail,
-        )
+        envelope_id = find_envelope_id(record.body)
+        return Quarantined(record, envelope_id, error.reason, error.logged(KNOWN_NAMES), error.detail)
     except Exception as error:  # noqa: BLE001 - a defect of ours must not take the batch's other events along
         # Without its message, which may hold text of the event.
         trace = "".join([*format_tb(error.__traceback__), type(error).__name__])
-        return Settled(record, Outcome.RETRIED, find_envelope_id(record.body), detail=trace)
+        return Retried(record, find_envelope_id(record.body), trace)
     return _Pending(record, envelope, write)
 
 
@@ -233,20 +208,16 @@ def _result_for(one: _Pending, leader: _Pending, result: InsertResult) -> Insert
 def _next_step(one: _Pending, result: InsertResult, now: datetime) -> "_Pending | Settled":
     match result:
         case Inserted():
-            outcome = Outcome.CONFLICT if one.write.is_conflict else Outcome.STORED
-            return one.settle(outcome, stored_at=now)
+            kind = Conflict if one.write.is_conflict else Stored
+            return kind(one.record, one.envelope, one.write, now)
         case Occupied(content_hash):
             if content_hash == one.write.content_hash:
-                return one.settle(Outcome.DUPLICATE)
+                return Duplicate(one.record, one.envelope.id, one.write)
             return replace(one, write=one.write.beside())
         case Rejected(why):
             # SQS refuses an attribute without a value.
             found = ascii(why)[1:-1][:250] or "the table gave no reason"
-            return one.settle(
-                Outcome.QUARANTINED,
-                reason=Reason.UNSTORABLE,
-                detail="expected an item that the table takes",
-                letter_detail=found,
-            )
+            expected = "expected an item that the table takes"
+            return Quarantined(one.record, one.envelope.id, Reason.UNSTORABLE, expected, found, one.write)
         case Unavailable(why):
             return replace(one, trouble=why)

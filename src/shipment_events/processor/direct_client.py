@@ -1,46 +1,42 @@
 """The two DynamoDB calls of the processor, without botocore's way from Python values to JSON and back.
 
-botocore walks every value of a request along its model of the service, to write JSON that our requests have
-the form of already, runs its hooks, and sends through a pool of connections: half of a batch's CPU time. Here
-the request is encoded as it is and sent on one connection. Endpoint, credentials, signature and certificates
-stay botocore's.
+botocore's client walks every value of a request along its model of the service, although our requests are
+JSON already. That takes half of a batch's CPU time. Here the request is sent as it is. Everything else is
+botocore's: endpoint, headers, credentials, signature and HTTP session.
 """
 
 import json
-import os
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, NoCredentialsError
-from botocore.httpsession import get_cert_path
-from botocore.utils import get_environ_proxies
 
-from shipment_events.processor.connection import KeptConnection
-from shipment_events.processor.signature import Signer
 from shipment_events.table.item import without_event
 
 if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
-_TARGET_PREFIX: Final = "DynamoDB_20120810."
-_CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 _SUCCESS: Final = 200
+_FIRST_FINAL: Final = 200
+# The other headers of a request belong to its body, its time or its signature.
+_COMMON_HEADERS: Final = ("Content-Type", "User-Agent", "X-Amz-Target")
 # Requests are trees, made anew for each batch; to look for circles in them takes a third of the encoding.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 class DirectDynamoDBClient:
-    """Takes the place of a DynamoDB client, for one thread.
-
-    It validates nothing and tries once. botocore finds the endpoint anew for each request; this one keeps
-    that of the region, also where the account has one of its own.
+    """Takes the place of a DynamoDB client, for one thread. It validates nothing and tries once.
 
     Args:
-        client: whose endpoint, region and timeouts hold here.
-        session: whose credentials and certificates do.
+        client: its endpoints and its HTTP session serve here, with their timeouts, proxies and certificates.
+        session: its credentials sign the requests.
 
     Attributes:
         meta: of the client.
@@ -48,20 +44,16 @@ class DirectDynamoDBClient:
 
     def __init__(self, client: "DynamoDBClient", session: "Session") -> None:
         self.meta = client.meta
-        config = cast("Any", client.meta.config)
+        self._client = client
         self._session = session
-        self._user_agent = session.user_agent()
-        self._signer = Signer(_host(client.meta.endpoint_url), "dynamodb", client.meta.region_name)
-        self._connection = KeptConnection(
-            client.meta.endpoint_url,
-            connect_timeout=config.connect_timeout,
-            read_timeout=config.read_timeout,
-            ca_file=get_cert_path(_ca_bundle(session)),
-        )
+        # botocore has no public name for it. A session of our own would have to repeat how botocore finds
+        # proxies and certificates.
+        self._http = client._endpoint.http_session  # type: ignore[attr-defined]
+        self._templates: dict[str, _RequestTemplate] = {}
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
-        self._connection.close()
+        self._http.close()
 
     def run_statements(self, request: str) -> dict[str, Any]:
         """Run PartiQL statements.
@@ -76,9 +68,12 @@ class DirectDynamoDBClient:
 
         Raises:
             botocore.exceptions.ClientError: the service refuses the request, or its answer is no JSON.
-            botocore.exceptions.BotoCoreError: no answer came, or nothing can sign the request.
+            botocore.exceptions.BotoCoreError: no answer came, nothing can sign the request, or no endpoint
+                is known.
         """
-        return self._call("BatchExecuteStatement", request)
+        # Any statement will do: what it says has no say in where it goes.
+        example = partial(self._client.batch_execute_statement, Statements=[{"Statement": "-"}])
+        return self._call("BatchExecuteStatement", request, example)
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         """Read items by their keys.
@@ -88,40 +83,81 @@ class DirectDynamoDBClient:
         Raises:
             as :meth:`run_statements`.
         """
-        return self._call("BatchGetItem", _ENCODER.encode(request))
+        example = partial(self._client.batch_get_item, **request)
+        return self._call("BatchGetItem", _ENCODER.encode(request), example)
 
-    def _call(self, operation: str, request: str) -> dict[str, Any]:
+    def _call(self, operation: str, body: str, example: Callable[[], object]) -> dict[str, Any]:
+        template = self._templates.get(operation)
+        if template is None:
+            template = _RequestTemplate.of(operation, example, self._client.meta.events)
+            self._templates[operation] = template
+        request = AWSRequest("POST", template.url, template.headers, body.encode())
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        body = request.encode()
-        headers = {"content-type": _CONTENT_TYPE, "x-amz-target": _TARGET_PREFIX + operation}
-        signed = self._signer.signed(headers, body, credentials.get_frozen_credentials(), datetime.now(UTC))
-        sent = {**signed, "user-agent": self._user_agent, "accept-encoding": "identity"}
-        status, answer = self._connection.post(sent, body)
+        frozen = credentials.get_frozen_credentials()
+        SigV4Auth(frozen, template.service, template.region).add_auth(request)
+        response = self._http.send(request.prepare())
+        if response.status_code < _FIRST_FINAL:
+            # The final answer is still to come, and the next request must not take it for its own.
+            self.close()
         try:
-            content = json.loads(answer, object_hook=without_event)
+            content = json.loads(response.content, object_hook=without_event)
         except ValueError:
             content = None
-        if status != _SUCCESS or not isinstance(content, dict):
-            raise _error(operation, status, content)
+        if response.status_code != _SUCCESS or not isinstance(content, dict):
+            raise _error(operation, response.status_code, content)
         return content
 
 
-def can_reach(endpoint_url: str) -> bool:
-    """Whether the direct client serves there: it knows no proxies, and no endpoints below a path."""
-    return urlsplit(endpoint_url).path in {"", "/"} and not get_environ_proxies(endpoint_url)
+@dataclass(frozen=True, slots=True)
+class _RequestTemplate:
+    """What all requests of an operation have in common.
+
+    Attributes:
+        service: for which they are signed, as is ``region``.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    service: str
+    region: str
+
+    @classmethod
+    def of(cls, operation: str, example: Callable[[], object], events: Any) -> Self:
+        """Let botocore prepare a request of the operation, and keep it from being sent.
+
+        https://docs.aws.amazon.com/botocore/latest/topics/events.html describes the event.
+
+        Args:
+            example: calls the operation on botocore's client.
+            events: of that client.
+
+        Raises:
+            botocore.exceptions.BotoCoreError: botocore finds no endpoint or no credentials.
+        """
+        prepared: list[AWSPreparedRequest] = []
+
+        def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+            prepared.append(request)
+            return AWSResponse(request.url, _SUCCESS, HTTPHeaders(), SimpleNamespace(stream=lambda: [b"{}"]))
+
+        event = f"before-send.dynamodb.{operation}"
+        events.register(event, answer)
+        try:
+            example()
+        finally:
+            events.unregister(event, answer)
+        [request] = prepared
+        headers = {name: _text(value) for name, value in request.headers.items()}
+        # Credential=key/date/region/service/aws4_request, ...:
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+        region, service = headers["Authorization"].partition(",")[0].split("/")[-3:-1]
+        return cls(request.url, {name: headers[name] for name in _COMMON_HEADERS}, service, region)
 
 
-def _host(endpoint_url: str) -> str:
-    """As the header has it: with the port where that is not the scheme's own."""
-    parts = urlsplit(endpoint_url)
-    return parts.netloc.rpartition("@")[2].removesuffix(":443" if parts.scheme == "https" else ":80")
-
-
-def _ca_bundle(session: "Session") -> Any:
-    """Where botocore looks for it."""
-    return session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _error(operation: str, status: int, content: object) -> ClientError:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import botocore.session
 from botocore.config import Config
 
-from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.batch import BatchProcessor
-from shipment_events.processor.direct_client import DirectDynamoDBClient, can_reach
-from shipment_events.processor.records import Record
+from shipment_events.processor.direct_client import DirectDynamoDBClient
+from shipment_events.processor.records import Record, Retried
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
 from shipment_events.processor.telemetry import report_batch
@@ -43,9 +42,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     report_batch(settled, _SETTINGS.environment, context.aws_request_id, context.function_version)
     return {
         "batchItemFailures": [
-            {"itemIdentifier": result.record.message_id}
-            for result in settled
-            if result.outcome is Outcome.RETRIED
+            {"itemIdentifier": result.record.message_id} for result in settled if isinstance(result, Retried)
         ]
     }
 
@@ -57,18 +54,15 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     once = _client_config(settings.visibility_timeout, attempts=1)
     twice = _client_config(settings.visibility_timeout, attempts=2)
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
-    run_statements = None
-    if can_reach(dynamodb.meta.endpoint_url):
-        direct = DirectDynamoDBClient(dynamodb, session)
-        dynamodb, run_statements = cast("DynamoDBClient", direct), direct.run_statements
+    direct = DirectDynamoDBClient(dynamodb, session)
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
         table=EventTable(
-            dynamodb,
+            cast("DynamoDBClient", direct),
             settings.table_name,
             settings.retention,
             shards=settings.status_index_shards,
-            run_statements=run_statements,
+            run_statements=direct.run_statements,
         ),
         sqs=sqs,
         queue_url=settings.queue_url,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from shipment_events.contract.event import Envelope
+from shipment_events.contract.envelope import Envelope
 from shipment_events.contract.outcome import Outcome, Reason
 from shipment_events.table.item import Write
 
@@ -40,25 +40,90 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """A record with its outcome.
+class _Written:
+    """A record whose event was written.
 
     Attributes:
-        correlation_id: id that the bus gave to the event; empty where the body has none.
-        envelope: None where the event is not valid.
-        write: likewise; the last that was tried.
-        reason: of a quarantine.
-        detail: of a quarantine or a retry: what was expected, or what failed; without text of the event.
-        letter_detail: of a quarantine: what was expected and what was found, which may be text of the event.
-        stored_at: when the write that succeeded was sent.
+        write: where the event lies.
+        stored_at: when the write was sent.
     """
 
     record: Record
-    outcome: Outcome
+    envelope: Envelope
+    write: Write
+    stored_at: datetime
+
+    @property
+    def correlation_id(self) -> str:
+        """Id that the bus gave to the event."""
+        return self.envelope.id
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(_Written):
+    """The event lies at its own place."""
+
+    outcome: ClassVar = Outcome.STORED
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict(_Written):
+    """Other content has the event's identity; the event lies beside it."""
+
+    outcome: ClassVar = Outcome.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The event lay in the table already; ``write`` is what was not written."""
+
+    outcome: ClassVar = Outcome.DUPLICATE
+    record: Record
     correlation_id: str
-    envelope: Envelope | None = None
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The event may be stored later, so the record goes back to the queue.
+
+    Attributes:
+        correlation_id: id that the bus gave to the event; empty where the body has none.
+        detail: what failed, without text of the event.
+        write: the last that was tried; None where the event was not read.
+        reason: of the quarantine that failed, where one did.
+    """
+
+    outcome: ClassVar = Outcome.RETRIED
+    record: Record
+    correlation_id: str
+    detail: str
     write: Write | None = None
     reason: Reason | None = None
-    detail: str | None = None
-    letter_detail: str | None = None
-    stored_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The event can never be stored.
+
+    Attributes:
+        correlation_id: id that the bus gave to the event; empty where the body has none.
+        detail: what was expected, without text of the event.
+        letter_detail: what was expected and what was found, which may be text of the event.
+        write: that the table refused; None where the event is not valid.
+    """
+
+    outcome: ClassVar = Outcome.QUARANTINED
+    record: Record
+    correlation_id: str
+    reason: Reason
+    detail: str
+    letter_detail: str
+    write: Write | None = None
+
+    def retried(self, detail: str) -> Retried:
+        """The record where the event could not be quarantined."""
+        return Retried(self.record, self.correlation_id, detail, self.write, self.reason)
+
+
+Settled = Stored | Duplicate | Conflict | Quarantined | Retried

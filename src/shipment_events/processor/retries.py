@@ -24,18 +24,18 @@ class RetryPolicy:
 
     visibility_timeout: int
     budget: float = 10.0
-    reserve: float = 35.0
+    reserve: float = 38.0
     first_delay: float = 0.05
     longest_delay: float = 2.0
 
     @classmethod
     def within(cls, visibility_timeout: int) -> Self:
-        """Policy for a queue: budget and reserve in the ratio of 10 and 35 to 360 to its visibility timeout.
+        """Policy for a queue: budget and reserve in the ratio of 10 and 38 to 360 to its visibility timeout.
 
         In that ratio an outage as long as the visibility timeout does not use up the receives.
         """
         return cls(
-            visibility_timeout, budget=visibility_timeout * 10 / 360, reserve=visibility_timeout * 35 / 360
+            visibility_timeout, budget=visibility_timeout * 10 / 360, reserve=visibility_timeout * 38 / 360
         )
 
     def delays(self) -> Iterator[float]:

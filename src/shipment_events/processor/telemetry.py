@@ -20,7 +20,14 @@ from shipment_events.contract.names import (
     VERSION_FIELD,
 )
 from shipment_events.contract.outcome import Outcome
-from shipment_events.processor.records import Settled
+from shipment_events.processor.records import (
+    Conflict,
+    Duplicate,
+    Quarantined,
+    Retried,
+    Settled,
+    Stored,
+)
 
 _LEVELS: Final[Mapping[Outcome, str]] = {
     Outcome.DUPLICATE: "INFO",
@@ -42,14 +49,15 @@ def report_batch(settled: Sequence[Settled], environment: str, request_id: str, 
     """Print the lines of one batch, settled by the published ``version`` of the function."""
     invocation = {"request_id": request_id, **_trace()}
     for result in settled:
-        if result.outcome is not Outcome.STORED:
+        if not isinstance(result, Stored):
             _print({**_event_line(result), ENVIRONMENT_FIELD: environment, **invocation})
     stage = {"level": "INFO", ENVIRONMENT_FIELD: environment, VERSION_FIELD: version}
     _print({**stage, **_batch_line(settled), **invocation})
 
 
-def _event_line(result: Settled) -> dict[str, Any]:
+def _event_line(result: Duplicate | Conflict | Quarantined | Retried) -> dict[str, Any]:
     write = result.write
+    why = result if isinstance(result, Quarantined | Retried) else None
     line = {
         "level": _LEVELS[result.outcome],
         "message": _MESSAGES[result.outcome],
@@ -59,8 +67,8 @@ def _event_line(result: Settled) -> dict[str, Any]:
         "receive_count": result.record.receive_count,
         "shipment_id": write.shipment_id if write else None,
         "event_timestamp": write.own_sort_key if write else None,
-        "reason": result.reason.value if result.reason else None,
-        "detail": result.detail,
+        "reason": why.reason.value if why and why.reason else None,
+        "detail": why.detail if why else None,
     }
     return {name: value for name, value in line.items() if value is not None}
 
@@ -80,7 +88,8 @@ def _measures(settled: Sequence[Settled]) -> dict[str, int]:
     measures = {
         outcome.value: counts[outcome] for outcome in Outcome if counts[outcome] or outcome in _FAILED
     }
-    if latencies := [latency for result in settled if (latency := _latency_ms(result)) is not None]:
+    written = [result for result in settled if isinstance(result, Stored | Conflict)]
+    if latencies := [latency for result in written if (latency := _latency_ms(result)) is not None]:
         # One value a line is all that a metric filter takes.
         measures[LATENCY_FIELD] = max(latencies)
     measures[SETTLED_FIELD] = len(settled)
@@ -88,13 +97,10 @@ def _measures(settled: Sequence[Settled]) -> dict[str, int]:
     return measures
 
 
-def _latency_ms(result: Settled) -> int | None:
+def _latency_ms(result: Stored | Conflict) -> int | None:
     """From acceptance by the bus, which gives whole seconds, to the write; a replay says nothing of it."""
-    envelope = result.envelope
-    if result.stored_at is None or envelope is None or envelope.replay_name:
-        return None
-    accepted_at = envelope.accepted_at
-    if accepted_at is None:
+    accepted_at = result.envelope.accepted_at
+    if accepted_at is None or result.envelope.replay_name:
         return None
     return max(0, int((result.stored_at - accepted_at).total_seconds() * 1000))
 

@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeAlias, cast
 
-from shipment_events.publishing.line_files import ensure_utf8
+from shipment_events.errors import ShipmentEventsError
+from shipment_events.publishing.line_files import EncodingError, ensure_utf8
 
 # More than any event can have; it bounds the memory that a file of another kind could take.
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
@@ -27,7 +28,7 @@ Watch: TypeAlias = Callable[[BinaryIO, int], BinaryIO]
 _Stream: TypeAlias = "io.BufferedReader[Any] | gzip.GzipFile"
 
 
-class EventFileError(Exception):
+class EventFileError(ShipmentEventsError):
     """A file that cannot be read on; the message says where and why."""
 
 
@@ -85,7 +86,7 @@ def _open(path: str, watch: Watch | None) -> "Iterator[_Stream]":
         unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream)) if is_packed else stream
         try:
             ensure_utf8(unpacked.peek(4))
-        except ValueError as error:
+        except EncodingError as error:
             raise EventFileError(str(error)) from error
         yield unpacked
 

@@ -18,8 +18,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
 
-from shipment_events.publishing.line_files import open_lines, sync
+from shipment_events.errors import ShipmentEventsError
+from shipment_events.publishing.line_files import EncodingError, open_lines, read_lines, sync
 from shipment_events.publishing.publisher import Accepted
+
+
+class JournalError(ShipmentEventsError, ValueError):
+    """A file that is no journal; the message says in which line and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +93,31 @@ def read_journal(lines: Iterable[str]) -> Iterator[JournalRecord]:
     """Records of a journal.
 
     Raises:
-        ValueError: a line is no record; the message names it.
+        JournalError: a line is no record; the message names it.
     """
     for number, line in enumerate(lines, start=1):
         try:
             record = _record(line)
         except ValueError as error:
-            raise ValueError(
-                f"line {number} is no record of a journal: {error}. 'shipments publish --journal' writes one"
+            raise JournalError(
+                f"line {number} is no record of a journal: {error}",
+                "'shipments publish --journal' writes one.",
             ) from error
         yield record
+
+
+def read_journal_file(path: Path) -> Iterator[JournalRecord]:
+    """Records of the journal at a path.
+
+    Raises:
+        JournalError: a line is no record, or the file is no UTF-8; the message names the file.
+        OSError: the file cannot be read.
+    """
+    try:
+        with read_lines(path) as lines:
+            yield from read_journal(lines)
+    except (JournalError, EncodingError) as error:
+        raise JournalError(f"{path}: {error}", error.next_step) from error
 
 
 def _record(line: str) -> JournalRecord:

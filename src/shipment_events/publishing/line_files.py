@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
+from shipment_events.errors import ShipmentEventsError
+
 _HEAD_BYTES: Final = 4
 # The longer marks first: that of UTF-32 begins as that of UTF-16.
 _MARKS: Final = (
@@ -39,13 +41,17 @@ def open_lines(path: Path) -> TextIO:
     return file
 
 
+class EncodingError(ShipmentEventsError, ValueError):
+    """A file is not in UTF-8; the message says how to convert it."""
+
+
 @contextmanager
 def read_lines(path: Path) -> Iterator[TextIO]:
     """Open a file of UTF-8 to read its lines, with a byte order mark or without.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is in another encoding.
+        EncodingError: it is in another encoding.
     """
     with path.open("rb") as file:
         ensure_utf8(file.read(_HEAD_BYTES))
@@ -53,7 +59,7 @@ def read_lines(path: Path) -> Iterator[TextIO]:
         try:
             yield lines
         except UnicodeDecodeError as error:
-            raise ValueError(f"it is no UTF-8 ({error.reason}): convert it first") from None
+            raise EncodingError(f"it is no UTF-8 ({error.reason}): convert it first") from None
 
 
 def ensure_utf8(head: bytes) -> None:
@@ -63,12 +69,12 @@ def ensure_utf8(head: bytes) -> None:
     https://www.rfc-editor.org/rfc/rfc4627#section-3
 
     Raises:
-        ValueError: it is in one of them; the message says how to convert it.
+        EncodingError: it is in one of them.
     """
     zeros = tuple(byte == 0 for byte in head[:_HEAD_BYTES])
     encoding = next((name for mark, name in _MARKS if head.startswith(mark)), _ZEROS.get(zeros))
     if encoding:
-        raise ValueError(
+        raise EncodingError(
             f"it is in {encoding}; expected UTF-8. Convert it: iconv -f {encoding} -t UTF-8 FILE > NEW"
         )
 

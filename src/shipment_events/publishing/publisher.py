@@ -9,7 +9,6 @@
 No other module puts events on the bus.
 """
 
-import os
 import random
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -19,18 +18,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
+from shipment_events.aws_session import aws_session
 from shipment_events.contract import names
 from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import dumps, loads, type_name
 from shipment_events.contract.outcome import InvalidEventError, Reason, shown
+from shipment_events.errors import NotDeployedError
 from shipment_events.table.item import ensure_fits
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_events import EventBridgeClient
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
@@ -69,7 +70,7 @@ _PERMANENT_ERRORS: Final = frozenset(
 _REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
 
 
-class BusNotFoundError(Exception):
+class BusNotFoundError(NotDeployedError):
     """There is no such bus; what is put on it vanishes."""
 
 
@@ -217,10 +218,13 @@ class Publisher:
         self._max_attempts = max_attempts
 
     @classmethod
-    def connect(cls, environment: str, *, concurrency: int = 4) -> "Publisher":
-        """Publisher for a stage, with credentials and region found as boto3 finds them.
+    def connect(
+        cls, environment: str, *, concurrency: int = 4, session: "boto3.Session | None" = None
+    ) -> "Publisher":
+        """Publisher for a stage.
 
-        But ``AWS_REGION`` comes first, as in the AWS CLI and the other SDKs.
+        Args:
+            session: with credentials and region; without one that of :func:`aws_session`.
 
         Raises:
             as :meth:`ensure_bus`, which it calls.
@@ -231,7 +235,7 @@ class Publisher:
             retries={"total_max_attempts": 1},
             max_pool_connections=concurrency,
         )
-        client = boto3.client("events", config=config, region_name=os.environ.get("AWS_REGION") or None)
+        client = (session or aws_session()).client("events", config=config)
         publisher = cls(client, names.event_bus_name(environment), concurrency=concurrency)
         publisher.ensure_bus()
         return publisher

@@ -1,6 +1,6 @@
-"""The two queues: quarantine an event, put a retry off, see what waits.
+"""Requests to SQS: quarantine events, put retries off, send and delete in batches.
 
-No other module talks to SQS.
+Beside ``queue.py`` no other module talks to SQS. The processor imports this one alone.
 """
 
 import hashlib
@@ -15,10 +15,8 @@ from shipment_events.contract.outcome import Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import (
         BatchResultErrorEntryTypeDef,
-        MessageTypeDef,
         SendMessageBatchRequestEntryTypeDef,
     )
 
@@ -115,80 +113,6 @@ def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, i
     except (ClientError, BotoCoreError) as error:
         return dict.fromkeys(range(len(receipts)), error_code(error))
     return _failures(answer.get("Failed", []))
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """Messages of a queue; the numbers are approximate, and can be a minute old.
-
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
-
-    Attributes:
-        in_flight: received and neither deleted nor visible again.
-    """
-
-    visible: int
-    in_flight: int
-    delayed: int
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.visible + self.in_flight + self.delayed
-
-
-def depths(client: "SQSClient", queue_url: str) -> Depth:
-    """About how many messages a queue has.
-
-    Raises:
-        botocore.exceptions.ClientError: the queue cannot be read.
-    """
-    names: list[QueueAttributeNameType] = [
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesDelayed",
-    ]
-    attributes = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
-    return Depth(*(int(attributes.get(name, "0")) for name in names))
-
-
-def depth(client: "SQSClient", queue_url: str) -> int:
-    """About how many messages wait or are being worked on.
-
-    Raises:
-        botocore.exceptions.ClientError: the queue cannot be read.
-    """
-    return depths(client, queue_url).total
-
-
-def receive(
-    client: "SQSClient", queue_url: str, *, hold_seconds: int, wait_seconds: int
-) -> "list[MessageTypeDef]":
-    """At most 10 visible messages with all their attributes, hidden from others for ``hold_seconds``.
-
-    Args:
-        wait_seconds: for a message, where none is visible; more than 0, as a receive that does not wait asks
-            a part of the servers only.
-            https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
-
-    Raises:
-        botocore.exceptions.ClientError: the queue cannot be read.
-    """
-    return client.receive_message(
-        QueueUrl=queue_url,
-        MaxNumberOfMessages=MAX_BATCH_ENTRIES,
-        VisibilityTimeout=hold_seconds,
-        WaitTimeSeconds=wait_seconds,
-        MessageAttributeNames=["All"],
-        MessageSystemAttributeNames=["All"],
-    ).get("Messages", [])
-
-
-def hide(client: "SQSClient", queue_url: str, handles: Sequence[str], seconds: int) -> None:
-    """Hide received messages for so long from now, 0 to show them; what fails comes back by itself."""
-    for start in range(0, len(handles), MAX_BATCH_ENTRIES):
-        some = handles[start : start + MAX_BATCH_ENTRIES]
-        put_off(client, queue_url, [(handle, seconds) for handle in some])
 
 
 def _send(

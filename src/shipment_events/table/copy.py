@@ -1,6 +1,6 @@
 """Copies whole items from one table of events to another, as they are: after a point-in-time recovery.
 
-Beside ``store.py`` the only module that talks to DynamoDB; of an item it knows no more than keys and expiry.
+It also talks to DynamoDB, beside ``store.py``. Of an item it knows keys and expiry alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from shipment_events.aws_errors import error_code
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from shipment_events.errors import ShipmentEventsError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,6 +22,10 @@ Item = Mapping[str, "AttributeValueTypeDef"]
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _BATCH: Final = 100
+
+
+class NoSourceTableError(ShipmentEventsError):
+    """The table to copy from is not there."""
 
 
 @dataclass(kw_only=True)
@@ -45,11 +50,11 @@ def copy_missing(
     Nothing is ever overwritten, so it may be interrupted, repeated, and run beside the pipeline.
 
     Raises:
+        NoSourceTableError: there is no table ``source``.
         botocore.exceptions.ClientError: a table cannot be read or written.
     """
     counts = Copied()
-    pages = client.get_paginator("scan").paginate(TableName=source, ConsistentRead=True)
-    for page in pages:
+    for page in _pages(client, source):
         for begin in range(0, len(page["Items"]), _BATCH):
             items = page["Items"][begin : begin + _BATCH]
             there = _read(client, target, items)
@@ -67,6 +72,18 @@ def copy_missing(
                     # The pipeline was faster: it stored the same event in the meantime.
                     counts.present += 1
             yield counts
+
+
+def _pages(client: "DynamoDBClient", table: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        yield from client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        raise NoSourceTableError(
+            f"there is no table {table}",
+            "Restore one first, and wait until it is there: docs/deploy.md#restoring-what-was-lost",
+        ) from error
 
 
 def _read(client: "DynamoDBClient", table: str, items: Sequence[Item]) -> dict[tuple[str, str], Item]:

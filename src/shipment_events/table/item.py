@@ -11,8 +11,10 @@ from decimal import Decimal
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final
 
-from shipment_events.contract.event import Envelope, ShipmentEvent, event_id_of, read_event
+from shipment_events.contract.envelope import Envelope, open_envelope
+from shipment_events.contract.event import ShipmentEvent, event_id_of, parse_event
 from shipment_events.contract.exact_json import canonical_number
+from shipment_events.contract.limits import MAX_ITEM_BYTES
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
 from shipment_events.contract.outcome import InvalidEventError, Reason
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 PROCESSED: Final = "PROCESSED"
 CONFLICT: Final = "CONFLICT"
 
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_ITEM_BYTES: Final = 400 * 1024
 # An item takes less than twice its JSON (lists in lists come near it), and the attributes that we add; only
 # what might be too large is measured.
 _SURELY_FITS_BYTES: Final = 192 * 1024
@@ -137,7 +137,8 @@ def prepare_write(body: str) -> tuple[Envelope, Write]:
     Raises:
         InvalidEventError: the table can never hold it.
     """
-    envelope, event = read_event(body)
+    envelope, detail = open_envelope(body)
+    event = parse_event(detail, detail_type=envelope.detail_type)
     ensure_fits(event)
     return envelope, Write.of(event, envelope.id)
 

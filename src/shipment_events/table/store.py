@@ -98,8 +98,8 @@ class EventTable:
         shards: int | None = None,
         run_statements: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
+        self.name = name
         self._client = client
-        self._name = name
         self._retention = retention
         self._shards = shards
         values = ", ".join(f"'{attribute}': ?" for attribute in ATTRIBUTES)
@@ -169,7 +169,7 @@ class EventTable:
             botocore.exceptions.ClientError: the table cannot be read.
         """
         pages = self._client.get_paginator("query").paginate(
-            TableName=self._name,
+            TableName=self.name,
             KeyConditionExpression="#shipment = :shipment",
             ExpressionAttributeNames={"#shipment": PARTITION_KEY},
             ExpressionAttributeValues={":shipment": {"S": shipment_id}},
@@ -199,7 +199,7 @@ class EventTable:
         if begin >= end:
             return
         pages = self._client.get_paginator("query").paginate(
-            TableName=self._name,
+            TableName=self.name,
             IndexName=STATUS_INDEX,
             KeyConditionExpression="#status = :status AND #moment BETWEEN :begin AND :end",
             ExpressionAttributeNames={"#status": STATUS_ATTRIBUTE, "#moment": SORT_KEY},
@@ -217,7 +217,7 @@ class EventTable:
         Raises:
             botocore.exceptions.ClientError: the table cannot be read.
         """
-        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
+        pages = self._client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
         for page in pages:
             yield from map(stored_event, page["Items"])
 
@@ -263,7 +263,7 @@ class EventTable:
         try:
             answer = self._client.batch_get_item(
                 RequestItems={
-                    self._name: {
+                    self.name: {
                         "Keys": [{PARTITION_KEY: {"S": pk}, SORT_KEY: {"S": sk}} for pk, sk in keys],
                         "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}, #processing.{CONTENT_HASH}",
                         # A reserved word:
@@ -279,9 +279,9 @@ class EventTable:
         if "Responses" not in answer or "UnprocessedKeys" not in answer:
             return dict.fromkeys(keys, Unavailable("IncompleteResponse"))
         there: dict[tuple[str, str], Occupied | Unavailable] = {}
-        if unread := answer["UnprocessedKeys"].get(self._name):
+        if unread := answer["UnprocessedKeys"].get(self.name):
             there |= {_key(key): Unavailable("ReadBackIncomplete") for key in unread["Keys"]}
-        for item in answer["Responses"].get(self._name, []):
+        for item in answer["Responses"].get(self.name, []):
             there[_key(item)] = Occupied(content_hash_of(item))
         return there
 

@@ -1,163 +1,178 @@
-"""The archive of the bus, and replays from it.
+"""The archive of a stage: send a window of it through the pipeline again."""
 
-No other module talks to EventBridge about archives and replays.
-"""
-
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from shipment_events.aws_errors import error_code
+from shipment_events.contract import names
+from shipment_events.errors import ShipmentEventsError
+from shipment_events.queue.queue import Drain, Queue
+from shipment_events.watching.flow import Flow, logged_flow
+from shipment_events.watching.log import ProcessorLog
+from shipment_events.watching.replays import (
+    ArchiveContent,
+    Replay,
+    ReplayState,
+    cancel_replay,
+    describe_archive,
+    describe_replay,
+    start_replay,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_events.type_defs import ReplayDestinationTypeDef
+
+# "There may be a delay between an event being received on an event bus and the event arriving in the
+# archive. We recommend you delay replaying archived events for 10 minutes"
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html
+SETTLING_TIME: Final = timedelta(minutes=10)
+# US East, list price of November 2026, for each 64 KB: https://aws.amazon.com/eventbridge/pricing/
+_USD_A_MILLION_EVENTS: Final = 1.0
+_CHUNK_BYTES: Final = 64 * 1024
+_POLL_SECONDS: Final = 1.0
+# Events that failed come back after the queue's visibility timeout only.
+_PATIENCE_SECONDS: Final = 420.0
 
 
-class ReplayState(StrEnum):
-    """States of a replay.
+class ReplayError(ShipmentEventsError):
+    """The window cannot be replayed, or the replay did not end well."""
 
-    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeReplay.html
+
+@dataclass(frozen=True, slots=True)
+class ReplayPlan:
+    """A replay that is not started.
+
+    Attributes:
+        name: of one start: a plan that is carried out twice starts one replay.
+        rule_name: of the only rule that gets the events, or None for all.
+        most_events: what the archive holds in all; there is no way to ask for a window.
+        likely_events: the window's share of that, if events came evenly.
+        is_early: whether events of the window may still be on their way to the archive.
     """
 
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    CANCELLING = "CANCELLING"
-    COMPLETED = "COMPLETED"
-    CANCELLED = "CANCELLED"
-    FAILED = "FAILED"
+    name: str
+    content: ArchiveContent
+    since: datetime
+    until: datetime
+    rule_name: str | None
+    most_events: int
+    likely_events: int
+    is_early: bool
 
     @property
-    def is_final(self) -> bool:
-        """Whether nothing more happens."""
-        return self in (ReplayState.COMPLETED, ReplayState.CANCELLED, ReplayState.FAILED)
+    def most_usd(self) -> float:
+        """What EventBridge charges for all events of the archive; storing them comes to it."""
+        chunks = max(self.most_events, -(-self.content.size_bytes // _CHUNK_BYTES))
+        return chunks * _USD_A_MILLION_EVENTS / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """A replay that is over.
+
+    Attributes:
+        flow: what the processor logged from its start until the end of the wait, live events included.
+        drain: how the wait for the queue ended; where it did not become empty, ``flow`` may lack events.
+    """
+
+    replay: Replay
+    flow: Flow
+    drain: Drain
+
+
 class Archive:
-    """What the service says of an archive.
-
-    Attributes:
-        bus_arn: of the bus whose events it holds.
-        retention_days: 0 for ever.
-        event_count: events that it holds; the service counts with a delay.
-        size_bytes: of all of them.
-    """
-
-    arn: str
-    bus_arn: str
-    retention_days: int
-    event_count: int
-    size_bytes: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """How far a replay is.
-
-    Attributes:
-        reason: why it is in its state, or empty.
-        replayed_until: time of the last event that was replayed; None before the first.
-        started_at: when the replay began.
-    """
-
-    state: ReplayState
-    reason: str
-    replayed_until: datetime | None
-    started_at: datetime | None
-
-
-def describe_archive(client: "EventBridgeClient", name: str) -> Archive:
-    """Ask for an archive.
-
-    Raises:
-        botocore.exceptions.ClientError: it is not there, or cannot be read.
-    """
-    answer = client.describe_archive(ArchiveName=name)
-    return Archive(
-        arn=answer["ArchiveArn"],
-        bus_arn=answer["EventSourceArn"],
-        retention_days=answer.get("RetentionDays", 0),
-        event_count=answer.get("EventCount", 0),
-        size_bytes=answer.get("SizeBytes", 0),
-        created_at=answer["CreationTime"],
-    )
-
-
-def start_replay(
-    client: "EventBridgeClient",
-    archive: Archive,
-    name: str,
-    since: datetime,
-    until: datetime,
-    *,
-    rule_name: str | None,
-) -> None:
-    """Start a replay of a window to the archive's own bus, though an answer may be lost.
+    """The archive of a stage's bus.
 
     Args:
-        name: of this start and no other: one that exists is ours, made by a request whose answer was lost.
-        rule_name: of the only rule that gets the events, or None for all rules.
-
-    Raises:
-        botocore.exceptions.ClientError: it cannot be started.
-        botocore.exceptions.BotoCoreError: no answer came, and there is no such replay.
+        client: EventBridge client.
+        name: of the archive.
+        queue: to which the replayed events go.
+        log: of the processor that takes them.
     """
-    destination: ReplayDestinationTypeDef = {"Arn": archive.bus_arn}
-    if rule_name:
-        destination["FilterArns"] = [f"{archive.bus_arn.replace(':event-bus/', ':rule/')}/{rule_name}"]
-    try:
-        client.start_replay(
-            ReplayName=name,
-            EventSourceArn=archive.arn,
-            EventStartTime=since,
-            EventEndTime=until,
-            Destination=destination,
+
+    def __init__(
+        self, client: "EventBridgeClient", environment: str, name: str, queue: Queue, log: ProcessorLog
+    ) -> None:
+        self._client = client
+        self._environment = environment
+        self._name = name
+        self._queue = queue
+        self._log = log
+
+    def plan(self, since: datetime, until: datetime, *, all_rules: bool = False) -> ReplayPlan:
+        """Check a window and say what its replay means.
+
+        Raises:
+            ReplayError: the window is empty, in the future, or before what the archive still has.
+            botocore.exceptions.ClientError: the archive cannot be read.
+        """
+        now = datetime.now(UTC)
+        content = describe_archive(self._client, self._name)
+        oldest = content.created_at
+        if content.retention_days:
+            oldest = max(oldest, now - timedelta(days=content.retention_days))
+        _ensure_replayable(since, until, now, oldest)
+        share = (until - max(since, oldest)) / (now - oldest)
+        return ReplayPlan(
+            name=f"{names.stack_name(self._environment)}-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}",
+            content=content,
+            since=since,
+            until=until,
+            rule_name=None if all_rules else names.rule_name(self._environment),
+            most_events=content.event_count,
+            likely_events=round(content.event_count * min(1.0, share)),
+            is_early=until > now - SETTLING_TIME,
         )
-    except (ClientError, BotoCoreError) as error:
-        if error_code(error) != "ResourceAlreadyExistsException" and not _is_there(client, name):
-            raise
+
+    def replay(
+        self, plan: ReplayPlan, on_progress: Callable[[Replay, int], None] = lambda *_: None
+    ) -> ReplayResult:
+        """Start a replay, follow it to its end, and wait until the queue is empty.
+
+        Args:
+            on_progress: called with the replay's state and about how many messages are in the queue.
+
+        Raises:
+            ReplayError: the replay failed; what it replayed before that is stored.
+            botocore.exceptions.ClientError: a service refused.
+        """
+        started = datetime.now(UTC)
+        start_replay(self._client, plan.content, plan.name, plan.since, plan.until, rule_name=plan.rule_name)
+        while not (replay := describe_replay(self._client, plan.name)).state.is_final:
+            on_progress(replay, self._queue.depth().total)
+            self._queue.timing.clock.sleep(_POLL_SECONDS)
+        if replay.state is ReplayState.FAILED:
+            raise ReplayError(
+                f"replay {plan.name} failed: {replay.reason or 'no reason given'}", "Start it again."
+            )
+        drain = self._queue.wait_until_empty(
+            patience=_PATIENCE_SECONDS, on_progress=lambda waiting: on_progress(replay, waiting)
+        )
+        return ReplayResult(replay, logged_flow(self._log, started, datetime.now(UTC)), drain)
+
+    def cancel(self, name: str) -> None:
+        """Stop a replay; what it has replayed stays. Safe to repeat.
+
+        Raises:
+            botocore.exceptions.ClientError: it is over, or there is none of this name.
+        """
+        cancel_replay(self._client, name)
 
 
-def _is_there(client: "EventBridgeClient", name: str) -> bool:
-    try:
-        describe_replay(client, name)
-    except (ClientError, BotoCoreError):
-        return False
-    return True
+def _ensure_replayable(since: datetime, until: datetime, now: datetime, oldest: datetime) -> None:
+    if since >= until:
+        raise ReplayError(f"the window ends at {_shown(until)}, before it begins at {_shown(since)}")
+    if until > now:
+        raise ReplayError(f"the window ends in the future, at {_shown(until)}; it is {_shown(now)}")
+    if until <= oldest:
+        raise ReplayError(
+            f"the archive begins at {_shown(oldest)}, when it was made or as far back as it keeps events,"
+            f" and the window ends before, at {_shown(until)}",
+            "Let the producer publish older events again.",
+        )
 
 
-def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
-    """Ask how far a replay is.
-
-    Raises:
-        botocore.exceptions.ClientError: there is none of this name, or it cannot be read.
-    """
-    answer = client.describe_replay(ReplayName=name)
-    return Replay(
-        state=ReplayState(answer["State"]),
-        reason=answer.get("StateReason", ""),
-        replayed_until=answer.get("EventLastReplayedTime"),
-        started_at=answer.get("ReplayStartTime"),
-    )
-
-
-def cancel_replay(client: "EventBridgeClient", name: str) -> None:
-    """Stop a replay; what it has replayed stays. Safe to repeat.
-
-    Raises:
-        botocore.exceptions.ClientError: it is over, or there is none of this name.
-    """
-    try:
-        client.cancel_replay(ReplayName=name)
-    except ClientError as error:
-        # So the service answers a repeated request, too: only a replay that starts or runs can be cancelled.
-        # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CancelReplay.html
-        if error_code(error) != "IllegalStatusException":
-            raise
-        if describe_replay(client, name).state not in (ReplayState.CANCELLING, ReplayState.CANCELLED):
-            raise
+def _shown(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -5,16 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import quantiles
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shipment_events.contract.names import BATCH_MESSAGE, LATENCY_FIELD, RETRIED_MESSAGE
 from shipment_events.contract.outcome import Outcome
-from shipment_events.watching.log import read_log
-from shipment_events.watching.metrics import latency_ms, outcome_counts
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_logs import CloudWatchLogsClient
+from shipment_events.watching.log import ProcessorLog
+from shipment_events.watching.metrics import Metrics
 
 _MOST_LINES: Final = 20_000
 _MOST_RETRIES: Final = 1_000
@@ -42,25 +38,19 @@ class Flow:
         return sum(self.counts.values())
 
 
-def measured_flow(
-    cloudwatch: "CloudWatchClient",
-    logs: "CloudWatchLogsClient",
-    environment: str,
-    since: datetime,
-    until: datetime,
-) -> Flow:
+def measured_flow(metrics: Metrics, log: ProcessorLog, since: datetime, until: datetime) -> Flow:
     """Outcomes by the metrics; by the log where there are none, as on the local engine.
 
     Raises:
         botocore.exceptions.ClientError: metrics or log cannot be read.
     """
-    counts = outcome_counts(cloudwatch, environment, since, until)
+    counts = metrics.outcome_counts(since, until)
     if counts is None:
-        return logged_flow(logs, environment, since, until)
-    return Flow(counts, latency_ms(cloudwatch, environment, since, until), "metrics")
+        return logged_flow(log, since, until)
+    return Flow(counts, metrics.latency_ms(since, until), "metrics")
 
 
-def logged_flow(logs: "CloudWatchLogsClient", environment: str, since: datetime, until: datetime) -> Flow:
+def logged_flow(log: ProcessorLog, since: datetime, until: datetime) -> Flow:
     """Outcomes by the log, which has them within seconds, where metrics take minutes.
 
     Raises:
@@ -69,7 +59,7 @@ def logged_flow(logs: "CloudWatchLogsClient", environment: str, since: datetime,
     counts: Counter[Outcome] = Counter()
     latencies: list[float] = []
     lines = 0
-    for line in read_log(logs, environment, BATCH_MESSAGE, since=since, until=until, most=_MOST_LINES):
+    for line in log.lines(BATCH_MESSAGE, since, until, most=_MOST_LINES):
         lines += 1
         if line.fields.get("message") != BATCH_MESSAGE:
             continue
@@ -83,15 +73,13 @@ def logged_flow(logs: "CloudWatchLogsClient", environment: str, since: datetime,
     return Flow({outcome: counts[outcome] for outcome in Outcome}, latency, "log", lines < _MOST_LINES)
 
 
-def logged_retry_errors(
-    logs: "CloudWatchLogsClient", environment: str, since: datetime, until: datetime
-) -> Counter[str]:
+def logged_retry_errors(log: ProcessorLog, since: datetime, until: datetime) -> Counter[str]:
     """Why events were given back to the queue, by error code; the first thousand are counted.
 
     Raises:
         botocore.exceptions.ClientError: the log cannot be read.
     """
-    lines = read_log(logs, environment, RETRIED_MESSAGE, since=since, until=until, most=_MOST_RETRIES)
+    lines = log.lines(RETRIED_MESSAGE, since, until, most=_MOST_RETRIES)
     return Counter(
         str(line.fields["detail"])
         for line in lines

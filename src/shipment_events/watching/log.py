@@ -1,7 +1,4 @@
-"""The processor's log.
-
-No other module talks to CloudWatch Logs.
-"""
+"""The processor's log; no other module talks to CloudWatch Logs."""
 
 import json
 from collections.abc import Iterator
@@ -28,36 +25,39 @@ class LogLine:
     fields: dict[str, Any]
 
 
-def read_log(
-    client: "CloudWatchLogsClient",
-    environment: str,
-    text: str,
-    *,
-    since: datetime,
-    until: datetime,
-    most: int,
-) -> Iterator[LogLine]:
-    """JSON lines of a time that contain a text, oldest first, at most so many.
+class ProcessorLog:
+    """The log of a stage's processor.
 
-    The text may be anywhere in a line, and a service that ignores the pattern gives others, too.
-
-    Raises:
-        botocore.exceptions.ClientError: the log cannot be read.
+    Args:
+        client: CloudWatch Logs client.
     """
-    pages = client.get_paginator("filter_log_events").paginate(
-        logGroupName=log_group_name(environment),
-        startTime=int(since.timestamp() * 1000),
-        endTime=int(until.timestamp() * 1000) + 1,
-        filterPattern=json.dumps(text),
-        PaginationConfig={"MaxItems": most},
-    )
-    floor = since.replace(microsecond=since.microsecond // 1000 * 1000)
-    for page in pages:
-        for event in page["events"]:
-            try:
-                fields = json.loads(event["message"])
-            except ValueError:
-                continue
-            written_at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-            if isinstance(fields, dict) and floor <= written_at <= until:
-                yield LogLine(written_at, fields)
+
+    def __init__(self, client: "CloudWatchLogsClient", environment: str) -> None:
+        self._client = client
+        self._group = log_group_name(environment)
+
+    def lines(self, text: str, since: datetime, until: datetime, *, most: int) -> Iterator[LogLine]:
+        """JSON lines of a time that contain a text, oldest first, at most so many.
+
+        The text may be anywhere in a line, and a service that ignores the pattern gives others, too.
+
+        Raises:
+            botocore.exceptions.ClientError: the log cannot be read.
+        """
+        pages = self._client.get_paginator("filter_log_events").paginate(
+            logGroupName=self._group,
+            startTime=int(since.timestamp() * 1000),
+            endTime=int(until.timestamp() * 1000) + 1,
+            filterPattern=json.dumps(text),
+            PaginationConfig={"MaxItems": most},
+        )
+        floor = since.replace(microsecond=since.microsecond // 1000 * 1000)
+        for page in pages:
+            for event in page["events"]:
+                try:
+                    fields = json.loads(event["message"])
+                except ValueError:
+                    continue
+                written_at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                if isinstance(fields, dict) and floor <= written_at <= until:
+                    yield LogLine(written_at, fields)

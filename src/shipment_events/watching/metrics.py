@@ -1,7 +1,4 @@
-"""What CloudWatch measured, and the alarms of a stage.
-
-No other module talks to CloudWatch.
-"""
+"""What CloudWatch measured, and the alarms of a stage; no other module talks to CloudWatch."""
 
 import operator
 import re
@@ -56,78 +53,91 @@ class StageAlarm:
         return _COMPARISONS[self.comparison](value, self.threshold)
 
 
-def outcome_counts(
-    client: "CloudWatchClient", environment: str, since: datetime, until: datetime
-) -> Mapping[Outcome, int] | None:
-    """How many events ended as what, or None where nothing was measured.
+class Metrics:
+    """Metrics and alarms of a stage.
 
-    Raises:
-        botocore.exceptions.ClientError: the metrics cannot be read.
+    Args:
+        client: CloudWatch client.
     """
-    dimensions = {names.METRIC_DIMENSION: environment}
-    queries = [
-        _query(outcome.value, names.METRIC_NAMESPACE, outcome.metric, dimensions, "Sum")
-        for outcome in Outcome
-    ]
-    found = _values(client, queries, since, until)
-    if not any(found.values()):
-        return None
-    return {outcome: round(sum(found[outcome.value])) for outcome in Outcome}
 
+    def __init__(self, client: "CloudWatchClient", environment: str) -> None:
+        self._client = client
+        self._environment = environment
 
-def latency_ms(
-    client: "CloudWatchClient", environment: str, since: datetime, until: datetime
-) -> tuple[float, float] | None:
-    """The highest median and 99th percentile of a minute, from the bus to the table; None if there is none.
+    def outcome_counts(self, since: datetime, until: datetime) -> Mapping[Outcome, int] | None:
+        """How many events ended as what, or None where nothing was measured.
 
-    Of the slowest event of each batch.
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        queries = [self._processor_query(outcome.value, outcome.metric, "Sum") for outcome in Outcome]
+        found = self._values(queries, since, until)
+        if not any(found.values()):
+            return None
+        return {outcome: round(sum(found[outcome.value])) for outcome in Outcome}
 
-    Raises:
-        botocore.exceptions.ClientError: the metrics cannot be read.
-    """
-    dimensions = {names.METRIC_DIMENSION: environment}
-    queries = [
-        _query(statistic, names.METRIC_NAMESPACE, names.LATENCY_METRIC, dimensions, statistic)
-        for statistic in ("p50", "p99")
-    ]
-    found = _values(client, queries, since, until)
-    return (max(found["p50"]), max(found["p99"])) if found["p50"] and found["p99"] else None
+    def latency_ms(self, since: datetime, until: datetime) -> tuple[float, float] | None:
+        """The highest median and 99th percentile of a minute, from the bus to the table; None without any.
 
+        Of the slowest event of each batch.
 
-def oldest_message_seconds(
-    client: "CloudWatchClient", environment: str, since: datetime, until: datetime
-) -> float | None:
-    """Age of the oldest message of the queue when it was last measured; None if it was not.
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        queries = [
+            self._processor_query(statistic, names.LATENCY_METRIC, statistic) for statistic in ("p50", "p99")
+        ]
+        found = self._values(queries, since, until)
+        return (max(found["p50"]), max(found["p99"])) if found["p50"] and found["p99"] else None
 
-    Raises:
-        botocore.exceptions.ClientError: the metrics cannot be read.
-    """
-    dimensions = {"QueueName": names.queue_name(environment)}
-    query = _query("age", "AWS/SQS", "ApproximateAgeOfOldestMessage", dimensions, "Maximum")
-    found = _values(client, [query], since, until)["age"]
-    return found[-1] if found else None
+    def oldest_message_seconds(self, since: datetime, until: datetime) -> float | None:
+        """Age of the oldest message of the queue when it was last measured; None if it was not.
 
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        dimensions = {"QueueName": names.queue_name(self._environment)}
+        query = _query("age", "AWS/SQS", "ApproximateAgeOfOldestMessage", dimensions, "Maximum")
+        found = self._values([query], since, until)["age"]
+        return found[-1] if found else None
 
-def stage_alarms(client: "CloudWatchClient", environment: str) -> list[StageAlarm]:
-    """The stage's alarms, whatever their state. One without a threshold of its own is none of the stack's.
+    def alarms(self) -> list[StageAlarm]:
+        """The stage's alarms, whatever their state. One without a threshold of its own is not the stack's.
 
-    Raises:
-        botocore.exceptions.ClientError: the alarms cannot be read.
-    """
-    prefix = f"{names.stack_name(environment)}-"
-    pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
-    return [
-        StageAlarm(
-            alarm["AlarmName"].removeprefix(prefix),
-            is_firing=alarm["StateValue"] == "ALARM",
-            since=alarm.get("StateTransitionedTimestamp", alarm["StateUpdatedTimestamp"]),
-            threshold=alarm["Threshold"],
-            comparison=alarm["ComparisonOperator"],
+        Raises:
+            botocore.exceptions.ClientError: the alarms cannot be read.
+        """
+        prefix = f"{names.stack_name(self._environment)}-"
+        pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+        return [
+            StageAlarm(
+                alarm["AlarmName"].removeprefix(prefix),
+                is_firing=alarm["StateValue"] == "ALARM",
+                since=alarm.get("StateTransitionedTimestamp", alarm["StateUpdatedTimestamp"]),
+                threshold=alarm["Threshold"],
+                comparison=alarm["ComparisonOperator"],
+            )
+            for page in pages
+            for alarm in page["MetricAlarms"]
+            if alarm["AlarmName"].startswith(prefix) and "Threshold" in alarm
+        ]
+
+    def _processor_query(self, identifier: str, metric: str, statistic: str) -> "MetricDataQueryTypeDef":
+        dimensions = {names.METRIC_DIMENSION: self._environment}
+        return _query(identifier, names.METRIC_NAMESPACE, metric, dimensions, statistic)
+
+    def _values(
+        self, queries: "list[MetricDataQueryTypeDef]", since: datetime, until: datetime
+    ) -> dict[str, list[float]]:
+        """Values by the query's id, oldest first."""
+        found: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+        pages = self._client.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=queries, StartTime=since, EndTime=until, ScanBy="TimestampAscending"
         )
-        for page in pages
-        for alarm in page["MetricAlarms"]
-        if alarm["AlarmName"].startswith(prefix) and "Threshold" in alarm
-    ]
+        for page in pages:
+            for result in page["MetricDataResults"]:
+                found[result["Id"]] += result["Values"]
+        return found
 
 
 def _query(
@@ -145,17 +155,3 @@ def _query(
             "Stat": statistic,
         },
     }
-
-
-def _values(
-    client: "CloudWatchClient", queries: "list[MetricDataQueryTypeDef]", since: datetime, until: datetime
-) -> dict[str, list[float]]:
-    """Values by the query's id, oldest first."""
-    found: dict[str, list[float]] = {query["Id"]: [] for query in queries}
-    pages = client.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=queries, StartTime=since, EndTime=until, ScanBy="TimestampAscending"
-    )
-    for page in pages:
-        for result in page["MetricDataResults"]:
-            found[result["Id"]] += result["Values"]
-    return found

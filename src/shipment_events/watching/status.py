@@ -2,22 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shipment_events.contract.outcome import Outcome
-from shipment_events.dead_letters.letters import read_dead_letters
-from shipment_events.queue.messages import Depth, depths
-from shipment_events.resources import Resources
+from shipment_events.dead_letters.queue import DeadLetterQueue
+from shipment_events.queue.queue import Depth, Queue
 from shipment_events.watching.flow import Flow, logged_retry_errors, measured_flow
-from shipment_events.watching.metrics import StageAlarm, oldest_message_seconds, stage_alarms
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_sqs import SQSClient
+from shipment_events.watching.log import ProcessorLog
+from shipment_events.watching.metrics import Metrics, StageAlarm
 
 # The alarms whose thresholds judge. They are read as they are deployed: the settings of a clone may be of
 # another version than the stage, and an installed package has none.
@@ -136,19 +131,18 @@ class StatusReader:
 
     def __init__(
         self,
-        environment: str,
-        resources: Resources,
-        *,
-        sqs: "SQSClient",
-        cloudwatch: "CloudWatchClient",
-        logs: "CloudWatchLogsClient",
+        queue: Queue,
+        dead_letters: DeadLetterQueue,
+        metrics: Metrics,
+        log: ProcessorLog,
+        deployed_at: datetime,
     ) -> None:
-        self._environment = environment
-        self._resources = resources
-        self._sqs = sqs
-        self._cloudwatch = cloudwatch
-        self._logs = logs
-        self._letters: tuple[int, Mapping[str, int]] = (0, {})
+        self._queue = queue
+        self._dead_letters = dead_letters
+        self._metrics = metrics
+        self._log = log
+        self._deployed_at = deployed_at
+        self._sampled: tuple[int, Mapping[str, int]] = (0, {})
 
     def read(self, minutes: int) -> PipelineStatus:
         """Look once.
@@ -158,30 +152,21 @@ class StatusReader:
         """
         now = datetime.now(UTC)
         since = now - timedelta(minutes=minutes)
-        dead_letters = depths(self._sqs, self._resources.dead_letter_queue_url)
-        if dead_letters.visible != self._letters[0]:
-            # A person waits for this sample.
-            found = read_dead_letters(
-                self._sqs,
-                self._resources.dead_letter_queue_url,
-                replace(self._resources.timing, poll_seconds=1),
-                most=_MOST_LETTERS,
-            )
-            self._letters = (dead_letters.visible, Counter(letter.reason for letter in found.letters))
-        flow = measured_flow(self._cloudwatch, self._logs, self._environment, since, now)
+        dead_letters = self._dead_letters.depth()
+        if dead_letters.visible != self._sampled[0]:
+            found = self._dead_letters.sample(_MOST_LETTERS)
+            self._sampled = (dead_letters.visible, Counter(letter.reason for letter in found.letters))
+        flow = measured_flow(self._metrics, self._log, since, now)
+        has_retries = bool(flow.counts[Outcome.RETRIED])
         return PipelineStatus(
             at=now,
             since=since,
             flow=flow,
-            queue=depths(self._sqs, self._resources.queue_url),
-            oldest_seconds=oldest_message_seconds(self._cloudwatch, self._environment, since, now),
+            queue=self._queue.depth(),
+            oldest_seconds=self._metrics.oldest_message_seconds(since, now),
             dead_letters=dead_letters,
-            dead_letters_by_reason=self._letters[1],
-            alarms=stage_alarms(self._cloudwatch, self._environment),
-            deployed_at=self._resources.deployed_at,
-            retry_errors=(
-                logged_retry_errors(self._logs, self._environment, since, now)
-                if flow.counts[Outcome.RETRIED]
-                else {}
-            ),
+            dead_letters_by_reason=self._sampled[1],
+            alarms=self._metrics.alarms(),
+            deployed_at=self._deployed_at,
+            retry_errors=logged_retry_errors(self._log, since, now) if has_retries else {},
         )

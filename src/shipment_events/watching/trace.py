@@ -1,23 +1,19 @@
 """Everything that is known of one event or shipment, in the order in which it happened."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from shipment_events.contract.names import BATCH_MESSAGE
 from shipment_events.contract.outcome import Outcome
-from shipment_events.dead_letters.letters import DeadLetterMessage, read_dead_letters
+from shipment_events.dead_letters.letters import DeadLetterMessage
+from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord
-from shipment_events.queue.timing import AWS_TIMING, QueueTiming
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
-from shipment_events.watching.log import LogLine, read_log
-
-if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_sqs import SQSClient
+from shipment_events.watching.log import LogLine, ProcessorLog
 
 _MOST_LINES: Final = 200
 # Lines that the service finds for a text and that name something else count here alone.
@@ -56,19 +52,17 @@ class Trace:
     is_whole: bool
 
 
-def trace(
-    identifier: str,
-    *,
-    table: EventTable,
-    sqs: "SQSClient",
-    dead_letter_queue_url: str,
-    logs: "CloudWatchLogsClient",
-    environment: str,
-    since: datetime,
-    journal: Iterable[JournalRecord] = (),
-    shipment_id: str | None = None,
-    timing: QueueTiming = AWS_TIMING,
-) -> Trace:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a trace is searched; ``journal`` has what a producer's journal notes, if there is one."""
+
+    table: EventTable
+    dead_letters: DeadLetterQueue
+    log: ProcessorLog
+    journal: Sequence[JournalRecord] = ()
+
+
+def trace(identifier: str, sources: Sources, since: datetime, shipment_id: str | None = None) -> Trace:
     """Search table, dead-letter queue, log and journal.
 
     The table is read by shipment. So an event that went well is found by its event id or correlation id only
@@ -82,14 +76,13 @@ def trace(
     Raises:
         botocore.exceptions.ClientError: one of them cannot be read.
     """
-    published = [record for record in journal if identifier in _names_of_record(record)]
+    published = [record for record in sources.journal if identifier in _names_of_record(record)]
     letters = [
         letter
-        for letter in read_dead_letters(sqs, dead_letter_queue_url, timing).letters
+        for letter in sources.dead_letters.read().letters
         if identifier in (letter.message_id, letter.envelope_id, letter.shipment_id, letter.event_id)
     ]
-    until = datetime.now(UTC)
-    log = _LogSearch(logs, environment, since, until)
+    log = _LogSearch(sources.log, since, datetime.now(UTC))
     lines = log.naming(identifier)
     shipments = dict.fromkeys(
         [
@@ -101,15 +94,7 @@ def trace(
     )
     known = {record.envelope_id for record in published} | {letter.envelope_id for letter in letters}
     known.discard("")
-    items = [
-        (shipment, item)
-        for shipment in shipments
-        if shipment
-        for item in table.timeline(shipment)
-        if shipment == identifier
-        or identifier in (item.event_id, item.correlation_id)
-        or item.correlation_id in known
-    ]
+    items = list(_items(sources.table, filter(None, shipments), identifier, known))
     others = dict.fromkeys([*known, *(item.correlation_id for _, item in items)])
     for correlation_id in list(others)[:_MOST_SEARCHES]:
         if correlation_id and correlation_id != identifier:
@@ -123,22 +108,32 @@ def trace(
     return Trace(sorted(steps, key=lambda step: step.at), log.is_whole)
 
 
+def _items(
+    table: EventTable, shipment_ids: Iterable[str], identifier: str, known: Container[str]
+) -> Iterator[tuple[str, StoredEvent]]:
+    """The events of the shipments that the identifier or a known correlation id names."""
+    for shipment_id in shipment_ids:
+        for item in table.timeline(shipment_id):
+            if (
+                shipment_id == identifier
+                or identifier in (item.event_id, item.correlation_id)
+                or item.correlation_id in known
+            ):
+                yield shipment_id, item
+
+
 class _LogSearch:
     """Finds lines of the log by an id; ``is_whole`` says whether all of them were read."""
 
-    def __init__(
-        self, logs: "CloudWatchLogsClient", environment: str, since: datetime, until: datetime
-    ) -> None:
-        self._logs = logs
-        self._environment = environment
+    def __init__(self, log: ProcessorLog, since: datetime, until: datetime) -> None:
+        self._log = log
         self._window = since, until
         self.is_whole = True
 
     def naming(self, identifier: str) -> list[LogLine]:
         """Lines with exactly this id: the service finds MAC-10, too, for MAC-1."""
         found: list[LogLine] = []
-        since, until = self._window
-        lines = read_log(self._logs, self._environment, identifier, since=since, until=until, most=_MOST_READ)
+        lines = self._log.lines(identifier, *self._window, most=_MOST_READ)
         for read, line in enumerate(lines, start=1):
             if identifier in _names_of_line(line.fields):
                 found.append(line)

@@ -23,6 +23,8 @@ from workbench.engine.health import free_port
 from workbench.engine.processes import group_members
 from workbench.engine.settings import HOST, Settings
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 def install(root: Path, script: str) -> None:
     """Put a shell script in the place of the engine's interpreter."""
@@ -177,12 +179,32 @@ class TestProcesses:
 
 
 class TestProgram:
-    def test_needs_nothing_but_the_engine_and_the_standard_library(self) -> None:
-        tree = ast.parse(Path(serve.__file__).read_text())
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-        names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
-        assert len(names) >= len(imports), "each is a plain import"
-        assert names <= sys.stdlib_module_names
+    """What the engine's own interpreter runs."""
+
+    @pytest.mark.parametrize("name", ["serve", "adaptations", "stream_delivery"])
+    def test_needs_nothing_but_the_engine_and_the_standard_library(self, name: str) -> None:
+        tree = ast.parse(Path(serve.__file__).with_name(f"{name}.py").read_text())
+        modules = [
+            alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        ] + [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        others = {each for each in modules if each.split(".")[0] not in sys.stdlib_module_names}
+        assert {each for each in others if each.split(".")[0] != "ministack"} <= {
+            "workbench.engine.stream_delivery"
+        }
+
+    def test_does_not_adapt_an_engine_that_it_was_not_written_for(self) -> None:
+        python = Settings(root=ROOT, home=ROOT, port=0).engine_python
+        program = (
+            "from ministack.services import dynamodb\n"
+            "dynamodb._set_item = dynamodb._remove_item\n"
+            "from workbench.engine import adaptations\n"
+            "adaptations.adapt()\n"
+        )
+        ended = subprocess.run(
+            [python, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert ended.returncode == 1
+        assert "dynamodb._set_item is not as workbench/engine/adaptations.py expects it" in ended.stderr
 
 
 def shell(script: str) -> psutil.Popen:

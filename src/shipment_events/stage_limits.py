@@ -1,0 +1,113 @@
+"""What the services allow of a stage's numbers, checked before anything is deployed."""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from shipment_events.stages import StageSettings
+
+SECONDS_PER_DAY: Final = 86_400
+SQS_MAX_RETENTION_DAYS: Final = 14
+CLOUDWATCH_MAX_ALARM_DAYS: Final = 7
+"""How far an alarm looks back: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+DEAD_LETTER_MARGIN_DAYS: Final = 2
+"""What the alarm on old dead letters leaves of the life of any of them, at least."""
+SQS_MAX_VISIBILITY_SECONDS: Final = 43_200
+SQS_MAX_LONG_POLL_SECONDS: Final = 20
+SQS_MAX_CONCURRENCY: Final = 1_000
+POLLER_CONCURRENCY: Final = 10
+"""Batches in work of one provisioned poller: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+MAX_BATCHING_WINDOW_SECONDS: Final = 5
+"""Lambda takes up to 300; beyond a few seconds all that a window saves is saved."""
+MAX_STATUS_INDEX_SHARDS: Final = 1_000
+ON_DEMAND_WARM_WRITE_UNITS: Final = 4_000
+"""A second, of a new table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html"""
+LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
+EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
+EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
+LOG_RETENTION_DAYS: Final = (30, 90, 365)
+"""Of the periods that CloudWatch Logs offers, those that make sense here."""
+CANARY_MINUTES: Final = (10, 15, 30)
+"""Of the canaries that CodeDeploy has ready, those that are longer than the alarms on a new version need."""
+
+
+def check(settings: "StageSettings") -> None:
+    """Refuse what the services would refuse, or accept and quietly lose events over.
+
+    Raises:
+        ValueError: names the field, its value and what is allowed.
+    """
+    _check_ranges(settings)
+    _check_choices(settings)
+    _check_receivers(settings)
+
+
+def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
+    """Least and most of each number, both allowed; None for no limit."""
+    return {
+        "processor_timeout_seconds": (1, LAMBDA_MAX_TIMEOUT_SECONDS),
+        "visibility_timeout_multiple": (6, None),
+        "visibility_timeout_seconds": (1, SQS_MAX_VISIBILITY_SECONDS),
+        "queue_long_poll_seconds": (0, SQS_MAX_LONG_POLL_SECONDS),
+        "queue_retention_days": (1, SQS_MAX_RETENTION_DAYS),
+        # A dead letter keeps its first send time: what it waited in the queue is missing from its life.
+        "dead_letter_retention_days": (
+            settings.queue_retention_days + DEAD_LETTER_MARGIN_DAYS + 1,
+            SQS_MAX_RETENTION_DAYS,
+        ),
+        "dead_letter_age_threshold_days": (
+            1,
+            min(
+                CLOUDWATCH_MAX_ALARM_DAYS,
+                settings.dead_letter_retention_days - settings.queue_retention_days - DEAD_LETTER_MARGIN_DAYS,
+            ),
+        ),
+        "dead_letter_reminder_hour": (0, 23),
+        "queue_age_page_seconds": (
+            settings.queue_age_threshold_seconds,
+            settings.queue_retention_days * SECONDS_PER_DAY // 2,
+        ),
+        "dead_letter_visibility_seconds": (0, SQS_MAX_VISIBILITY_SECONDS),
+        "delivery_retry_attempts": (0, EVENTBRIDGE_MAX_RETRY_ATTEMPTS),
+        "delivery_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
+        "unmatched_retry_attempts": (0, EVENTBRIDGE_MAX_RETRY_ATTEMPTS),
+        "unmatched_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
+        "batch_size": (1, 10),
+        "processor_max_concurrency": (2, SQS_MAX_CONCURRENCY),
+        "status_index_shards": (2, MAX_STATUS_INDEX_SHARDS),
+        "warm_write_units": (ON_DEMAND_WARM_WRITE_UNITS, None),
+    }
+
+
+def _check_ranges(settings: "StageSettings") -> None:
+    for field, (least, most) in _ranges(settings).items():
+        value = getattr(settings, field)
+        if value is None:
+            continue
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"{field} is {value}, allowed is {least} to {most or '…'}")
+
+
+def _check_choices(settings: "StageSettings") -> None:
+    if settings.batching_window_seconds not in range(MAX_BATCHING_WINDOW_SECONDS + 1):
+        raise ValueError(
+            f"batching_window_seconds is {settings.batching_window_seconds}, allowed is"
+            f" 0 to {MAX_BATCHING_WINDOW_SECONDS}, whole seconds"
+        )
+    if settings.expected_event_hours is not None and not 1 <= settings.expected_event_hours <= 24:
+        raise ValueError(f"expected_event_hours is {settings.expected_event_hours}, allowed is 1 to 24")
+    if settings.log_retention_days not in LOG_RETENTION_DAYS:
+        raise ValueError(
+            f"log_retention_days is {settings.log_retention_days}, allowed is one of {LOG_RETENTION_DAYS}"
+        )
+    if settings.canary_minutes is not None and settings.canary_minutes not in CANARY_MINUTES:
+        raise ValueError(f"canary_minutes is {settings.canary_minutes}, allowed is one of {CANARY_MINUTES}")
+
+
+def _check_receivers(settings: "StageSettings") -> None:
+    for address in settings.alarm_emails:
+        if "@" not in address.strip("@"):
+            raise ValueError(f"alarm_emails has {address!r}, which is no e-mail address")
+    if len(set(settings.alarm_emails)) < len(settings.alarm_emails):
+        raise ValueError("alarm_emails has an address twice")
+    if settings.alarms_without_receivers is not None and not settings.alarms_without_receivers.strip():
+        raise ValueError("alarms_without_receivers is empty, expected is the reason")

@@ -1,0 +1,160 @@
+"""What EventBridge says and does about archives and replays; no other module asks it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import ReplayDestinationTypeDef
+
+
+class ReplayState(StrEnum):
+    """States of a replay.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeReplay.html
+    """
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens."""
+        return self in (ReplayState.COMPLETED, ReplayState.CANCELLED, ReplayState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveContent:
+    """What the service says of an archive.
+
+    Attributes:
+        bus_arn: of the bus whose events it holds.
+        retention_days: 0 for ever.
+        event_count: events that it holds; the service counts with a delay.
+        size_bytes: of all of them.
+    """
+
+    arn: str
+    bus_arn: str
+    retention_days: int
+    event_count: int
+    size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How far a replay is.
+
+    Attributes:
+        reason: why it is in its state, or empty.
+        replayed_until: time of the last event that was replayed; None before the first.
+        started_at: when the replay began.
+    """
+
+    state: ReplayState
+    reason: str
+    replayed_until: datetime | None
+    started_at: datetime | None
+
+
+def describe_archive(client: "EventBridgeClient", name: str) -> ArchiveContent:
+    """Ask for an archive.
+
+    Raises:
+        botocore.exceptions.ClientError: it is not there, or cannot be read.
+    """
+    answer = client.describe_archive(ArchiveName=name)
+    return ArchiveContent(
+        arn=answer["ArchiveArn"],
+        bus_arn=answer["EventSourceArn"],
+        retention_days=answer.get("RetentionDays", 0),
+        event_count=answer.get("EventCount", 0),
+        size_bytes=answer.get("SizeBytes", 0),
+        created_at=answer["CreationTime"],
+    )
+
+
+def start_replay(
+    client: "EventBridgeClient",
+    archive: ArchiveContent,
+    name: str,
+    since: datetime,
+    until: datetime,
+    *,
+    rule_name: str | None,
+) -> None:
+    """Start a replay of a window to the archive's own bus, though an answer may be lost.
+
+    Args:
+        name: of this start and no other: one that exists is ours, made by a request whose answer was lost.
+        rule_name: of the only rule that gets the events, or None for all rules.
+
+    Raises:
+        botocore.exceptions.ClientError: it cannot be started.
+        botocore.exceptions.BotoCoreError: no answer came, and there is no such replay.
+    """
+    destination: ReplayDestinationTypeDef = {"Arn": archive.bus_arn}
+    if rule_name:
+        destination["FilterArns"] = [f"{archive.bus_arn.replace(':event-bus/', ':rule/')}/{rule_name}"]
+    try:
+        client.start_replay(
+            ReplayName=name,
+            EventSourceArn=archive.arn,
+            EventStartTime=since,
+            EventEndTime=until,
+            Destination=destination,
+        )
+    except (ClientError, BotoCoreError) as error:
+        if error_code(error) != "ResourceAlreadyExistsException" and not _is_there(client, name):
+            raise
+
+
+def _is_there(client: "EventBridgeClient", name: str) -> bool:
+    try:
+        describe_replay(client, name)
+    except (ClientError, BotoCoreError):
+        return False
+    return True
+
+
+def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
+    """Ask how far a replay is.
+
+    Raises:
+        botocore.exceptions.ClientError: there is none of this name, or it cannot be read.
+    """
+    answer = client.describe_replay(ReplayName=name)
+    return Replay(
+        state=ReplayState(answer["State"]),
+        reason=answer.get("StateReason", ""),
+        replayed_until=answer.get("EventLastReplayedTime"),
+        started_at=answer.get("ReplayStartTime"),
+    )
+
+
+def cancel_replay(client: "EventBridgeClient", name: str) -> None:
+    """Stop a replay; what it has replayed stays. Safe to repeat.
+
+    Raises:
+        botocore.exceptions.ClientError: it is over, or there is none of this name.
+    """
+    try:
+        client.cancel_replay(ReplayName=name)
+    except ClientError as error:
+        # So the service answers a repeated request, too: only a replay that starts or runs can be cancelled.
+        # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CancelReplay.html
+        if error_code(error) != "IllegalStatusException":
+            raise
+        if describe_replay(client, name).state not in (ReplayState.CANCELLING, ReplayState.CANCELLED):
+            raise
