@@ -47,7 +47,7 @@ class Audit:
         names = (judges.LOSS_MODES, *judges.PACKS, judges.CFN_LINT, judges.CHECKOV)
         subjects = {
             **dict.fromkeys(names, templates),
-            BANDIT: " and ".join(FOLDERS),
+            BANDIT: ", ".join(FOLDERS),
             judges.ZIZMOR: judges.WORKFLOWS,
         }
         for name, subject in subjects.items():

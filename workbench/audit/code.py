@@ -11,7 +11,7 @@ from infrastructure.acknowledgements import Acknowledgement
 from workbench.audit.findings import Finding, JudgeError, Verdict
 
 BANDIT: Final = "bandit"
-FOLDERS: Final = ("src", "infrastructure")
+FOLDERS: Final = ("src", "infrastructure", "workbench")
 
 EVERYWHERE: Final = {
     "B404": "The import does nothing; each call of subprocess is judged by itself (B602 to B607).",
