@@ -26,6 +26,18 @@ LOG_RETENTION: Final = {
     365: logs.RetentionDays.ONE_YEAR,
 }
 
+SYSTEM_LOG_LEVEL: Final = lambda_.SystemLogLevel.WARN
+"""Of Lambda's own lines: those on an invocation that failed or timed out are at WARN, all others are lower.
+Only the format JSON has levels. It makes one JSON line of an exception.
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html"""
+APPLICATION_LOG_LEVEL: Final = lambda_.ApplicationLogLevel.INFO
+"""Of our lines. The format leaves what is printed as it is, so log_metrics.py finds the fields of a line.
+Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
+https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html"""
+VERSION_POLICY: Final = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""Older versions stay, so that there is one to shift back to. A version whose own deployment failed goes,
+because it would fail the next try: "A version for this Lambda function exists"."""
+
 
 class BundledFunction(Construct):
     """A function with the bundle of its rooms, a role that allows exactly its calls, and an alias.
@@ -69,40 +81,20 @@ class BundledFunction(Construct):
             runtime=lambda_.Runtime.PYTHON_3_12,
             architecture=lambda_.Architecture.ARM_64,
             handler=f"shipment_events.{handler}",
-            code=lambda_.Code.from_asset(
-                str(SOURCE_ROOT), exclude=bundle_excludes(rooms), ignore_mode=IgnoreMode.GIT
-            ),
+            code=_bundle(rooms),
             memory_size=memory_mb,
             timeout=Duration.seconds(timeout_seconds),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
-            # Lambda writes its own lines on an invocation that went well at INFO, and those on one that
-            # failed or timed out at WARN. Only the JSON format has levels. It makes one JSON line of an
-            # exception.
-            # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
             logging_format=lambda_.LoggingFormat.JSON,
-            system_log_level_v2=lambda_.SystemLogLevel.WARN,
-            # This format leaves what is printed as it is, so log_metrics.py finds the fields of a line:
-            # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
-            # Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
-            application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
+            system_log_level_v2=SYSTEM_LOG_LEVEL,
+            application_log_level_v2=APPLICATION_LOG_LEVEL,
             # CDK would add permissions of its own choice, for traces for one, to a mutable role.
             role=self.role.without_policy_updates(),
             environment=dict(environment),
-            # Older versions stay, so that there is one to shift back to. A version whose own deployment
-            # failed goes, because it would fail the next try: "A version for this Lambda function exists".
-            current_version_options=lambda_.VersionOptions(
-                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-            ),
+            current_version_options=lambda_.VersionOptions(removal_policy=VERSION_POLICY),
         )
-        self.alias = lambda_.Alias(
-            self,
-            "Live",
-            alias_name=names.PROCESSOR_ALIAS,
-            description=f"The version that {invoked_by} invokes",
-            # CDK publishes a new version whenever code or configuration changes, environment variables too.
-            version=self.function.current_version,
-        )
+        self.alias = self._build_alias(invoked_by)
 
     def _build_log_group(self, settings: StageSettings, key: StageKey) -> logs.LogGroup:
         log_group_name = f"/aws/lambda/{self.name}"
@@ -147,20 +139,28 @@ class BundledFunction(Construct):
             },
         )
 
+    def _build_alias(self, invoked_by: str) -> lambda_.Alias:
+        return lambda_.Alias(
+            self,
+            "Live",
+            alias_name=names.PROCESSOR_ALIAS,
+            description=f"The version that {invoked_by} invokes",
+            # CDK publishes a new version whenever code or configuration changes, environment variables too.
+            version=self.function.current_version,
+        )
 
-def bundle_excludes(rooms: Sequence[str]) -> list[str]:
-    """Return what the bundle leaves out, in gitignore terms: everything but the Python files of the rooms.
 
-    It is an allow list: a folder has to come back in before its files can. Anything else beside the sources,
-    byte code above all, would change the hash of the bundle from machine to machine.
-    """
-    return [
+def _bundle(rooms: Sequence[str]) -> lambda_.Code:
+    # An allow list in gitignore terms: everything is out, then a folder has to come back in before its files
+    # can. Anything else beside the sources, byte code above all, would change the hash of the bundle from
+    # machine to machine.
+    exclude = [
         "*",
         "!/shipment_events/",
         "!/shipment_events/__init__.py",
         "!/shipment_events/aws_errors.py",
-        "!/shipment_events/errors.py",
         *(f"!/shipment_events/{room}/" for room in rooms),
         *(f"!/shipment_events/{room}/*.py" for room in rooms),
         "__pycache__/",
     ]
+    return lambda_.Code.from_asset(str(SOURCE_ROOT), exclude=exclude, ignore_mode=IgnoreMode.GIT)
