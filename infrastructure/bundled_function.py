@@ -159,6 +159,7 @@ def _bundle(rooms: Sequence[str]) -> lambda_.Code:
         "!/shipment_events/",
         "!/shipment_events/__init__.py",
         "!/shipment_events/aws_errors.py",
+        "!/shipment_events/errors.py",
         *(f"!/shipment_events/{room}/" for room in rooms),
         *(f"!/shipment_events/{room}/*.py" for room in rooms),
         "__pycache__/",
