@@ -103,7 +103,8 @@ class EventIngestion(Construct):
             resource="rule",
             resource_name=f"{names.event_bus_name(environment)}/{rule_name(environment)}",
         )
-        # CDK's own targets.SqsQueue grants GetQueueUrl and GetQueueAttributes too; EventBridge needs neither.
+        # So CDK's own Rule does not fit: its target lets the policy refer to the rule, and grants GetQueueUrl
+        # and GetQueueAttributes too, which EventBridge does not need.
         queue.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=sid,
@@ -115,7 +116,8 @@ class EventIngestion(Construct):
         )
 
     def _build_archive(self) -> events.CfnArchive:
-        # The plain resource, because CDK's own demands a pattern, and this one has no exceptions.
+        # CDK's own Archive would have another logical id, so CloudFormation would replace the archive, and
+        # what it holds would be gone.
         return events.CfnArchive(
             self,
             "Archive",
