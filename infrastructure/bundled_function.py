@@ -4,8 +4,8 @@ The construct of a function names what is its own: rooms of the package, permiss
 the same for all of them, so that a further function cannot forget it.
 
 A further function is a room with its handler, a construct here, its name in ``names.py``, and rows in
-``alarms.py`` (with entries in the runbook), ``dashboard.py`` and ``acknowledgements.py``. Tests fail while one
-of them is missing.
+``alarms.py`` (with entries in the runbook), ``dashboard.py`` and ``acknowledgements.py``. Tests fail while
+one of them is missing.
 """
 
 from collections.abc import Mapping, Sequence
