@@ -1,1 +1,19 @@
-"""The deployed stack: one construct a file."""
+"""What is deployed: one construct a file.
+
+``stack.py`` wires them. An event meets them in this order:
+
+- ``ingestion.py``: the bus, its rules and its archive.
+- ``buffering.py``: the queue and the dead-letter queue.
+- ``processing.py``: the function that stores events, a ``bundled_function.py`` as all functions are.
+- ``storage.py``: the table and its index.
+
+What watches it: ``log_metrics.py`` and ``metrics.py`` (values), ``alarms.py`` (the table of alarms, in terms
+of ``alarm_spec.py`` and ``function_alarms.py``), ``monitoring.py`` and ``chat.py`` (who is told),
+``dashboard.py``, ``rollout.py`` (whether a new version stays).
+
+What all of them share: ``encryption.py``, ``retention.py``.
+
+How it is deployed: ``app.py`` synthesizes, ``validation.py`` refuses what would lose events,
+``acknowledgements.py`` lists the findings that are accepted, ``first_deploy.py`` and ``retained.py`` help
+``make deploy`` and ``make adopt``.
+"""

@@ -1,16 +1,18 @@
 """The accepted findings of the judges, by the path of the construct, each with its reason.
 
 A row accepts its rules on the construct and on all below it. ``make audit`` fails on a row that accepts
-nothing, and ``docs/security.md`` shows the table.
+nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from constructs import IConstruct
+from typing import TYPE_CHECKING, Final
 
 from shipment_events.stages import StageSettings
+
+if TYPE_CHECKING:
+    # At run time it would start CDK, which the readers of the table do not need.
+    from constructs import IConstruct
 
 
 @dataclass(frozen=True)
@@ -196,8 +198,8 @@ ACKNOWLEDGEMENTS: Final[Table] = {
 
 
 def accepted_in(
-    stack: IConstruct, settings: StageSettings, table: Table = ACKNOWLEDGEMENTS
-) -> Iterator[tuple[IConstruct, list[Acknowledgement]]]:
+    stack: "IConstruct", settings: StageSettings, table: Table = ACKNOWLEDGEMENTS
+) -> Iterator[tuple["IConstruct", list[Acknowledgement]]]:
     """Yield each construct of the stack with what ``table`` accepts on it.
 
     A stage without a canary or a Slack channel does not have every construct.

@@ -1,7 +1,11 @@
 """The parts that all our functions share: a log group, a role, the code, and an alias of the current version.
 
-The construct of a function adds only its own parts: rooms of the package, permissions and variables. So a
-new function cannot forget a shared part.
+The construct of a function names what is its own: rooms of the package, permissions, variables. The rest is
+the same for all of them, so that a further function cannot forget it.
+
+A further function is a room with its handler, a construct here, its name in ``names.py``, and rows in
+``alarms.py`` (with entries in the runbook), ``dashboard.py`` and ``acknowledgements.py``. Tests fail while
+one of them is missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +29,18 @@ LOG_RETENTION: Final = {
     90: logs.RetentionDays.THREE_MONTHS,
     365: logs.RetentionDays.ONE_YEAR,
 }
+
+SYSTEM_LOG_LEVEL: Final = lambda_.SystemLogLevel.WARN
+"""Of Lambda's own lines: those on an invocation that failed or timed out are at WARN, all others are lower.
+Only the format JSON has levels. It makes one JSON line of an exception.
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html"""
+APPLICATION_LOG_LEVEL: Final = lambda_.ApplicationLogLevel.INFO
+"""Of our lines. The format leaves what is printed as it is, so log_metrics.py finds the fields of a line.
+Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
+https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html"""
+VERSION_POLICY: Final = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""Older versions stay, so that there is one to shift back to. A version whose own deployment failed goes,
+because it would fail the next try: "A version for this Lambda function exists"."""
 
 
 class BundledFunction(Construct):
@@ -69,41 +85,20 @@ class BundledFunction(Construct):
             runtime=lambda_.Runtime.PYTHON_3_12,
             architecture=lambda_.Architecture.ARM_64,
             handler=f"shipment_events.{handler}",
-            code=lambda_.Code.from_asset(
-                str(SOURCE_ROOT), exclude=bundle_excludes(rooms), ignore_mode=IgnoreMode.GIT
-            ),
+            code=_bundle(rooms),
             memory_size=memory_mb,
             timeout=Duration.seconds(timeout_seconds),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
-            # Lambda logs its own lines at INFO for a good invocation, and at WARN for one that failed or
-            # timed out. Only the JSON format has levels. It writes an exception as one JSON line.
-            # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
             logging_format=lambda_.LoggingFormat.JSON,
-            system_log_level_v2=lambda_.SystemLogLevel.WARN,
-            # This format does not change printed lines, so the filters of log_metrics.py find their fields:
-            # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
-            # If Lambda finds a level in a printed line, INFO is the lowest that telemetry.py writes.
-            application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
-            # CDK would add its own permissions to a mutable role, for traces for example.
+            system_log_level_v2=SYSTEM_LOG_LEVEL,
+            application_log_level_v2=APPLICATION_LOG_LEVEL,
+            # CDK would add permissions of its own choice, for traces for one, to a mutable role.
             role=self.role.without_policy_updates(),
             environment=dict(environment),
-            # Older versions are retained, so that a rollout can shift back to one. A version whose own
-            # deployment failed is deleted, because it would make the next deployment fail: "A version for
-            # this Lambda function exists".
-            current_version_options=lambda_.VersionOptions(
-                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-            ),
+            current_version_options=lambda_.VersionOptions(removal_policy=VERSION_POLICY),
         )
-        self.alias = lambda_.Alias(
-            self,
-            "Live",
-            alias_name=names.PROCESSOR_ALIAS,
-            description=f"The version that {invoked_by} invokes",
-            # CDK publishes a new version for each change of code or configuration, environment variables
-            # included.
-            version=self.function.current_version,
-        )
+        self.alias = self._build_alias(invoked_by)
 
     def _build_log_group(self, settings: StageSettings, key: StageKey) -> logs.LogGroup:
         log_group_name = f"/aws/lambda/{self.name}"
@@ -148,14 +143,22 @@ class BundledFunction(Construct):
             },
         )
 
+    def _build_alias(self, invoked_by: str) -> lambda_.Alias:
+        return lambda_.Alias(
+            self,
+            "Live",
+            alias_name=names.PROCESSOR_ALIAS,
+            description=f"The version that {invoked_by} invokes",
+            # CDK publishes a new version whenever code or configuration changes, environment variables too.
+            version=self.function.current_version,
+        )
 
-def bundle_excludes(rooms: Sequence[str]) -> list[str]:
-    """Return gitignore patterns that leave out everything except for the Python files of the rooms.
 
-    A pattern has to include a folder again before another can include its files. Other files beside the
-    sources, such as byte code, would give the bundle another hash on each machine.
-    """
-    return [
+def _bundle(rooms: Sequence[str]) -> lambda_.Code:
+    # An allow list in gitignore terms: everything is out, then a folder has to come back in before its files
+    # can. Anything else beside the sources, byte code above all, would change the hash of the bundle from
+    # machine to machine.
+    exclude = [
         "*",
         "!/shipment_events/",
         "!/shipment_events/__init__.py",
@@ -165,3 +168,4 @@ def bundle_excludes(rooms: Sequence[str]) -> list[str]:
         *(f"!/shipment_events/{room}/*.py" for room in rooms),
         "__pycache__/",
     ]
+    return lambda_.Code.from_asset(str(SOURCE_ROOT), exclude=exclude, ignore_mode=IgnoreMode.GIT)

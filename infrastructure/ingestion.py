@@ -104,8 +104,8 @@ class EventIngestion(Construct):
             resource="rule",
             resource_name=f"{names.event_bus_name(environment)}/{rule_name(environment)}",
         )
-        # CDK's targets.SqsQueue also grants GetQueueUrl and GetQueueAttributes, which EventBridge does not
-        # need.
+        # So CDK's own Rule does not fit: its target lets the policy refer to the rule, and grants GetQueueUrl
+        # and GetQueueAttributes too, which EventBridge does not need.
         queue.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=sid,
@@ -117,7 +117,8 @@ class EventIngestion(Construct):
         )
 
     def _build_archive(self) -> events.CfnArchive:
-        # CDK's own construct demands an event pattern. This archive takes every event, so it has none.
+        # CDK's own Archive would have another logical id, so CloudFormation would replace the archive, and
+        # what it holds would be gone.
         return events.CfnArchive(
             self,
             "Archive",

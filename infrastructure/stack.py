@@ -30,70 +30,78 @@ class ShipmentEventsStack(Stack):
         )
         self.settings = settings
         self.key = StageKey(self, "Encryption", settings=settings)
-        buffer = EventBuffer(self, "Buffer", settings=settings)
-        ingestion = EventIngestion(
+        self._build_pipeline()
+        self._build_watch()
+        self._build_outputs()
+        Tags.of(self).add("project", "shipment-events")
+        Tags.of(self).add("environment", settings.environment)
+        Tags.of(self).add("managed-by", "aws-cdk")
+
+    def _build_pipeline(self) -> None:
+        self.buffer = EventBuffer(self, "Buffer", settings=self.settings)
+        self.ingestion = EventIngestion(
             self,
             "Ingestion",
-            settings=settings,
-            queue=buffer.queue,
-            dead_letter_queue=buffer.dead_letter_queue,
+            settings=self.settings,
+            queue=self.buffer.queue,
+            dead_letter_queue=self.buffer.dead_letter_queue,
         )
-        self.storage = EventStorage(self, "Storage", settings=settings)
-        processing = EventProcessing(
+        self.storage = EventStorage(self, "Storage", settings=self.settings)
+        self.processing = EventProcessing(
             self,
             "Processing",
-            settings=settings,
+            settings=self.settings,
             key=self.key,
             table=self.storage.table,
-            queue=buffer.queue,
-            dead_letter_queue=buffer.dead_letter_queue,
+            queue=self.buffer.queue,
+            dead_letter_queue=self.buffer.dead_letter_queue,
         )
-        log_metrics = LogMetrics(self, "LogMetrics", log_group=processing.log_group)
-        # A filter does not read earlier lines, so the filters have to exist before the function.
-        processing.function.node.add_dependency(log_metrics)
-        self.monitoring = Monitoring(self, "Monitoring", settings=settings, key=self.key.key)
-        if settings.canary_minutes is not None:
+
+    def _build_watch(self) -> None:
+        log_metrics = LogMetrics(self, "LogMetrics", log_group=self.processing.log_group)
+        # Filters do not look back, so they come before the first line.
+        self.processing.function.node.add_dependency(log_metrics)
+        self.monitoring = Monitoring(self, "Monitoring", settings=self.settings, key=self.key.key)
+        if self.settings.canary_minutes is not None:
             GuardedRollout(
                 self,
                 "Rollout",
-                settings=settings,
-                canary_minutes=settings.canary_minutes,
-                processing=processing,
+                settings=self.settings,
+                canary_minutes=self.settings.canary_minutes,
+                processing=self.processing,
                 monitoring=self.monitoring,
             )
-        if settings.slack is not None:
+        if self.settings.slack is not None:
             ChatNotifications(
                 self,
                 "Chat",
-                environment=settings.environment,
-                channel=settings.slack,
+                environment=self.settings.environment,
+                channel=self.settings.slack,
                 topics=list(self.monitoring.topics.values()),
             )
-        dashboard = PipelineDashboard(self, "Dashboard", settings=settings, alarms=self.monitoring.alarms)
+        self.dashboard = PipelineDashboard(
+            self, "Dashboard", settings=self.settings, alarms=self.monitoring.alarms
+        )
 
-        # An output directly under the stack has its construct id as its logical id.
-        for output, value, description in (
+    def _build_outputs(self) -> None:
+        buffer, ingestion, function = self.buffer, self.ingestion, self.processing.function
+        outputs = [
             (names.OUTPUT_QUEUE_URL, buffer.queue.queue_url, "Queue between bus and processor"),
             (
                 names.OUTPUT_DEAD_LETTER_QUEUE_URL,
                 buffer.dead_letter_queue.queue_url,
                 "Queue of events that could not be delivered or stored",
             ),
-            (names.OUTPUT_PROCESSOR_ARN, processing.function.function_arn, "Function that stores events"),
+            (names.OUTPUT_PROCESSOR_ARN, function.function_arn, "Function that stores events"),
             (names.OUTPUT_TABLE_NAME, self.storage.table.table_name, "Table of events"),
-            (names.OUTPUT_DASHBOARD_URL, dashboard.url, "Dashboard of the pipeline"),
+            (names.OUTPUT_DASHBOARD_URL, self.dashboard.url, "Dashboard of the pipeline"),
             (names.OUTPUT_EVENT_BUS_NAME, ingestion.bus.event_bus_name, "Bus that producers publish to"),
             (names.OUTPUT_ARCHIVE_NAME, ingestion.archive.ref, "Archive of every event of the bus"),
-        ):
+        ]
+        if self.settings.status_index_shards is not None:
+            shards = str(self.settings.status_index_shards)
+            description = "Partitions of each status in the index, for its readers"
+            outputs.append((names.OUTPUT_STATUS_INDEX_SHARDS, shards, description))
+        for output, value, description in outputs:
+            # An output directly under the stack has its construct id as its logical id.
             CfnOutput(self, output, value=value, description=description)
-        if settings.status_index_shards is not None:
-            CfnOutput(
-                self,
-                names.OUTPUT_STATUS_INDEX_SHARDS,
-                value=str(settings.status_index_shards),
-                description="Partitions of each status in the index, for its readers",
-            )
-
-        Tags.of(self).add("project", "shipment-events")
-        Tags.of(self).add("environment", settings.environment)
-        Tags.of(self).add("managed-by", "aws-cdk")

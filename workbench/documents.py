@@ -23,12 +23,14 @@ from shipment_events.dead_letters.reasons import DeadLetterReason
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
 SCHEMA: Final = ROOT / "schemas" / "shipment-event.schema.json"
+USAGE: Final = ROOT / "src" / "shipment_events" / "cost" / "usage.py"
+"""Has the numbers of the stack that ``shipments cost`` needs; an installed wheel has no stack to count."""
 _MARKER: Final = "[[[cog "
 
 
 def documents() -> Iterator[Path]:
-    """Every document with a part that a program writes."""
-    for path in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]):
+    """Every file with a part that a program writes; first the one whose numbers the others show."""
+    for path in [USAGE, *sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])]:
         if _MARKER in path.read_text(encoding="utf-8"):
             yield path
 

@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+PROCESSOR: Final = "shipment-event-processor"
+"""Name of the function without the stage."""
 
 
 class Template:
@@ -27,27 +30,44 @@ class Template:
             if resource["Type"] == resource_type:
                 yield logical_id, resource["Properties"]
 
-    def properties(self, resource_type: str, **wanted: str) -> dict[str, Any]:
+    def properties(self, resource_type: str, *, of: str | None = None, **wanted: str) -> dict[str, Any]:
         """Properties of the one resource of a type whose properties include ``wanted``."""
-        return self.resources[self.logical_id(resource_type, **wanted)]["Properties"]  # type: ignore[no-any-return]
+        return self.resources[self.logical_id(resource_type, of=of, **wanted)]["Properties"]  # type: ignore[no-any-return]
 
-    def logical_id(self, resource_type: str, **wanted: str) -> str:
-        """Logical id of the one resource of a type whose properties include ``wanted``."""
+    def logical_id(self, resource_type: str, *, of: str | None = None, **wanted: str) -> str:
+        """Logical id of the one resource of a type, of a function if named, that includes ``wanted``."""
+        among = self.resources if of is None else self._parts(of)
         found = [
             logical_id
             for logical_id, properties in self.of_type(resource_type)
-            if wanted.items() <= _texts(properties).items()
+            if logical_id in among and wanted.items() <= _texts(properties).items()
         ]
         assert len(found) == 1, f"{len(found)} resources of type {resource_type} with {wanted}"
         return found[0]
 
-    def ref(self, resource_type: str, **wanted: str) -> dict[str, str]:
+    def ref(self, resource_type: str, *, of: str | None = None, **wanted: str) -> dict[str, str]:
         """The reference to that resource."""
-        return {"Ref": self.logical_id(resource_type, **wanted)}
+        return {"Ref": self.logical_id(resource_type, of=of, **wanted)}
 
-    def arn(self, resource_type: str, **wanted: str) -> dict[str, list[str]]:
+    def arn(self, resource_type: str, *, of: str | None = None, **wanted: str) -> dict[str, list[str]]:
         """The reference to the ARN of that resource."""
-        return {"Fn::GetAtt": [self.logical_id(resource_type, **wanted), "Arn"]}
+        return {"Fn::GetAtt": [self.logical_id(resource_type, of=of, **wanted), "Arn"]}
+
+    def _parts(self, function: str) -> set[str]:
+        """Logical ids of the function, its role, log group, versions, alias and event source."""
+        name = f"{function}-{self.environment}"
+        own = self.logical_id("AWS::Lambda::Function", FunctionName=name)
+        role = self.resources[own]["Properties"]["Role"]["Fn::GetAtt"][0]
+        parts = {own, role, self.logical_id("AWS::Logs::LogGroup", LogGroupName=f"/aws/lambda/{name}")}
+        for resource_type in (
+            "AWS::Lambda::Version",
+            "AWS::Lambda::Alias",
+            "AWS::Lambda::EventSourceMapping",
+        ):
+            for logical_id, properties in self.of_type(resource_type):
+                if any(f"'{part}'" in str(properties["FunctionName"]) for part in parts):
+                    parts |= {logical_id}
+        return parts
 
     def statements(
         self, resource_type: str, target: str, reference: Mapping[str, Any]

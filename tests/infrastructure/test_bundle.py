@@ -15,7 +15,7 @@ from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
 from infrastructure.processing import BUNDLED_ROOMS
 from shipment_events.stages import settings_for
 from tests.infrastructure.conftest import REPOSITORY
-from tests.infrastructure.template import Template
+from tests.infrastructure.template import PROCESSOR, Template
 
 SOURCE = REPOSITORY / "src"
 HANDLER = "shipment_events.processor.handler"
@@ -106,7 +106,7 @@ def test_every_stage_runs_the_same_code(every_template: Template, template: Temp
 
 
 def test_lambda_is_given_that_bundle(template: Template) -> None:
-    key = template.properties("AWS::Lambda::Function")["Code"]["S3Key"]
+    key = template.properties("AWS::Lambda::Function", of=PROCESSOR)["Code"]["S3Key"]
     destinations = {
         destination["objectKey"]: asset["source"]
         for asset in _assets(template.folder).values()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.infrastructure.template import Template, text
+from tests.infrastructure.template import PROCESSOR, Template, text
 
 
 def test_stack_has_the_contract_name_and_a_description(every_template: Template) -> None:
@@ -129,7 +129,7 @@ def test_processor(every_template: Template) -> None:
 def test_processor_understands_its_environment(template: Template) -> None:
     from shipment_events.processor.settings import ProcessorSettings
 
-    variables = template.properties("AWS::Lambda::Function")["Environment"]["Variables"]
+    variables = template.properties("AWS::Lambda::Function", of=PROCESSOR)["Environment"]["Variables"]
     settings = ProcessorSettings.from_environment({name: text(value) for name, value in variables.items()})
     assert settings.environment == "dev"
     assert (
@@ -142,23 +142,25 @@ def test_logs_are_kept_thirty_days_in_a_group_of_the_stack(every_template: Templ
     name = f"/aws/lambda/shipment-event-processor-{every_template.environment}"
     group = every_template.properties("AWS::Logs::LogGroup", LogGroupName=name)
     assert group["RetentionInDays"] == 30
-    function = every_template.properties("AWS::Lambda::Function")
-    assert function["LoggingConfig"]["LogGroup"] == every_template.ref("AWS::Logs::LogGroup")
+    function = every_template.properties("AWS::Lambda::Function", of=PROCESSOR)
+    assert function["LoggingConfig"]["LogGroup"] == every_template.ref("AWS::Logs::LogGroup", of=PROCESSOR)
 
 
 def test_lambda_logs_failures_alone_and_every_line_of_ours(every_template: Template) -> None:
     """Lambda refuses levels without the format."""
-    logging = every_template.properties("AWS::Lambda::Function")["LoggingConfig"]
+    logging = every_template.properties("AWS::Lambda::Function", of=PROCESSOR)["LoggingConfig"]
     assert logging["LogFormat"] == "JSON"
     assert logging["SystemLogLevel"] == "WARN"
     assert logging["ApplicationLogLevel"] == "INFO"
 
 
 def test_event_source(template: Template) -> None:
-    source = template.properties("AWS::Lambda::EventSourceMapping")
+    source = template.properties("AWS::Lambda::EventSourceMapping", of=PROCESSOR)
     assert source["EventSourceArn"] == template.arn("AWS::SQS::Queue", QueueName="shipmentevents-queue-dev")
-    assert source["FunctionName"] == template.ref("AWS::Lambda::Alias", Name="live")
-    assert template.properties("AWS::Lambda::Alias")["FunctionName"] == template.ref("AWS::Lambda::Function")
+    assert source["FunctionName"] == template.ref("AWS::Lambda::Alias", of=PROCESSOR, Name="live")
+    assert template.properties("AWS::Lambda::Alias", of=PROCESSOR)["FunctionName"] == template.ref(
+        "AWS::Lambda::Function", of=PROCESSOR
+    )
     assert source["BatchSize"] == 10
     assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -194,7 +196,7 @@ def test_data_survives_its_stack(every_template: Template) -> None:
 
 
 def test_what_holds_no_data_does_not_block_the_next_stack(template: Template) -> None:
-    group = template.resources[template.logical_id("AWS::Logs::LogGroup")]
+    group = template.resources[template.logical_id("AWS::Logs::LogGroup", of=PROCESSOR)]
     assert group["DeletionPolicy"] == "Delete"
 
 
@@ -225,7 +227,7 @@ def test_outputs(every_template: Template) -> None:
         "DeadLetterQueueURL": every_template.ref(
             "AWS::SQS::Queue", QueueName=f"shipmentevents-dlq-{environment}"
         ),
-        "ProcessorLambdaARN": every_template.arn("AWS::Lambda::Function"),
+        "ProcessorLambdaARN": every_template.arn("AWS::Lambda::Function", of=PROCESSOR),
         "EventsTableName": every_template.ref("AWS::DynamoDB::Table"),
         "EventBusName": every_template.ref("AWS::Events::EventBus"),
         "ArchiveName": every_template.ref("AWS::Events::Archive"),

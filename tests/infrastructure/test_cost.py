@@ -1,13 +1,14 @@
 """What the bill says of the stack is what the template has."""
 
-from shipment_events.contract.names import FAILED_METRIC, LATENCY_METRIC, SETTLED_METRIC
-from shipment_events.contract.outcome import Outcome
-from shipment_events.cost import usage
+from dataclasses import replace
+
 from shipment_events.cost.designs import OURS
 from shipment_events.cost.usage import monthly_usage
 from shipment_events.cost.workload import Workload
-from shipment_events.stages import settings_for
+from shipment_events.stages import StageSettings, settings_for
 from tests.infrastructure.template import Template
+from tests.workbench.test_documents import out_of_date
+from workbench.documents import USAGE
 
 
 def test_alarms_are_counted(every_template: Template) -> None:
@@ -16,16 +17,24 @@ def test_alarms_are_counted(every_template: Template) -> None:
         sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
         for _, alarm in every_template.of_type("AWS::CloudWatch::Alarm")
     )
-    settings = settings_for(every_template.environment)
-    billed = {line.item: line.quantity for line in monthly_usage(Workload(events_per_day=1), settings, OURS)}
-    assert metrics == billed["alarms"], "ALARM_METRICS in shipment_events/cost/usage.py has to follow"
+    assert metrics == _billed(settings_for(every_template.environment))["alarms"]
+
+
+def test_alarm_on_missing_events_is_counted_where_a_stage_has_it() -> None:
+    settings = settings_for("dev")
+    expecting = replace(settings, expected_event_hours=6)
+    assert _billed(expecting)["alarms"] == _billed(settings)["alarms"] + 1
+
+
+def test_numbers_of_metrics_that_alarms_watch_are_up_to_date() -> None:
+    assert out_of_date(USAGE) == ""
 
 
 def test_dashboards_keys_and_metrics_are_counted(template: Template) -> None:
-    assert len([*template.of_type("AWS::CloudWatch::Dashboard")]) == usage.DASHBOARDS
-    assert len([*template.of_type("AWS::KMS::Key")]) == 1
-    own = {*(outcome.metric for outcome in Outcome), LATENCY_METRIC, FAILED_METRIC, SETTLED_METRIC}
-    assert len(own) == usage.OWN_METRICS
+    billed = _billed(settings_for("dev"))
+    assert len([*template.of_type("AWS::CloudWatch::Dashboard")]) == billed["dashboard"]
+    assert len([*template.of_type("AWS::KMS::Key")]) == billed["key of the stage"]
+    assert len([*template.of_type("AWS::Logs::MetricFilter")]) == billed["metrics"]
 
 
 def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:
@@ -66,3 +75,8 @@ def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:
 def test_settings_of_a_stage_can_be_billed() -> None:
     settings = settings_for("prod")
     assert monthly_usage(Workload(events_per_day=1), settings, OURS)
+
+
+def _billed(settings: StageSettings) -> dict[str, float]:
+    usage = monthly_usage(Workload(events_per_day=1), settings, OURS)
+    return {line.item: line.quantity for line in usage}

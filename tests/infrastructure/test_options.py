@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from shipment_events.stages import ProvisionedPollers, settings_for
-from tests.infrastructure.template import Template
+from tests.infrastructure.template import PROCESSOR, Template
 
 OPTIONS: Final = {
     "alarm_emails": ("oncall@example.org",),
@@ -31,8 +31,8 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 def test_pollers_replace_the_limit_of_concurrency(template: Template, scaled: Template) -> None:
     """Lambda refuses an event source that has both."""
-    (_, source), (_, before) = (
-        next(one.of_type("AWS::Lambda::EventSourceMapping")) for one in (scaled, template)
+    source, before = (
+        one.properties("AWS::Lambda::EventSourceMapping", of=PROCESSOR) for one in (scaled, template)
     )
     assert source["ProvisionedPollerConfig"] == {"MinimumPollers": 4, "MaximumPollers": 40}
     assert "ScalingConfig" not in source
@@ -40,8 +40,8 @@ def test_pollers_replace_the_limit_of_concurrency(template: Template, scaled: Te
 
 
 def test_event_source_collects_for_the_batching_window(template: Template, scaled: Template) -> None:
-    (_, source), (_, before) = (
-        next(one.of_type("AWS::Lambda::EventSourceMapping")) for one in (scaled, template)
+    source, before = (
+        one.properties("AWS::Lambda::EventSourceMapping", of=PROCESSOR) for one in (scaled, template)
     )
     assert source["MaximumBatchingWindowInSeconds"] == 2
     assert before["MaximumBatchingWindowInSeconds"] == 0

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.infrastructure.template import Template, permissions, text
+from tests.infrastructure.template import PROCESSOR, Template, permissions, text
 
 PROCESSOR_ROLE = "Exactly what the shipment event processor calls"
 
@@ -21,8 +21,8 @@ def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> Non
         ("sqs:GetQueueAttributes", text(queue)),
         ("sqs:ChangeMessageVisibility", text(queue)),
         ("sqs:SendMessage", text(dead_letters)),
-        ("logs:CreateLogStream", text(every_template.arn("AWS::Logs::LogGroup"))),
-        ("logs:PutLogEvents", text(every_template.arn("AWS::Logs::LogGroup"))),
+        ("logs:CreateLogStream", text(every_template.arn("AWS::Logs::LogGroup", of=PROCESSOR))),
+        ("logs:PutLogEvents", text(every_template.arn("AWS::Logs::LogGroup", of=PROCESSOR))),
         ("xray:PutTraceSegments", "*"),
         ("xray:PutTelemetryRecords", "*"),
     }
@@ -47,11 +47,13 @@ def test_processor_role_grants_in_one_place_only(every_template: Template) -> No
 
 
 def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template) -> None:
-    trust = template.properties("AWS::IAM::Role")["AssumeRolePolicyDocument"]["Statement"]
+    trust = template.properties("AWS::IAM::Role", of=PROCESSOR)["AssumeRolePolicyDocument"]["Statement"]
     assert trust == [
         {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
     ]
-    assert template.properties("AWS::Lambda::Function")["Role"] == template.arn("AWS::IAM::Role")
+    assert template.properties("AWS::Lambda::Function", of=PROCESSOR)["Role"] == template.arn(
+        "AWS::IAM::Role", of=PROCESSOR
+    )
 
 
 def test_only_the_rules_may_send_to_the_queues(every_template: Template) -> None:

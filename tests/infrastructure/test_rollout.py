@@ -9,7 +9,7 @@ from infrastructure.metrics import PipelineMetrics
 from infrastructure.rollout import guard_specs
 from shipment_events.stage_limits import CANARY_MINUTES
 from shipment_events.stages import STAGES
-from tests.infrastructure.template import Template, permissions, text
+from tests.infrastructure.template import PROCESSOR, Template, permissions, text
 from workbench.engine.template import prepare
 
 VERSION = "AWS::Lambda::Version"
@@ -28,35 +28,40 @@ def guarded(request: pytest.FixtureRequest, templates: Mapping[str, Template]) -
 
 
 def test_alias_names_a_published_version_of_the_function(every_template: Template) -> None:
-    alias = every_template.properties(ALIAS)
+    alias = every_template.properties(ALIAS, of=PROCESSOR)
     assert alias["Name"] == "live"
-    assert alias["FunctionName"] == every_template.ref("AWS::Lambda::Function")
-    assert alias["FunctionVersion"] == {"Fn::GetAtt": [every_template.logical_id(VERSION), "Version"]}
+    assert alias["FunctionName"] == every_template.ref("AWS::Lambda::Function", of=PROCESSOR)
+    assert alias["FunctionVersion"] == {
+        "Fn::GetAtt": [every_template.logical_id(VERSION, of=PROCESSOR), "Version"]
+    }
     assert "RoutingConfig" not in alias
 
 
 def test_older_versions_stay_and_one_that_failed_does_not(every_template: Template) -> None:
-    version = every_template.resources[every_template.logical_id(VERSION)]
+    version = every_template.resources[every_template.logical_id(VERSION, of=PROCESSOR)]
     assert version["UpdateReplacePolicy"] == "Retain"
     assert version["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_an_environment_variable_alone_makes_a_new_version(templates: Mapping[str, Template]) -> None:
     """Same code in both stages, another environment: CloudFormation publishes only what has a new id."""
-    staging, prod = (templates[name].logical_id(VERSION) for name in ("staging", "prod"))
-    code = [templates[name].properties("AWS::Lambda::Function")["Code"] for name in ("staging", "prod")]
+    staging, prod = (templates[name].logical_id(VERSION, of=PROCESSOR) for name in ("staging", "prod"))
+    code = [
+        templates[name].properties("AWS::Lambda::Function", of=PROCESSOR)["Code"]
+        for name in ("staging", "prod")
+    ]
     assert code[0] == code[1]
     assert staging != prod
 
 
 def test_dev_takes_a_new_version_at_once(template: Template) -> None:
     assert GROUP not in template.types()
-    assert "UpdatePolicy" not in template.resources[template.logical_id(ALIAS)]
+    assert "UpdatePolicy" not in template.resources[template.logical_id(ALIAS, of=PROCESSOR)]
     assert not [name for name in _alarm_names(template) if "new-version" in name]
 
 
 def test_a_tenth_of_the_batches_tries_it_elsewhere(guarded: Template) -> None:
-    alias = guarded.resources[guarded.logical_id(ALIAS)]
+    alias = guarded.resources[guarded.logical_id(ALIAS, of=PROCESSOR)]
     assert alias["UpdatePolicy"] == {
         "CodeDeployLambdaAliasUpdate": {
             "ApplicationName": guarded.ref("AWS::CodeDeploy::Application"),
@@ -91,13 +96,13 @@ def test_every_bad_sign_takes_it_back(guarded: Template) -> None:
 
 def test_each_version_has_guards_of_its_own(guarded: Template) -> None:
     """Under one name, a guard that is on because of this version would stop the next one, which mends it."""
-    number = f"${{{guarded.logical_id(VERSION)}.Version}}"
+    number = f"${{{guarded.logical_id(VERSION, of=PROCESSOR)}.Version}}"
     assert all(_guard_name(guarded, guard).endswith(f"-{number}") for guard in GUARDS)
 
 
 def test_guards_see_the_new_version_only(guarded: Template) -> None:
     """One that saw the old version too would forbid the deployment that mends it."""
-    version = {"Fn::GetAtt": [guarded.logical_id(VERSION), "Version"]}
+    version = {"Fn::GetAtt": [guarded.logical_id(VERSION, of=PROCESSOR), "Version"]}
     function = f"shipment-event-processor-{guarded.environment}"
     of_lambda = {"FunctionName": function, "Resource": f"{function}:live", "ExecutedVersion": version}
     expected = {
@@ -112,7 +117,7 @@ def test_guards_see_the_new_version_only(guarded: Template) -> None:
 
 def test_share_of_failed_events_is_that_of_the_new_version_alone(guarded: Template) -> None:
     """Of events and not of batches: a batch of one is not as much as one of ten."""
-    version = {"Fn::GetAtt": [next(guarded.of_type(VERSION))[0], "Version"]}
+    version = {"Fn::GetAtt": [guarded.logical_id(VERSION, of=PROCESSOR), "Version"]}
     by_id = {each["Id"]: each for each in _guard(guarded, "new-version-failed")["Metrics"]}
     (share,) = (each for each in by_id.values() if "Expression" in each)
     assert share["Expression"] == "failed / settled * 100"
@@ -175,7 +180,7 @@ def test_codedeploy_may_do_exactly_what_it_calls(guarded: Template) -> None:
         "AWS::IAM::Role", Description="Exactly what CodeDeploy calls to shift the processor's alias"
     )
     assert not role.get("ManagedPolicyArns")
-    function = text(guarded.arn("AWS::Lambda::Function"))
+    function = text(guarded.arn("AWS::Lambda::Function", of=PROCESSOR))
     allowed = permissions(role)
     alias_actions = ("lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig")
     assert allowed == {
@@ -199,7 +204,7 @@ def test_engine_runs_every_stage_without_what_it_does_not_know(every_template: T
         for each in prepared["Resources"].values()
         if each["Type"] == "AWS::Lambda::EventSourceMapping"
     )
-    assert source["FunctionName"] == every_template.ref("AWS::Lambda::Function")
+    assert source["FunctionName"] == every_template.ref("AWS::Lambda::Function", of=PROCESSOR)
 
 
 def test_metrics_of_a_version_are_named_by_the_contract() -> None:
@@ -220,7 +225,8 @@ def _guard(template: Template, name: str) -> dict[str, Any]:
 
 
 def _guard_name(template: Template, name: str) -> str:
-    return f"shipmentevents-{template.environment}-{name}-${{{template.logical_id(VERSION)}.Version}}"
+    version = template.logical_id(VERSION, of=PROCESSOR)
+    return f"shipmentevents-{template.environment}-{name}-${{{version}.Version}}"
 
 
 def _alarm_names(template: Template) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from infrastructure.acknowledgements import Acknowledgement
-from workbench.audit.code import bandit
-from workbench.audit.findings import Finding, judge
-from workbench.audit.judges import JudgeError, zizmor
+from workbench.audit.code import FOLDERS, bandit
+from workbench.audit.findings import Finding, JudgeError, judge
+from workbench.audit.judges import zizmor
 
 FINDING = Finding("judge", "R1", "stack/Queue/Resource", "message")
 
@@ -91,7 +91,7 @@ def program(executable: Path, output: str, status: int = 0) -> Path:
 
 def code(folder: Path, lines: dict[int, str], *, found: tuple[int, ...]) -> tuple[Path, Path]:
     """A source folder, and a stand-in for bandit that reports B603 on these lines."""
-    for name in ("src", "infrastructure"):
+    for name in FOLDERS:
         (folder / name).mkdir()
     (folder / "src" / "a.py").write_text("\n".join(lines.values()))
     results = [

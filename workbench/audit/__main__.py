@@ -16,7 +16,7 @@ from shipment_events.cli.presentation import output
 from shipment_events.stages import STAGES
 from workbench.audit import judges
 from workbench.audit.code import BANDIT, FOLDERS, bandit
-from workbench.audit.findings import Finding, Verdict, judge
+from workbench.audit.findings import Finding, JudgeError, Verdict, judge
 from workbench.audit.stage import Stage, build
 
 TOOLS: Final = REPOSITORY / ".venv-audit" / "bin"
@@ -83,7 +83,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             result = audit(Path(folder))
-    except judges.JudgeError as error:
+    except JudgeError as error:
         console.print(f"error: {error}", markup=False)
         return 1
     table = Table()

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infrastructure.acknowledgements import Acknowledgement
-from workbench.audit.findings import Finding, Verdict
-from workbench.audit.judges import JudgeError
+from workbench.audit.findings import Finding, JudgeError, Verdict
 
 BANDIT: Final = "bandit"
 FOLDERS: Final = ("src", "infrastructure", "workbench")

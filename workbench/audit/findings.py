@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from infrastructure.acknowledgements import Acknowledgement
 
 
+class JudgeError(Exception):
+    """A judge did not come to a verdict, which must not pass for one."""
+
+
 @dataclass(frozen=True, order=True)
 class Finding:
     """What a judge says of one thing."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cdk_nag import AwsSolutionsChecks, NagPack, NIST80053R5Checks, ServerlessChecks
 
-from workbench.audit.findings import Finding
+from workbench.audit.findings import Finding, JudgeError
 from workbench.audit.stage import Stage
 from workbench.loss_modes import plugin
 from workbench.loss_modes.rules import breaches
@@ -24,10 +24,6 @@ CFN_LINT: Final = "cfn-lint"
 CHECKOV: Final = "checkov"
 ZIZMOR: Final = "zizmor"
 WORKFLOWS: Final = ".github"
-
-
-class JudgeError(Exception):
-    """A judge gave no verdict. This must not count as a verdict without findings."""
 
 
 def loss_modes(stage: Stage) -> Iterator[Finding]:

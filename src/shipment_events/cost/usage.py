@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import ceil, exp
 from typing import Final
 
+from shipment_events.contract import names
+from shipment_events.contract.outcome import Outcome
 from shipment_events.cost.designs import Design
 from shipment_events.cost.workload import (
     DAYS_A_MONTH,
@@ -28,12 +30,14 @@ BYTES_OF_A_PROVISIONED_POLLER: Final = 1e6
 ASSUMED_POLL_MS: Final = 20
 """Receive, invoke and delete around an invocation; not published."""
 
-# The stack's own, which a test compares with the template.
+# Metrics that alarms watch: always, where a stage expects events, and where a canary tries a new version.
+# [[[cog from workbench import alarm_metrics; cog.outl(alarm_metrics.as_constants()) ]]]
 ALARM_METRICS: Final = 26
+EXPECTED_EVENT_ALARM_METRICS: Final = 1
 GUARD_ALARM_METRICS: Final = 4
-"""More, where a canary tries a new version."""
-OWN_METRICS: Final = 8
-DASHBOARDS: Final = 1
+# [[[end]]]
+
+OWN_METRICS: Final = len({*Outcome, names.LATENCY_METRIC, names.SETTLED_METRIC, names.FAILED_METRIC})
 
 ALARM_MAILS: Final = 20
 """Of a month; assumed."""
@@ -228,9 +232,13 @@ def _watching(
     yield Usage("CloudWatch", "logs, taking in", "logs_ingestion", logged)
     yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
     yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", OWN_METRICS)
-    alarms = ALARM_METRICS + (0 if settings.canary_minutes is None else GUARD_ALARM_METRICS)
+    alarms = ALARM_METRICS
+    if settings.expected_event_hours is not None:
+        alarms += EXPECTED_EVENT_ALARM_METRICS
+    if settings.canary_minutes is not None:
+        alarms += GUARD_ALARM_METRICS
     yield Usage("CloudWatch", "alarms", "cloudwatch_alarms", alarms)
-    yield Usage("CloudWatch", "dashboard", "cloudwatch_dashboards", DASHBOARDS)
+    yield Usage("CloudWatch", "dashboard", "cloudwatch_dashboards", 1)
     yield Usage("X-Ray", "traces", "xray_traces", traces)
     yield Usage("KMS", "key of the stage", "kms_keys", 1)
     yield Usage("KMS", "requests", "kms_requests", _KEY_USERS * _KEY_REQUESTS_AN_HOUR * HOURS_A_MONTH)

@@ -1,0 +1,35 @@
+"""How many metrics the alarms of a stage watch: CloudWatch charges for each of them.
+
+``shipments cost`` needs the numbers, and an installed wheel cannot build the alarms to count them. So ``make
+docs`` writes them into ``shipment_events/cost/usage.py``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from infrastructure.alarm_spec import AlarmSpec
+from infrastructure.alarms import alarm_specs
+from infrastructure.rollout import guard_specs
+from shipment_events.stages import DEFAULT_STAGE, settings_for
+
+
+def as_constants() -> str:
+    """The numbers as lines of Python."""
+    settings = replace(settings_for(DEFAULT_STAGE), expected_event_hours=None)
+    always = _metrics(alarm_specs(settings))
+    expecting = _metrics(alarm_specs(replace(settings, expected_event_hours=1))) - always
+    lines = {
+        "ALARM_METRICS": always,
+        "EXPECTED_EVENT_ALARM_METRICS": expecting,
+        "GUARD_ALARM_METRICS": _metrics(guard_specs(settings, "1")),
+    }
+    return "\n".join(f"{name}: Final = {number}" for name, number in lines.items())
+
+
+def _metrics(specs: Iterable[AlarmSpec]) -> int:
+    return sum(
+        len(spec.metric.using_metrics) if isinstance(spec.metric, cloudwatch.MathExpression) else 1
+        for spec in specs
+    )
