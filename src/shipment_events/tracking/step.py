@@ -1,0 +1,202 @@
+"""One step of the tracker with one shipment: the records that came, folded one by one, and what to announce.
+
+Announce first, then write: a crash between the two repeats the changes with the same ids, and loses none.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from shipment_events.tracking.changes import SUBJECTS, Change, Subject, transition
+from shipment_events.tracking.news import News, moment_of
+from shipment_events.tracking.state import Fold, State
+
+
+class Announced(NamedTuple):
+    """What was announced last of a subject.
+
+    Attributes:
+        value: the value, or what was taken as known when tracking of the shipment began.
+        not_before: ``at`` of that change where it is later than the event that gives the present value, as
+            after a retraction; else empty. No later change may have an earlier ``at``.
+    """
+
+    value: str | None = None
+    not_before: str = ""
+
+
+_NOTHING: Final[Mapping[str, Announced]] = {subject.name: Announced() for subject in SUBJECTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A shipment as the table of shipments keeps it.
+
+    Attributes:
+        state: what its events say.
+        announced: what was announced last, by subject. It differs from the state's value where a reading
+            showed an event before its record came.
+        marks: what the watcher announced last, by names of its own: kept, whatever is folded.
+        version: of the item that it was read from, for the conditional write; 0 where there was none.
+    """
+
+    state: State
+    announced: Mapping[str, Announced] = field(default_factory=lambda: _NOTHING)
+    marks: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+
+
+class Step(NamedTuple):
+    """What to announce, and then to write."""
+
+    changes: list[Change]
+    tracked: Tracked
+
+
+def fold_records(
+    shipment_id: str,
+    before: Tracked | None,
+    records: Sequence[News],
+    read: Iterable[News] | None = None,
+    *,
+    outlived_until: str = "",
+    records_since: str = "",
+) -> Step:
+    """Fold records into a shipment, in the order of its events, whatever order they came in.
+
+    Args:
+        records: the events whose records came; repeats do no harm. None at all for a rebuild.
+        read: all events of the shipment, from a consistent Query; None where it need not be read (see
+            :func:`~.state.must_be_read`).
+        outlived_until: see :class:`~.state.Fold`.
+        records_since: now less the 24 hours that a stream keeps a record, as a moment. The record of an event
+            that was stored earlier will not come, so a shipment without a state takes its value as known.
+
+    Returns:
+        The changes, and the shipment with the version that was read.
+    """
+    ordered = {record.place: record for record in sorted(records, key=lambda record: record.place)}
+    known = None if read is None else _known_by_now(before, ordered, read)
+    fold = Fold(
+        shipment_id,
+        before.state if before else None,
+        None if known is None else [news for news in known.values() if news.place not in ordered],
+        outlived_until,
+    )
+    before = before or Tracked(fold.state, _taken_as_known(fold.state, known or {}, records_since))
+    announced = dict(before.announced)
+    changes = []
+    for record in ordered.values():
+        earlier = fold.state
+        state = fold.add(record)
+        for subject in SUBJECTS:
+            told = announced[subject.name]
+            if change := _change_of(subject, earlier, state, record, told):
+                changes.append(change)
+                told = Announced(subject.value(state), change.at)
+            announced[subject.name] = _without_idle_bound(subject, state, told)
+    return Step(changes, Tracked(fold.state, announced, before.marks, before.version))
+
+
+def announce_rest(tracked: Tracked, read: Iterable[News]) -> Step:
+    """Announce what the state says and no change has said: the repair, after a record could not be folded.
+
+    Args:
+        tracked: the rebuilt shipment.
+        read: the events that it was rebuilt from.
+
+    Returns:
+        The changes, each with the id that the tracker would have given it unless a retraction was behind it,
+        and the shipment with all announced.
+    """
+    return _announce(Step([], tracked), tracked.announced, {news.place: news for news in read})
+
+
+def correct(step: Step, lost: Iterable[Change]) -> Step:
+    """Announce the present value once more where an attempt of the same tracker announced another one.
+
+    A tracker announces before it writes, so one that loses a race has announced a step that no state holds.
+    The step that it takes next, on the winner's state, may have nothing to announce: where the winner's event
+    only confirmed the value before, or voided the loser's event, no change would follow the wrong one.
+
+    Args:
+        step: the one on the winner's state.
+        lost: the changes of the attempts that were refused.
+
+    Returns:
+        The step with its changes and the corrections, none of which has an ``at`` before what it corrects.
+    """
+    told = {}
+    for change in sorted(lost, key=lambda change: change.at):
+        for subject in SUBJECTS:
+            if subject.kind is change.kind:
+                told[subject.name] = Announced(getattr(change, subject.name), change.at)
+    for change in step.changes:
+        for subject in SUBJECTS:
+            if subject.kind is change.kind and change.at >= told.get(subject.name, Announced()).not_before:
+                told.pop(subject.name, None)
+    return _announce(step, told, {})
+
+
+def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, News]) -> Step:
+    """The step and the present value of each subject of which something else was told."""
+    tracked, changes, state = step.tracked, list(step.changes), step.tracked.state
+    announced = dict(tracked.announced)
+    for subject in SUBJECTS:
+        value, last = subject.value(state), told.get(subject.name)
+        if last is None or last.value == value:
+            continue
+        place = subject.place(state) or state.latest
+        summary = state.summary if place == state.latest else {}
+        cause = known.get(place) or News(place, state.stored_at, summary=summary)
+        # A shipment of which all is void has no moment but that of storing.
+        not_before = max(last.not_before, "" if place else state.stored_at)
+        changes.append(transition(subject, state, cause, last.value, not_before))
+        announced[subject.name] = _without_idle_bound(subject, state, Announced(value, changes[-1].at))
+    return Step(changes, Tracked(state, announced, tracked.marks, tracked.version))
+
+
+def _change_of(
+    subject: Subject, earlier: State, state: State, record: News, told: Announced
+) -> Change | None:
+    """The change that a record makes or, where a reading made it before, announces with its own record."""
+    value, was = subject.value(state), subject.value(earlier)
+    if value == was:
+        # A retraction gives no value itself; what it made current is announced with it.
+        gives_it = record.retracts or record.place == subject.place(state)
+        if value == told.value or not gives_it:
+            return None
+        was = told.value
+    not_before = max(told.not_before, moment_of(subject.place(earlier)))
+    return transition(subject, state, record, was, not_before)
+
+
+def _without_idle_bound(subject: Subject, state: State, told: Announced) -> Announced:
+    """Nearly always the event that gives the value is the bound, and need not be remembered twice."""
+    return told if told.not_before > moment_of(subject.place(state)) else Announced(told.value)
+
+
+def _known_by_now(
+    before: Tracked | None, records: Mapping[str, News], read: Iterable[News]
+) -> dict[str, News]:
+    """What was read, but for events that were stored later than all whose records came.
+
+    No state holds those yet, and their own records will come. Folding them early would hide the changes
+    between now and then, and a repeat of this step would read more of them and find other changes.
+    """
+    if not records:
+        return {news.place: news for news in read}
+    by_now = max(news.stored_at for news in records.values())
+    if before:
+        by_now = max(by_now, before.state.stored_at)
+    return {news.place: news for news in read if news.stored_at <= by_now}
+
+
+def _taken_as_known(state: State, known: Mapping[str, News], records_since: str) -> dict[str, Announced]:
+    """The values of a state that was made from history, where the record of the event will not come."""
+    taken = {}
+    for subject in SUBJECTS:
+        news = known.get(subject.place(state))
+        is_old = news is None or news.stored_at < records_since
+        taken[subject.name] = Announced(subject.value(state) if is_old else None)
+    return taken

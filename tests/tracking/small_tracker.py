@@ -1,0 +1,67 @@
+"""A tracker without a service: a table of events, one state, and the changes that were announced."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from shipment_events.table.item import StoredEvent
+from shipment_events.tracking.changes import Change
+from shipment_events.tracking.item import tracked_item, tracked_of
+from shipment_events.tracking.news import News, news_of
+from shipment_events.tracking.state import must_be_read
+from shipment_events.tracking.step import Tracked, correct, fold_records
+from tests.tracking.histories import SHIPMENT
+
+RETENTION: Final = timedelta(days=90)
+
+
+def news_in(events: Iterable[StoredEvent]) -> list[News]:
+    return [news for event in events if (news := news_of(event))]
+
+
+class SmallTracker:
+    """Takes batches of one shipment's records, as the tracker does.
+
+    Attributes:
+        item: the shipment's item, or None.
+        announced: all changes, repeats included, in order.
+        reads: how often the events were read.
+    """
+
+    def __init__(self) -> None:
+        self.item: dict[str, Any] | None = None
+        self.announced: list[Change] = []
+        self.reads = 0
+
+    @property
+    def tracked(self) -> Tracked:
+        assert self.item
+        return tracked_of(self.item)
+
+    def take(
+        self,
+        batch: Sequence[StoredEvent],
+        table: Sequence[StoredEvent],
+        *,
+        crash: bool = False,
+        lost: Sequence[Change] = (),
+    ) -> list[Change]:
+        """Fold a batch. A crash comes between announcing and writing; ``lost`` is what a lost race announced."""
+        records = news_in(batch)
+        if not records:
+            return []
+        before = tracked_of(self.item) if self.item else None
+        read = None
+        if must_be_read(before.state if before else None, records):
+            self.reads += 1
+            read = news_in(table)
+        step = correct(fold_records(SHIPMENT, before, records, read), lost)
+        self.announced += step.changes
+        if not crash:
+            self.item = tracked_item(step.tracked, RETENTION)
+        return step.changes
+
+    def attributes(self) -> dict[str, Any]:
+        """Those of the contract, but for ``expires_at``."""
+        own = {"shipment_id", "version", "memory", "expires_at"}
+        return {name: value for name, value in (self.item or {}).items() if name not in own}
