@@ -46,7 +46,7 @@ class SmallTracker:
         crash: bool = False,
         lost: Sequence[Change] = (),
     ) -> list[Change]:
-        """Fold a batch. A crash comes between announcing and writing; ``lost`` is what a lost race announced."""
+        """Fold a batch. A crash comes between announcing and writing; ``lost``: what lost races announced."""
         records = news_in(batch)
         if not records:
             return []

@@ -250,7 +250,7 @@ def _outlived(before: State, known: Mapping[str, News], retracted: Set[str], unt
 
 
 def _is_void(first: First, status: str, known: Mapping[str, News], retracted: Set[str]) -> bool:
-    """Whether the first event with a status is void; of several, whether one is, as the others are known then."""
+    """Whether the first event of a status is void; of several: whether one is, as all are known then."""
     if first.mark != _SEVERAL:
         return first.mark in retracted
     beginning = f"{first.moment}{RANKS[status]}#"
