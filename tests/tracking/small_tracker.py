@@ -1,22 +1,26 @@
 """A tracker without a service: a table of events, one state, and the changes that were announced."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shipment_events.table.item import StoredEvent
 from shipment_events.tracking.changes import Change
 from shipment_events.tracking.item import tracked_item, tracked_of
 from shipment_events.tracking.news import News, news_of
-from shipment_events.tracking.state import must_be_read
+from shipment_events.tracking.state import Reading, must_be_read
 from shipment_events.tracking.step import Tracked, correct, fold_records
-from tests.tracking.histories import SHIPMENT
+from tests.tracking.histories import NOON, SHIPMENT
 
 RETENTION: Final = timedelta(days=90)
 
 
 def news_in(events: Iterable[StoredEvent]) -> list[News]:
     return [news for event in events if (news := news_of(event))]
+
+
+def read(table: Iterable[StoredEvent], now: datetime = NOON) -> Reading:
+    return Reading.taken(news_in(table), now, RETENTION)
 
 
 class SmallTracker:
@@ -51,11 +55,11 @@ class SmallTracker:
         if not records:
             return []
         before = tracked_of(self.item) if self.item else None
-        read = None
+        reading = None
         if must_be_read(before.state if before else None, records):
             self.reads += 1
-            read = news_in(table)
-        step = correct(fold_records(SHIPMENT, before, records, read), lost)
+            reading = read(table)
+        step = correct(fold_records(SHIPMENT, before, records, reading), lost)
         self.announced += step.changes
         if not crash:
             self.item = tracked_item(step.tracked, RETENTION)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipment_events.table.item import StoredEvent
+from shipment_events.table.item import StoredEvent, _attribute_bytes
 from shipment_events.tracking.item import tracked_item, tracked_of
-from shipment_events.tracking.state import MAX_RETRACTIONS, Fold, State, fold, must_be_read
+from shipment_events.tracking.state import MAX_RETRACTIONS, Fold, Reading, State, fold, must_be_read
 from shipment_events.tracking.step import Tracked
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, SHIPMENT, histories, stored
@@ -199,10 +199,10 @@ def test_value_outlives_the_event_that_gave_it() -> None:
     gone = stored(OLD, "a", "shipment.picked_up", carrier="A", tracking_number="1", stored_at=OLD)
     kept = stored(NOON, "b", tracking_number="2")
     before = state_of(gone, kept)
-    again = Fold(SHIPMENT, before, news_in([kept]), LIMIT).state
+    again = Fold(SHIPMENT, before, Reading(news_in([kept]), LIMIT, "")).state
     assert again == before
     retraction = stored(NOON, "r", retracts="a")
-    void = Fold(SHIPMENT, before, news_in([kept, retraction]), LIMIT).state
+    void = Fold(SHIPMENT, before, Reading(news_in([kept, retraction]), LIMIT, "")).state
     assert (void.status, void.copy_of("carrier"), void.first_at) == (None, None, text_of(kept))
     assert void.copy_of("tracking_number") == "2"
     assert not void.seen
@@ -211,7 +211,7 @@ def test_value_outlives_the_event_that_gave_it() -> None:
 def test_value_without_an_event_that_could_have_expired_is_dropped() -> None:
     never = stored(NOON, "a", "shipment.delivered")
     kept = stored(NOON - timedelta(hours=1), "b", "shipment.picked_up")
-    again = Fold(SHIPMENT, state_of(never, kept), news_in([kept]), LIMIT).state
+    again = Fold(SHIPMENT, state_of(never, kept), Reading(news_in([kept]), LIMIT, "")).state
     assert again == state_of(kept)
 
 
@@ -224,7 +224,7 @@ def test_rebuild_after_expiry_keeps_what_the_state_held(events: list[StoredEvent
     """Whatever expires, the state stays: its values outlive, and what is left adds nothing."""
     before = state_of(*events)
     left = sorted(events, key=lambda event: event.sort_key)[gone:]
-    again = Fold(SHIPMENT, before, news_in(left), "9999").state
+    again = Fold(SHIPMENT, before, Reading(news_in(left), "9999", "")).state
     assert again == before
 
 
@@ -247,3 +247,23 @@ def test_nasty_values_are_folded(fields: dict[str, Any]) -> None:
     assert item["status"] == "in_transit"
     assert tracked_of(item).state == state_of(event)
     assert len(str(item)) < 20_000
+
+
+def test_state_of_a_usual_shipment_costs_one_write_unit() -> None:
+    """An item of up to a kilobyte does."""
+    words = ("picked_up", "in_transit", "exception", "in_transit", "out_for_delivery", "delivered")
+    events = [
+        stored(
+            NOON + timedelta(hours=n, microseconds=123_456),
+            f"0b9c7bd0-5f4b-4c4a-9d0e-{n:012}",
+            f"shipment.{word}",
+            carrier="Prairie Line Freight",
+            tracking_number="00340434161094042557",
+            description="Carrier departed pick-up location with shipment",
+            location={"code": "ORD", "city": "Chicago", "country": "US"},
+            estimated_delivery="2025-03-05T12:00Z" if n == 1 else None,
+        )
+        for n, word in enumerate(words)
+    ]
+    item = tracked_item(Tracked(state_of(*events)), RETENTION)
+    assert sum(len(name) + _attribute_bytes(value) for name, value in item.items()) < 1024

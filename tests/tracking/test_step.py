@@ -17,7 +17,7 @@ from shipment_events.tracking.item import tracked_of
 from shipment_events.tracking.step import Tracked, announce_rest, fold_records
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, SHIPMENT, histories, stored, text
-from tests.tracking.small_tracker import SmallTracker, news_in
+from tests.tracking.small_tracker import SmallTracker, news_in, read
 
 
 class Transition(NamedTuple):
@@ -184,13 +184,8 @@ def test_late_event_that_changes_nothing_announces_nothing() -> None:
 def test_late_event_of_a_shipment_without_a_state_is_not_announced_as_current() -> None:
     late = stored(NOON, "l", "shipment.departed", stored_at=NOON + timedelta(days=7))
     before = [PICKED_UP, DELIVERED]
-    changes, tracked = fold_records(
-        SHIPMENT,
-        None,
-        news_in([late]),
-        news_in([*before, late]),
-        records_since=text(NOON + timedelta(days=6)),
-    )
+    history = read([*before, late], NOON + timedelta(days=7))
+    changes, tracked = fold_records(SHIPMENT, None, news_in([late]), history)
     assert changes == []
     assert tracked.state.status == "delivered"
     # Nor is the next event with the status that the history gave, as it changes nothing either.
@@ -290,7 +285,7 @@ def test_rebuild_announces_nothing_by_itself_and_on_demand_what_no_change_said()
     tracker = steps(([PICKED_UP], [PICKED_UP]))
     table = news_in([PICKED_UP, MOVING])
     before = replace(tracker.tracked, marks={"stalled": "x"})
-    changes, rebuilt = fold_records(SHIPMENT, before, [], table)
+    changes, rebuilt = fold_records(SHIPMENT, before, [], read([PICKED_UP, MOVING]))
     assert (changes, rebuilt.state.status) == ([], "in_transit")
     assert (rebuilt.marks, rebuilt.version) == (before.marks, before.version)
     repair, done = announce_rest(rebuilt, table)
@@ -302,8 +297,8 @@ def test_rebuild_announces_nothing_by_itself_and_on_demand_what_no_change_said()
 
 def test_repair_of_a_shipment_of_which_all_is_void_has_a_moment() -> None:
     before = steps(([DELIVERED], [DELIVERED])).tracked
-    table = news_in([DELIVERED, stored(NOON + timedelta(hours=3), "r", retracts="d")])
-    (change,), _ = announce_rest(fold_records(SHIPMENT, before, [], table).tracked, table)
+    history = read([DELIVERED, stored(NOON + timedelta(hours=3), "r", retracts="d")])
+    (change,), _ = announce_rest(fold_records(SHIPMENT, before, [], history).tracked, history.events)
     assert (change.status, change.event_id, change.at) == (None, None, "2025-03-01T15:00:00.000000Z")
 
 

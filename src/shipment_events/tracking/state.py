@@ -6,11 +6,14 @@ a retraction can take a value back, and then the events have to be read again, a
 remembered.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from shipment_events.table.item import utc_text
 from shipment_events.tracking.news import (
+    AHEAD,
     ESTIMATE,
     News,
     event_id_at,
@@ -23,6 +26,11 @@ from shipment_events.tracking.vocabulary import FINISHED, RANKS
 MAX_RETRACTIONS: Final = 64
 """Marks of retracted ids that a state remembers, in less than a kilobyte. A shipment with more of them is
 read again for each further event."""
+STREAM_RETENTION: Final = timedelta(hours=24)
+"""How long a stream keeps a record.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+"""
 _SEVERAL: Final = "*"
 
 
@@ -121,6 +129,32 @@ class State:
         return first.moment == moment_of(place) and first.mark == mark_of(event_id_at(place))
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All events of a shipment, from one consistent Query, and what is known of the others.
+
+    Attributes:
+        events: without the copies of conflicts.
+        outlived_until: latest moment of an event that may have expired. Up to here, a state's value whose
+            event was not read outlives that event; after it, such a value has no event and is dropped.
+        records_since: time of storing from which on the stream still holds records.
+    """
+
+    events: Collection[News]
+    outlived_until: str
+    records_since: str
+
+    @classmethod
+    def taken(cls, events: Collection[News], now: datetime, retention: timedelta) -> "Reading":
+        """A reading of now (aware), where the table keeps an event that long."""
+        return cls(
+            events=events,
+            # No news is stored more than AHEAD before its moment, so none of a later moment has expired.
+            outlived_until=utc_text(now - retention + AHEAD),
+            records_since=utc_text(now - STREAM_RETENTION),
+        )
+
+
 def must_be_read(state: State | None, news: Iterable[News]) -> bool:
     """Whether these events cannot be folded into the state alone: then the shipment's events have to be read.
 
@@ -138,27 +172,18 @@ class Fold:
     Args:
         shipment_id: the shipment.
         before: its state so far, or None.
-        read: all its events, but those that are to be added; or None where it need not be read (see
+        reading: its events, but those that are to be added; or None where it need not be read (see
             :func:`must_be_read`).
-        outlived_until: latest moment of an event that may have expired: the retention less 24 hours ago, as
-            no news is stored more than 24 hours before its moment. Up to here, a value of ``before`` whose
-            event was not read outlives that event; after it, such a value has no event and is dropped.
     """
 
-    def __init__(
-        self,
-        shipment_id: str,
-        before: State | None = None,
-        read: Iterable[News] | None = None,
-        outlived_until: str = "",
-    ) -> None:
+    def __init__(self, shipment_id: str, before: State | None = None, reading: Reading | None = None) -> None:
         self.state = before or State(shipment_id)
         self._retracted = set(self.state.retracted or ())
         self._known: dict[str, News] | None = None
-        if read is None:
+        if reading is None:
             return
-        self._known = {news.place: news for news in read}
-        self._before, self._outlived_until = self.state, outlived_until
+        self._known = {news.place: news for news in reading.events}
+        self._before, self._outlived_until = self.state, reading.outlived_until
         self._retracted.update(news.retracts for news in self._known.values() if news.retracts)
         self._begin_anew()
 
@@ -195,7 +220,7 @@ class Fold:
 
 def fold(shipment_id: str, events: Iterable[News]) -> State:
     """State of a shipment that has exactly these events."""
-    return Fold(shipment_id, read=events).state
+    return Fold(shipment_id, reading=Reading(list(events), "", "")).state
 
 
 def _plus(state: State, news: News, retracted: Set[str]) -> State:

@@ -1,15 +1,21 @@
 """One step of the tracker with one shipment: the records that came, folded one by one, and what to announce.
 
 Announce first, then write: a crash between the two repeats the changes with the same ids, and loses none.
+
+What has to be announced follows from the order in which the events were stored. Where their records come in
+that order, as those of one shard do, and the shipment has no retraction: if an event changes the value of the
+set of all that were stored up to it, a change to the new value is announced, caused by this event or, where a
+batch holds both, by one between it and the event that gave the value before, in the order of events. In
+whatever order records come, and with retractions: the last change by ``at`` has the present value.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from shipment_events.tracking.changes import SUBJECTS, Change, Subject, transition
 from shipment_events.tracking.news import News, moment_of
-from shipment_events.tracking.state import Fold, State
+from shipment_events.tracking.state import Fold, Reading, State
 
 
 class Announced(NamedTuple):
@@ -54,36 +60,24 @@ class Step(NamedTuple):
 
 
 def fold_records(
-    shipment_id: str,
-    before: Tracked | None,
-    records: Sequence[News],
-    read: Iterable[News] | None = None,
-    *,
-    outlived_until: str = "",
-    records_since: str = "",
+    shipment_id: str, before: Tracked | None, records: Collection[News], reading: Reading | None = None
 ) -> Step:
     """Fold records into a shipment, in the order of its events, whatever order they came in.
 
     Args:
         records: the events whose records came; repeats do no harm. None at all for a rebuild.
-        read: all events of the shipment, from a consistent Query; None where it need not be read (see
-            :func:`~.state.must_be_read`).
-        outlived_until: see :class:`~.state.Fold`.
-        records_since: now less the 24 hours that a stream keeps a record, as a moment. The record of an event
-            that was stored earlier will not come, so a shipment without a state takes its value as known.
+        reading: the shipment's events; None where they need not be read (see :func:`~.state.must_be_read`).
 
     Returns:
         The changes, and the shipment with the version that was read.
     """
     ordered = {record.place: record for record in sorted(records, key=lambda record: record.place)}
-    known = None if read is None else _known_by_now(before, ordered, read)
-    fold = Fold(
-        shipment_id,
-        before.state if before else None,
-        None if known is None else [news for news in known.values() if news.place not in ordered],
-        outlived_until,
-    )
-    before = before or Tracked(fold.state, _taken_as_known(fold.state, known or {}, records_since))
+    if reading:
+        reading = replace(reading, events=_known_by_now(before, ordered, reading.events))
+    base = reading and replace(reading, events=[news for news in reading.events if news.place not in ordered])
+    fold = Fold(shipment_id, before.state if before else None, base)
+    if before is None:
+        before = Tracked(fold.state, _taken_as_known(fold.state, base) if base else _NOTHING)
     announced = dict(before.announced)
     changes = []
     for record in ordered.values():
@@ -98,18 +92,18 @@ def fold_records(
     return Step(changes, Tracked(fold.state, announced, before.marks, before.version))
 
 
-def announce_rest(tracked: Tracked, read: Iterable[News]) -> Step:
+def announce_rest(tracked: Tracked, events: Iterable[News]) -> Step:
     """Announce what the state says and no change has said: the repair, after a record could not be folded.
 
     Args:
         tracked: the rebuilt shipment.
-        read: the events that it was rebuilt from.
+        events: those that it was rebuilt from.
 
     Returns:
         The changes, each with the id that the tracker would have given it unless a retraction was behind it,
         and the shipment with all announced.
     """
-    return _announce(Step([], tracked), tracked.announced, {news.place: news for news in read})
+    return _announce(Step([], tracked), tracked.announced, {news.place: news for news in events})
 
 
 def correct(step: Step, lost: Iterable[Change]) -> Step:
@@ -177,26 +171,27 @@ def _without_idle_bound(subject: Subject, state: State, told: Announced) -> Anno
 
 
 def _known_by_now(
-    before: Tracked | None, records: Mapping[str, News], read: Iterable[News]
-) -> dict[str, News]:
+    before: Tracked | None, records: Mapping[str, News], events: Collection[News]
+) -> Collection[News]:
     """What was read, but for events that were stored later than all whose records came.
 
     No state holds those yet, and their own records will come. Folding them early would hide the changes
     between now and then, and a repeat of this step would read more of them and find other changes.
     """
     if not records:
-        return {news.place: news for news in read}
+        return events
     by_now = max(news.stored_at for news in records.values())
     if before:
         by_now = max(by_now, before.state.stored_at)
-    return {news.place: news for news in read if news.stored_at <= by_now}
+    return [news for news in events if news.stored_at <= by_now]
 
 
-def _taken_as_known(state: State, known: Mapping[str, News], records_since: str) -> dict[str, Announced]:
+def _taken_as_known(state: State, history: Reading) -> dict[str, Announced]:
     """The values of a state that was made from history, where the record of the event will not come."""
+    known = {news.place: news for news in history.events}
     taken = {}
     for subject in SUBJECTS:
         news = known.get(subject.place(state))
-        is_old = news is None or news.stored_at < records_since
-        taken[subject.name] = Announced(subject.value(state) if is_old else None)
+        is_past = news is None or news.stored_at < history.records_since
+        taken[subject.name] = Announced(subject.value(state) if is_past else None)
     return taken
