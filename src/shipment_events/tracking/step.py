@@ -6,7 +6,9 @@ What has to be announced follows from the order in which the events were stored.
 that order, as those of one shard do, and the shipment has no retraction: if an event changes the value of the
 set of all that were stored up to it, a change to the new value is announced, caused by this event or, where a
 batch holds both, by one between it and the event that gave the value before, in the order of events. In
-whatever order records come, and with retractions: the last change by ``at`` has the present value.
+whatever order records come, and with retractions: the last change by ``at`` has the present value. One case
+is left: a tracker crashes between announcing and writing, and before its batch comes again, records of the
+same shipment from another shard confirm the value before.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -156,8 +158,9 @@ def _change_of(
     """The change that a record makes or, where a reading made it before, announces with its own record."""
     value, was = subject.value(state), subject.value(earlier)
     if value == was:
-        # A retraction gives no value itself; what it made current is announced with it.
-        gives_it = record.retracts or record.place == subject.place(state)
+        # A retraction gives no value itself, but one that a reading showed may have brought this one back.
+        is_known = earlier.retracted is None or record.retracts in earlier.retracted
+        gives_it = is_known if record.retracts else record.place == subject.place(state)
         if value == told.value or not gives_it:
             return None
         was = told.value
