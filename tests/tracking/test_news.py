@@ -68,6 +68,11 @@ def test_invalid_retraction_is_news_like_any_other_event() -> None:
     assert not news(retracts="a").is_news
 
 
+def test_retraction_has_no_status_of_its_own() -> None:
+    """So it is folded before the news of the same moment, whatever it repeats of what it voids."""
+    assert news(retracts="a", word="DELIVERED").place == "2025-03-01T12:00:00.000000Z0#a"
+
+
 def test_estimate_is_told_in_utc() -> None:
     found = news(estimated_delivery="2025-03-05T12:00+01:00")
     assert found.values == {"estimated_delivery": "2025-03-05T11:00:00.000000Z"}

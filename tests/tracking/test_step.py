@@ -121,7 +121,10 @@ def test_present_value_is_announced_from_any_order_with_crashes_and_lost_races(
     while batches:
         batch, lost = batches.pop(), list[Change]()
         if random.random() < 0.3:
-            tracker.take(batch, seen_by_then(events, [*came, *batch], random), crash=True)
+            # It comes again before any other, and what was stored since then is not in the reading.
+            table = seen_by_then(events, [*came, *batch], random)
+            tracker.take(batch, table, crash=True)
+            tracker.take(batch, table)
         else:
             while batches and random.random() < 0.3:
                 lost += tracker.take(batch, seen_by_then(events, [*came, *batch], random), crash=True)
@@ -180,6 +183,11 @@ def test_late_event_that_changes_nothing_announces_nothing() -> None:
     late = replace(PICKED_UP, stored_at=text(NOON + timedelta(days=3)))
     tracker = steps(([DELIVERED], [DELIVERED]), ([late], [DELIVERED, late]))
     assert told_by(tracker) == [("delivered", None, True, "14:00")]
+
+
+def test_batch_is_folded_in_the_order_of_its_events() -> None:
+    tracker = steps(([PICKED_UP], [PICKED_UP]), ([DELIVERED, MOVING], []))
+    assert [status for status, *_ in told_by(tracker)] == ["picked_up", "in_transit", "delivered"]
 
 
 def test_late_event_of_a_shipment_without_a_state_is_not_announced_as_current() -> None:
@@ -280,6 +288,28 @@ def test_lost_race_is_corrected_where_the_winner_only_confirmed_the_value_before
         ("exception", "in_transit", True, "14:00"),
         ("in_transit", "exception", False, "15:00"),
     ]
+
+
+def test_lost_race_is_not_corrected_where_the_next_step_does() -> None:
+    retraction = stored(NOON + timedelta(hours=3), "r", retracts="d")
+    tracker = steps(([PICKED_UP, DELIVERED], [PICKED_UP, DELIVERED]))
+    lost = tracker.take([retraction], [PICKED_UP, DELIVERED, retraction], crash=True)
+    tracker.take([MOVING], [])
+    changes = tracker.take([retraction], [PICKED_UP, MOVING, DELIVERED, retraction], lost=lost)
+    assert [(change.status, change.at) for change in [*lost, *changes]] == [
+        ("picked_up", "2025-03-01T15:00:00.000000Z"),
+        ("in_transit", "2025-03-01T15:00:00.000000Z"),
+    ]
+
+
+def test_reading_that_showed_a_retraction_announces_with_its_record_what_it_brought_back() -> None:
+    early = stored(NOON + timedelta(hours=3), "r", retracts="d", stored_at=NOON + timedelta(hours=2))
+    other = stored(NOON + timedelta(hours=4), "q", retracts="nothing")
+    table = [PICKED_UP, DELIVERED, early, other]
+    tracker = steps(([PICKED_UP, DELIVERED], [PICKED_UP, DELIVERED]), ([other], table))
+    assert [status for status, *_ in told_by(tracker)] == ["picked_up", "delivered"]
+    tracker.take([early], table)
+    assert told_by(tracker)[2:] == [("picked_up", "delivered", True, "15:00")]
 
 
 def test_rebuild_announces_nothing_by_itself_and_on_demand_what_no_change_said() -> None:

@@ -7,8 +7,8 @@ that order, as those of one shard do, and the shipment has no retraction: if an 
 set of all that were stored up to it, a change to the new value is announced, caused by this event or, where a
 batch holds both, by one between it and the event that gave the value before, in the order of events. In
 whatever order records come, and with retractions: the last change by ``at`` has the present value. One case
-is left: a tracker crashes between announcing and writing, and before its batch comes again, records of the
-same shipment from another shard confirm the value before.
+is left: a tracker crashes between announcing and writing, and when its batch comes again, records of the same
+shipment from another shard have been folded, or a reading shows an event as old that it did not show before.
 """
 
 from collections.abc import Collection, Iterable, Mapping
