@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any, Final
 
 from shipment_events.table.item import StoredEvent
@@ -69,3 +70,23 @@ class SmallTracker:
         """Those of the contract, but for ``expires_at``."""
         own = {"shipment_id", "version", "memory", "expires_at"}
         return {name: value for name, value in (self.item or {}).items() if name not in own}
+
+
+class GrowingTable:
+    """The events of a table, in which a reading sees all whose records came and some of what is to come.
+
+    What it saw once, it sees again.
+    """
+
+    def __init__(self, events: Sequence[StoredEvent], random: Random) -> None:
+        self._events, self._random = events, random
+        self._there: list[StoredEvent] = []
+
+    def with_all(self, came: Sequence[StoredEvent], chance: float = 0.3) -> list[StoredEvent]:
+        """A reading after these records came."""
+        self._there += [
+            event
+            for event in self._events
+            if event not in self._there and (event in came or self._random.random() < chance)
+        ]
+        return list(self._there)

@@ -15,7 +15,7 @@ from shipment_events.tracking.state import MAX_RETRACTIONS, Fold, Reading, State
 from shipment_events.tracking.step import Tracked
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, SHIPMENT, histories, stored
-from tests.tracking.small_tracker import RETENTION, SmallTracker, news_in
+from tests.tracking.small_tracker import RETENTION, GrowingTable, SmallTracker, news_in
 
 
 def state_of(*events: StoredEvent) -> State:
@@ -26,17 +26,13 @@ def state_of(*events: StoredEvent) -> State:
 def test_any_order_repeats_and_batches_give_the_state_of_the_set(
     events: list[StoredEvent], random: Random
 ) -> None:
-    tracker, came = SmallTracker(), list[StoredEvent]()
+    tracker, table = SmallTracker(), GrowingTable(events, random)
     rest = events + random.sample(events, len(events) // 2)
     random.shuffle(rest)
     while rest:
         size = random.randint(1, 4)
         batch, rest = rest[:size], rest[size:]
-        came += batch
-        # A reading shows all that came, and some of what is still to come.
-        tracker.take(batch, [event for event in events if event in came or random.random() < 0.5])
-        if random.random() < 0.2:
-            tracker.take(batch, came, crash=True)
+        tracker.take(batch, table.with_all(batch))
     assert tracker.attributes() == oracle.attributes(events)
     if tracker.item:
         assert tracker.tracked.state == fold(SHIPMENT, news_in(events))

@@ -17,7 +17,7 @@ from shipment_events.tracking.item import tracked_of
 from shipment_events.tracking.step import Tracked, announce_rest, fold_records
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, SHIPMENT, histories, stored, text
-from tests.tracking.small_tracker import SmallTracker, news_in, read
+from tests.tracking.small_tracker import GrowingTable, SmallTracker, news_in, read
 
 
 class Transition(NamedTuple):
@@ -60,11 +60,6 @@ def in_batches(events: list[StoredEvent], random: Random) -> list[list[StoredEve
         batches.append(events[:size])
         events = events[size:]
     return batches
-
-
-def seen_by_then(events: list[StoredEvent], came: list[StoredEvent], random: Random) -> list[StoredEvent]:
-    """A reading: all whose records came, and some of what is still to come."""
-    return [event for event in events if event in came or random.random() < 0.5]
 
 
 def of_status(changes: Sequence[Change]) -> list[Change]:
@@ -117,22 +112,19 @@ def test_present_value_is_announced_from_any_order_with_crashes_and_lost_races(
     events: list[StoredEvent], random: Random
 ) -> None:
     batches = in_batches(events + random.sample(events, len(events) // 2), random)
-    tracker, came = SmallTracker(), list[StoredEvent]()
+    tracker, table = SmallTracker(), GrowingTable(events, random)
     while batches:
         batch, lost = batches.pop(), list[Change]()
         if random.random() < 0.3:
-            # It comes again before any other, and what was stored since then is not in the reading.
-            table = seen_by_then(events, [*came, *batch], random)
-            tracker.take(batch, table, crash=True)
-            tracker.take(batch, table)
-        else:
-            while batches and random.random() < 0.3:
-                lost += tracker.take(batch, seen_by_then(events, [*came, *batch], random), crash=True)
-                other = batches.pop()
-                came += other
-                tracker.take(other, seen_by_then(events, came, random))
-        came += batch
-        tracker.take(batch, seen_by_then(events, came, random), lost=lost)
+            # It comes again before any other, and a reading shows nothing more that was stored by then.
+            tracker.take(batch, table.with_all(batch), crash=True)
+            tracker.take(batch, table.with_all(batch, 0))
+            continue
+        while batches and random.random() < 0.3:
+            lost += tracker.take(batch, table.with_all(batch), crash=True)
+            other = batches.pop()
+            tracker.take(other, table.with_all(other))
+        tracker.take(batch, table.with_all(batch), lost=lost)
     if not tracker.item:
         return
     for subject in SUBJECTS:
@@ -310,6 +302,36 @@ def test_reading_that_showed_a_retraction_announces_with_its_record_what_it_brou
     assert [status for status, *_ in told_by(tracker)] == ["picked_up", "delivered"]
     tracker.take([early], table)
     assert told_by(tracker)[2:] == [("picked_up", "delivered", True, "15:00")]
+
+
+def test_event_below_one_that_a_reading_showed_is_announced_when_that_one_is_void() -> None:
+    """Its own record came while the other one gave the same status, and could not be announced."""
+    early = stored(NOON + timedelta(hours=2), "d", "shipment.delivered", stored_at=NOON)
+    below = stored(NOON + timedelta(hours=1), "e", "shipment.delivered", stored_at=NOON)
+    retraction = stored(NOON + timedelta(hours=3), "r", retracts="d")
+    tracker = steps(([below], [below, early]))
+    assert told_by(tracker) == []
+    tracker.take([retraction], [below, early, retraction])
+    tracker.take([early], [])
+    assert told_by(tracker) == [("delivered", None, True, "15:00")]
+
+
+def test_changes_keep_their_order_though_an_older_event_gives_the_same_value() -> None:
+    same = stored(NOON, "s", "shipment.delivered")
+    retraction = stored(NOON, "r", retracts="d")
+    tracker = steps(([DELIVERED], [DELIVERED]), ([same], []))
+    tracker.take([retraction], [same, DELIVERED, retraction])
+    tracker.take([MOVING], [])
+    assert told_by(tracker) == [
+        ("delivered", None, True, "14:00"),
+        ("in_transit", "delivered", True, "14:00"),
+    ]
+
+
+def test_repeat_beside_a_retraction_of_it_does_not_hide_the_change() -> None:
+    retraction = stored(NOON + timedelta(hours=1), "r", retracts="d")
+    tracker = steps(([DELIVERED], [DELIVERED]), ([retraction, DELIVERED], [retraction, DELIVERED]))
+    assert told_by(tracker)[1:] == [(None, "delivered", False, "14:00")]
 
 
 def test_rebuild_announces_nothing_by_itself_and_on_demand_what_no_change_said() -> None:

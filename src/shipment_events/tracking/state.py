@@ -110,6 +110,12 @@ class State:
         """Whether nothing more is expected. A shipment without a status is not finished."""
         return self.status in FINISHED
 
+    @property
+    def places(self) -> set[str]:
+        """Places of all events that give it a value."""
+        given = {value.place for value in self.values.values()}
+        return (given | {self.latest, self.first, self.status_from}) - {""}
+
     def copy_of(self, name: str) -> str | None:
         """Current value of one of ``VALUES``; None where there is none, and where it is too long."""
         value = self.values.get(name)
@@ -284,8 +290,7 @@ def _is_void(first: First, status: str, known: Mapping[str, News], retracted: Se
 
 def _remembered(state: State) -> Iterator[News]:
     """The events that gave the state's values, as far as it remembers them."""
-    places = {state.latest, state.first, state.status_from, *(value.place for value in state.values.values())}
-    for place in places - {""}:
+    for place in state.places:
         yield News(
             place=place,
             stored_at=state.stored_at,

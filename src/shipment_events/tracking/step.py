@@ -74,24 +74,29 @@ def fold_records(
         The changes, and the shipment with the version that was read.
     """
     ordered = {record.place: record for record in sorted(records, key=lambda record: record.place)}
-    if reading:
-        reading = replace(reading, events=_known_by_now(before, ordered, reading.events))
-    base = reading and replace(reading, events=[news for news in reading.events if news.place not in ordered])
+    base = reading and replace(reading, events=_known_before(before, ordered, reading.events))
     fold = Fold(shipment_id, before.state if before else None, base)
     if before is None:
         before = Tracked(fold.state, _taken_as_known(fold.state, base) if base else _NOTHING)
-    announced = dict(before.announced)
+    announced = {
+        subject.name: _not_before(subject, before.state, before.announced[subject.name])
+        for subject in SUBJECTS
+    }
     changes = []
     for record in ordered.values():
         earlier = fold.state
         state = fold.add(record)
         for subject in SUBJECTS:
-            told = announced[subject.name]
+            told = _not_before(subject, earlier, announced[subject.name])
             if change := _change_of(subject, earlier, state, record, told):
                 changes.append(change)
                 told = Announced(subject.value(state), change.at)
-            announced[subject.name] = _without_idle_bound(subject, state, told)
-    return Step(changes, Tracked(fold.state, announced, before.marks, before.version))
+            announced[subject.name] = told
+    kept = {
+        subject.name: _without_idle_bound(subject, fold.state, announced[subject.name])
+        for subject in SUBJECTS
+    }
+    return Step(changes, Tracked(fold.state, kept, before.marks, before.version))
 
 
 def announce_rest(tracked: Tracked, events: Iterable[News]) -> Step:
@@ -108,7 +113,7 @@ def announce_rest(tracked: Tracked, events: Iterable[News]) -> Step:
     return _announce(Step([], tracked), tracked.announced, {news.place: news for news in events})
 
 
-def correct(step: Step, lost: Iterable[Change]) -> Step:
+def correct(step: Step, lost: Collection[Change]) -> Step:
     """Announce the present value once more where an attempt of the same tracker announced another one.
 
     A tracker announces before it writes, so one that loses a race has announced a step that no state holds.
@@ -122,16 +127,20 @@ def correct(step: Step, lost: Iterable[Change]) -> Step:
     Returns:
         The step with its changes and the corrections, none of which has an ``at`` before what it corrects.
     """
+    changes, state, announced = step.changes, step.tracked.state, dict(step.tracked.announced)
     told = {}
-    for change in sorted(lost, key=lambda change: change.at):
-        for subject in SUBJECTS:
-            if subject.kind is change.kind:
-                told[subject.name] = Announced(getattr(change, subject.name), change.at)
-    for change in step.changes:
-        for subject in SUBJECTS:
-            if subject.kind is change.kind and change.at >= told.get(subject.name, Announced()).not_before:
-                told.pop(subject.name, None)
-    return _announce(step, told, {})
+    for subject in SUBJECTS:
+        mine = sorted(
+            (change for change in lost if change.kind is subject.kind), key=lambda change: change.at
+        )
+        if not mine:
+            continue
+        last, now = mine[-1], announced[subject.name]
+        bound = Announced(now.value, max(now.not_before, last.at))
+        announced[subject.name] = _without_idle_bound(subject, state, bound)
+        if not any(change.kind is subject.kind and change.at >= last.at for change in changes):
+            told[subject.name] = Announced(getattr(last, subject.name), last.at)
+    return _announce(Step(changes, replace(step.tracked, announced=announced)), told, {})
 
 
 def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, News]) -> Step:
@@ -149,7 +158,7 @@ def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, New
         not_before = max(last.not_before, "" if place else state.stored_at)
         changes.append(transition(subject, state, cause, last.value, not_before))
         announced[subject.name] = _without_idle_bound(subject, state, Announced(value, changes[-1].at))
-    return Step(changes, Tracked(state, announced, tracked.marks, tracked.version))
+    return Step(changes, replace(tracked, announced=announced))
 
 
 def _change_of(
@@ -158,14 +167,21 @@ def _change_of(
     """The change that a record makes or, where a reading made it before, announces with its own record."""
     value, was = subject.value(state), subject.value(earlier)
     if value == was:
-        # A retraction gives no value itself, but one that a reading showed may have brought this one back.
-        is_known = earlier.retracted is None or record.retracts in earlier.retracted
-        gives_it = is_known if record.retracts else record.place == subject.place(state)
+        # A retraction gives no value itself. It may have made another event the giver, now or, where a
+        # reading showed it, before its record came.
+        place = subject.place(state)
+        gives_it = record.place == place or place != subject.place(earlier)
+        if record.retracts and (earlier.retracted is None or record.retracts in earlier.retracted):
+            gives_it = True
         if value == told.value or not gives_it:
             return None
         was = told.value
-    not_before = max(told.not_before, moment_of(subject.place(earlier)))
-    return transition(subject, state, record, was, not_before)
+    return transition(subject, state, record, was, told.not_before)
+
+
+def _not_before(subject: Subject, state: State, told: Announced) -> Announced:
+    """No later change may be dated before the event that gives the value in this state."""
+    return Announced(told.value, max(told.not_before, moment_of(subject.place(state))))
 
 
 def _without_idle_bound(subject: Subject, state: State, told: Announced) -> Announced:
@@ -173,20 +189,23 @@ def _without_idle_bound(subject: Subject, state: State, told: Announced) -> Anno
     return told if told.not_before > moment_of(subject.place(state)) else Announced(told.value)
 
 
-def _known_by_now(
+def _known_before(
     before: Tracked | None, records: Mapping[str, News], events: Collection[News]
 ) -> Collection[News]:
-    """What was read, but for events that were stored later than all whose records came.
+    """What was read, but for the records, and for events that were stored later than all whose records came.
 
-    No state holds those yet, and their own records will come. Folding them early would hide the changes
-    between now and then, and a repeat of this step would read more of them and find other changes.
+    No state holds the latter yet, and their own records will come. Folding them early would hide the changes
+    between now and then, and a repeat of this step would read more of them and find other changes. A record
+    that gives the present state a value is a repeat: without it, what a retraction takes away would not show.
     """
     if not records:
         return events
     by_now = max(news.stored_at for news in records.values())
+    new = set(records)
     if before:
         by_now = max(by_now, before.state.stored_at)
-    return [news for news in events if news.stored_at <= by_now]
+        new -= before.state.places
+    return [news for news in events if news.stored_at <= by_now and news.place not in new]
 
 
 def _taken_as_known(state: State, history: Reading) -> dict[str, Announced]:
