@@ -155,7 +155,9 @@ def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, New
         summary = state.summary if place == state.latest else {}
         cause = known.get(place) or News(place, state.stored_at, summary=summary)
         # A shipment of which all is void has no moment but that of storing.
-        not_before = max(last.not_before, "" if place else state.stored_at)
+        not_before = max(
+            last.not_before, announced[subject.name].not_before, "" if place else state.stored_at
+        )
         changes.append(transition(subject, state, cause, last.value, not_before))
         announced[subject.name] = _without_idle_bound(subject, state, Announced(value, changes[-1].at))
     return Step(changes, replace(tracked, announced=announced))
