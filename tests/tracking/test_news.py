@@ -1,5 +1,6 @@
 """What one stored event says, and what is odd about it."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shipment_events.contract.event import parse_event
-from shipment_events.table.item import ATTRIBUTES, ItemTimes, Write, attribute_values
+from shipment_events.table.item import ATTRIBUTES, ItemTimes, Write, parameters_json
 from shipment_events.tracking.news import Finding, News, UnfoldableError, news_of, news_of_item
 from tests.tracking.histories import NOON, stored, text
 
@@ -20,10 +21,8 @@ def item_of(**fields: Any) -> "dict[str, AttributeValueTypeDef]":
     event = parse_event(
         {"shipment_id": "S-1", "event_timestamp": text(NOON), "event_type": "shipment.arrived", **fields}
     )
-    values = attribute_values(
-        Write(event, event.sort_key, "c"), ItemTimes.of(NOON, timedelta(days=90)), shards=8
-    )
-    return dict(zip(ATTRIBUTES, values, strict=True))
+    values = parameters_json(Write.of(event, "c"), ItemTimes.of(NOON, timedelta(days=90)), shards=8)
+    return dict(zip(ATTRIBUTES, json.loads(values), strict=True))
 
 
 def news(**fields: Any) -> News:

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.contract.event import MAX_EVENT_ID_BYTES, utc_moment
-from shipment_events.contract.exact_json import canonical_json, shown, type_name
-from shipment_events.contract.outcome import InvalidEventError
+from shipment_events.contract.exact_json import canonical_json, type_name
+from shipment_events.contract.outcome import InvalidEventError, shown
 from shipment_events.table.item import CONFLICT, StoredEvent, stored_event
 from shipment_events.tracking.vocabulary import RANKS, STATUSES, status_of
 
