@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +17,6 @@ from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRI
 from shipment_events.contract.outcome import InvalidEventError, Reason
 
 if TYPE_CHECKING:
-    from boto3.dynamodb.types import TypeDeserializer
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 PROCESSED: Final = "PROCESSED"
@@ -226,8 +224,7 @@ def without_event(decoded: dict[str, Any]) -> dict[str, Any]:
 
 def stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     """The event of an item of the table or the index."""
-    deserialize = _deserializer().deserialize
-    values = {name: deserialize(attribute) for name, attribute in item.items()}
+    values = {name: _from_attribute(attribute) for name, attribute in item.items()}
     return StoredEvent(
         sort_key=values[SORT_KEY],
         status=values[STATUS_ATTRIBUTE].partition(_SHARD_MARK)[0],
@@ -236,14 +233,6 @@ def stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
         correlation_id=values[PROCESSING]["correlation_id"],
         detail=values[_DETAIL],
     )
-
-
-@cache
-def _deserializer() -> "TypeDeserializer":
-    # Imported here, since the processor reads no events and would pay for boto3 at each cold start.
-    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415
-
-    return TypeDeserializer()
 
 
 def _attribute_json(value: object) -> str:
@@ -272,6 +261,19 @@ def _attribute_json(value: object) -> str:
         ]
         return f'{{"M":{{{",".join(parts)}}}}}'
     raise TypeError(f"not a JSON value with exact numbers: {type(value).__name__}")
+
+
+def _from_attribute(attribute: "AttributeValueTypeDef") -> Any:
+    ((kind, value),) = attribute.items()
+    if kind == "N":
+        return Decimal(str(value))
+    if kind == "NULL":
+        return None
+    if kind == "L":
+        return [_from_attribute(element) for element in attribute["L"]]
+    if kind == "M":
+        return {name: _from_attribute(element) for name, element in attribute["M"].items()}
+    return value
 
 
 def _attribute_bytes(value: object) -> int:
