@@ -15,7 +15,8 @@ from benchmarks.fake_services.endpoint import running_endpoint
 from benchmarks.results import PartResult, Table
 from benchmarks.statistics import quartiles, ratio_of_medians
 from shipment_events.contract import names
-from shipment_events.publishing.publisher import MAX_REQUEST_ENTRIES, Publisher
+from shipment_events.publishing.publisher import Publisher
+from shipment_events.publishing.put_events import MAX_REQUEST_ENTRIES
 from workbench.feed import generate
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 
 from shipment_events.publishing.journal import JournalRecord, JournalWriter, read_journal
 from shipment_events.publishing.publish_file import KeptEvents
-from shipment_events.publishing.publisher import Accepted, Entry
+from shipment_events.publishing.publisher import Accepted
+from shipment_events.publishing.put_events import Entry
 
 RECEIPT = Accepted(
     Entry(1, "shipment.departed", '{"place":"Łódź \\n","x":0.10}'),

@@ -23,15 +23,14 @@ from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.outcome import InvalidEventError, Reason
 from shipment_events.publishing.publisher import (
-    MAX_REQUEST_BYTES,
     Accepted,
     BusNotFoundError,
-    Entry,
     Publisher,
     Unsent,
     prepare,
     prepare_text,
 )
+from shipment_events.publishing.put_events import MAX_REQUEST_BYTES, Entry
 from tests.stand_ins.bus import ENDPOINT, MAX_BYTES, FakeBus, entry_bytes, publisher_on, service_error
 
 EVENT: dict[str, Any] = {

@@ -18,14 +18,13 @@ from shipment_events.contract.event import ShipmentEvent, parse_event
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.table import item as item_module
 from shipment_events.table.item import StoredEvent, Write, ensure_fits
+from shipment_events.table.statements import Rejected, Unavailable
 from shipment_events.table.store import (
     MAX_REQUEST_BYTES,
     EventTable,
     Inserted,
     InsertResult,
     Occupied,
-    Rejected,
-    Unavailable,
     slices,
 )
 from tests.contract.json_values import OWN_ATTRIBUTES, details, typed

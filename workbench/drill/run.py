@@ -15,7 +15,8 @@ from shipment_events.accounting.reconcile import QueuedEvent, TableEvent, reconc
 from shipment_events.dead_letters.letters import RETRIES_EXHAUSTED, Selection, read_dead_letters
 from shipment_events.dead_letters.redrive import redrive
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
-from shipment_events.publishing.publisher import Accepted, Entry, Publisher
+from shipment_events.publishing.publisher import Accepted, Publisher
+from shipment_events.publishing.put_events import Entry
 from shipment_events.queue.drain import wait_until_empty
 from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS
 from workbench.drill.proxy import FaultProxies

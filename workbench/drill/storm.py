@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from shipment_events.publishing.publisher import Accepted, Entry, Publisher
+from shipment_events.publishing.publisher import Accepted, Publisher
+from shipment_events.publishing.put_events import Entry
 from workbench.drill.faults import SERVICES, NamedRule, background
 from workbench.drill.incidents import Incidents
 from workbench.drill.proxy import FaultProxies

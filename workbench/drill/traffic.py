@@ -12,7 +12,7 @@ from shipment_events.accounting.run import careless_entry
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.publishing.event_files import EventText
 from shipment_events.publishing.publish_file import to_entry
-from shipment_events.publishing.publisher import Entry
+from shipment_events.publishing.put_events import Entry
 from workbench.feed import FeedLine, generate
 
 _BROKEN_SHARE: Final = 0.02

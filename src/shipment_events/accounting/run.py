@@ -20,13 +20,12 @@ from shipment_events.publishing.event_files import EventFileError, EventText
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publish_file import to_entry
 from shipment_events.publishing.publisher import (
-    MAX_REQUEST_BYTES,
     Accepted,
-    Entry,
     Publisher,
     Unsent,
     ensure_carried,
 )
+from shipment_events.publishing.put_events import MAX_REQUEST_BYTES, Entry
 from shipment_events.queue.drain import PATIENCE_SECONDS, Drain, wait_until_empty
 from shipment_events.queue.messages import depth
 from shipment_events.queue.timing import AWS_TIMING, QueueTiming

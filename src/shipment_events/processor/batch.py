@@ -13,13 +13,12 @@ from shipment_events.processor.records import Record, Settled
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
 from shipment_events.table.item import Write, prepare_write
+from shipment_events.table.statements import Rejected, Unavailable
 from shipment_events.table.store import (
     EventTable,
     Inserted,
     InsertResult,
     Occupied,
-    Rejected,
-    Unavailable,
     slices,
 )
 

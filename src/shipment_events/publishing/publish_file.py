@@ -12,7 +12,8 @@ from shipment_events.contract.outcome import InvalidEventError, Reason
 from shipment_events.publishing.event_files import MAX_EVENT_BYTES, EventText
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.line_files import open_lines
-from shipment_events.publishing.publisher import Accepted, Entry, Publisher, Unsent, prepare_text
+from shipment_events.publishing.publisher import Accepted, Publisher, Unsent, prepare_text
+from shipment_events.publishing.put_events import Entry
 
 
 @dataclass(slots=True)

@@ -1,12 +1,10 @@
 """Publish shipment events so that each accepted one counts once, however often it is sent.
 
-    publisher = Publisher.connect("dev")
-    result = publisher.publish([{"shipment_id": "S-1", "event_timestamp": "2025-03-01T14:05:00+01:00",
-                                 "event_type": "shipment.departed"}])
-    result.refused  # broken events, with the field and what was expected
-    result.unsent   # good events that the bus did not take; publish them again, nothing can double
-
-No other module puts events on the bus.
+publisher = Publisher.connect("dev")
+result = publisher.publish([{"shipment_id": "S-1", "event_timestamp": "2025-03-01T14:05:00+01:00",
+                             "event_type": "shipment.departed"}])
+result.refused  # broken events, with the field and what was expected
+result.unsent   # good events that the bus did not take; publish them again, nothing can double
 """
 
 import os
@@ -21,22 +19,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from shipment_events.aws_errors import error_code
 from shipment_events.contract import names
 from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import dumps, loads, type_name
 from shipment_events.contract.outcome import InvalidEventError, Reason, shown
+from shipment_events.publishing.put_events import Entry, packed, put_entries
 from shipment_events.table.item import ensure_fits
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-
-# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
-MAX_REQUEST_ENTRIES: Final = 10
-# The service allows 1 MB a request; the smaller reading of that is the safe one.
-MAX_REQUEST_BYTES: Final = 1_000_000
 
 _INTEGER_LIMIT: Final = Decimal(2**63)
 
@@ -65,37 +59,10 @@ _PERMANENT_ERRORS: Final = frozenset(
         "413",
     }
 )
-# The service refuses a whole request with these for what one of its entries holds, or for their sum.
-_REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
 
 
 class BusNotFoundError(Exception):
     """There is no such bus; what is put on it vanishes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event as it is put on the bus.
-
-    Attributes:
-        position: of the event in the producer's input, from 1.
-        detail: the event as JSON, with its event id.
-    """
-
-    position: int
-    detail_type: str
-    detail: str
-    source: str = names.SOURCE
-
-    @property
-    def size(self) -> int:
-        """Bytes that count towards the service's limit.
-
-        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html
-        """
-        return sum(
-            len(text.encode("utf-8", "replace")) for text in (self.source, self.detail_type, self.detail)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +250,7 @@ class Publisher:
         them fails, those taken before are sent and have their receipts before the error is raised. Closing
         the generator ends it as soon as the requests under way are answered.
         """
-        batches = _pack(entries)
+        batches = packed(entries)
         failure: Exception | None = None
         under_way: set[Future[list[Accepted | Unsent]]] = set()
         stopped = threading.Event()
@@ -323,7 +290,8 @@ class Publisher:
             entries = [unsent.entry for unsent in left]
             sent_at = datetime.now(UTC)
             left = []
-            for entry, (envelope_id, why) in zip(entries, self._put(entries), strict=True):
+            answers = put_entries(self._client, self._bus_name, entries)
+            for entry, (envelope_id, why) in zip(entries, answers, strict=True):
                 if envelope_id:
                     receipts.append(Accepted(entry, envelope_id, sent_at))
                 elif why in _PERMANENT_ERRORS:
@@ -333,49 +301,3 @@ class Publisher:
             if not left:
                 break
         return receipts + left
-
-    def _put(self, entries: Sequence[Entry]) -> list[tuple[str, str]]:
-        """Envelope id or error code of each entry."""
-        try:
-            answer = self._client.put_events(
-                Entries=[
-                    {
-                        "EventBusName": self._bus_name,
-                        "Source": entry.source,
-                        "DetailType": entry.detail_type,
-                        "Detail": entry.detail,
-                    }
-                    for entry in entries
-                ]
-            )
-        except (ClientError, BotoCoreError) as error:
-            code = error_code(error)
-            if code in _REFUSED_WHOLE and len(entries) > 1:
-                # It does not say which entry it is for: they part until that one stands alone.
-                middle = len(entries) // 2
-                return self._put(entries[:middle]) + self._put(entries[middle:])
-            return [("", code)] * len(entries)
-        results = answer.get("Entries", [])
-        if len(results) != len(entries):
-            return [("", "IncompleteResponse")] * len(entries)
-        return [(result.get("EventId", ""), result.get("ErrorCode", "Unknown")) for result in results]
-
-
-def _pack(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Requests within the limits; where taking entries fails, those taken before come first."""
-    batch: list[Entry] = []
-    size = 0
-    try:
-        for entry in entries:
-            added = entry.size
-            if batch and (len(batch) == MAX_REQUEST_ENTRIES or size + added > MAX_REQUEST_BYTES):
-                yield batch
-                batch, size = [], 0
-            batch.append(entry)
-            size += added
-    except Exception:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
