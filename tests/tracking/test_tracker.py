@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shipment_events.table.item import StoredEvent
 from shipment_events.tracking import tracker as tracker_module
+from shipment_events.tracking.batch import Tracking
 from tests.stand_ins.fakes import client_error
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, histories, stored
@@ -39,7 +40,7 @@ def numbers(records: Sequence[dict[str, Any]]) -> list[str]:
     return [record["dynamodb"]["SequenceNumber"] for record in records]
 
 
-def unsettled(tracking: tracker_module.Tracking) -> list[str]:
+def unsettled(tracking: Tracking) -> list[str]:
     return [number for number, _ in tracking.unsettled]
 
 

@@ -21,9 +21,9 @@ from shipment_events.contract.names import (
     VERSION_FIELD,
 )
 from shipment_events.processor.log_lines import print_line, trace
+from shipment_events.tracking.batch import Tracking
 from shipment_events.tracking.news import Finding
 from shipment_events.tracking.records import Unfoldable, lag_ms
-from shipment_events.tracking.tracker import Tracking
 
 EXAMPLES: Final = "examples"
 """Field with the first event of each kind of finding in the batch: where to look."""
