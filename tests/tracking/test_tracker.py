@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipment_events.table.item import StoredEvent
+from shipment_events.tracking import batch, store
 from shipment_events.tracking import tracker as tracker_module
 from shipment_events.tracking.batch import Tracking
 from tests.stand_ins.fakes import client_error
@@ -253,6 +254,22 @@ class TestFailures:
         assert "ZeroDivisionError" in world.failures.bodies[0]["reason"]
         assert "ZeroDivisionError" in one.trace
         assert "secret" not in one.trace + json.dumps(world.failures.bodies)
+
+    def test_defect_of_ours_in_one_shipment_stops_no_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Wherever it is: folding, announcing or writing."""
+        for module, name in ((batch, "entry_of"), (store, "tracked_item"), (tracker_module, "correct")):
+            world, intact = World(), getattr(module, name)
+
+            def broken(first: Any, *rest: Any, intact: Any = intact) -> Any:
+                if "S-2" in repr(first):
+                    raise ZeroDivisionError
+                return intact(first, *rest)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, broken)
+                tracking = world.track([world.store(PICKED_UP, f"S-{number}") for number in range(4)])
+            assert (len(tracking.folded), len(tracking.unfoldable)) == (3, 1)
+            assert world.failures.bodies[0]["shipment_id"] == "S-2"
 
     def test_unreadable_event_in_a_reading_is_left_out_and_counted(self) -> None:
         world = World()

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 
+def entry_of(change: Change) -> Entry:
+    """A change as it is put on the bus."""
+    return Entry(1, change.kind.value, dumps(change.detail), CHANGE_SOURCE)
+
+
 class Announcer:
     """Announces changes on the bus of one stage.
 
@@ -24,8 +29,8 @@ class Announcer:
         self._client = client
         self._bus_name = bus_name
 
-    def announce(self, changes: Sequence[Change], has_time: Callable[[], bool]) -> dict[int, str]:
-        """Put changes on the bus, each once.
+    def announce(self, changes: Sequence[Entry], has_time: Callable[[], bool]) -> dict[int, str]:
+        """Put changes on the bus (see :func:`entry_of`), each once.
 
         Args:
             has_time: whether there is time for another request.
@@ -34,18 +39,15 @@ class Announcer:
             Why, for the index of each change that may not be on the bus. HTTP status 200 does not mean that
             all entries were taken: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
         """
-        entries = [
-            Entry(index, change.kind.value, dumps(change.detail), CHANGE_SOURCE)
-            for index, change in enumerate(changes)
-        ]
-        failed = {}
-        for part in packed(entries):
-            if not has_time():
-                failed.update({entry.position: "OutOfTime" for entry in part})
-                continue
-            for entry, (envelope_id, why) in zip(
-                part, put_entries(self._client, self._bus_name, part), strict=True
-            ):
+        failed, first = {}, 0
+        for part in packed(changes):
+            results = (
+                put_entries(self._client, self._bus_name, part)
+                if has_time()
+                else [("", "OutOfTime")] * len(part)
+            )
+            for index, (envelope_id, why) in enumerate(results, start=first):
                 if not envelope_id:
-                    failed[entry.position] = why
+                    failed[index] = why
+            first += len(part)
         return failed

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from shipment_events.publishing.put_events import Entry
 from shipment_events.table.statements import Rejected, Unavailable
+from shipment_events.tracking.announcer import entry_of
 from shipment_events.tracking.changes import Change
 from shipment_events.tracking.failures import Failure
 from shipment_events.tracking.records import StreamRecord, Unfoldable
 from shipment_events.tracking.step import Step
-from shipment_events.tracking.store import Found, Overtaken, WriteResult
+from shipment_events.tracking.store import Overtaken, WriteResult
 
 
 def now() -> datetime:
@@ -48,9 +50,9 @@ class Shipment:
     """A shipment of the batch on its way to its new state.
 
     Attributes:
-        found: what the step was taken from.
         step: None where the shipment has to be read and folded, for the first time or again.
         unannounced: those changes of the step that are still to be put on the bus.
+        statement: that writes the step.
         lost: changes that were announced for steps which were not written.
         trouble: why the shipment is not settled.
         reason: why it can never be; empty where it may.
@@ -58,19 +60,19 @@ class Shipment:
 
     shipment_id: str
     records: list[StreamRecord] = field(default_factory=list)
-    found: Found = field(default_factory=Found)
     step: Step | None = None
-    unannounced: list[Change] = field(default_factory=list)
+    unannounced: list[Entry] = field(default_factory=list)
+    statement: str = ""
     lost: list[Change] = field(default_factory=list)
     trouble: str = "NotTried"
     reason: str = ""
     trace: str = ""
     is_settled: bool = False
 
-    def take(self, found: Found, step: Step) -> None:
-        """Take a step. One that changes nothing, as after a repeat, is settled without being written."""
-        self.found, self.step, self.unannounced = found, step, list(step.changes)
-        self.is_settled = not step.changes and step.tracked == found.tracked
+    def take(self, step: Step, statement: str) -> None:
+        """Take a step. Its changes and its statement are made now, where a defect stops no other shipment."""
+        self.unannounced = [entry_of(change) for change in step.changes]
+        self.step, self.statement = step, statement
 
     def give_up(self, reason: str, trace: str = "") -> None:
         """The shipment can never be folded or written."""

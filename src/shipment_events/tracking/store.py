@@ -99,20 +99,26 @@ class ShipmentTable:
             found |= self._read_part(part)
         return found
 
-    def write(self, writes: Sequence[tuple[Tracked, Found]]) -> Iterator[list[WriteResult]]:
-        """Write states in place of those that were read, in requests of 25.
+    def statement(self, tracked: Tracked, found: Found) -> str:
+        """The statement that writes a state in place of the one that was found, as JSON text."""
+        item = tracked_item(tracked, self.retention)
+        if found.tracked is None:
+            statement, values = self._insert(item)
+        else:
+            statement, values = self._update(item, found)
+        parameters = ",".join(map(attribute_json, values))
+        return f'{{"Statement":{json.dumps(statement)},"Parameters":[{parameters}]}}'
 
-        Args:
-            writes: each state with what was read before; no two of the same shipment.
+    def write(self, statements: Sequence[str]) -> Iterator[list[WriteResult]]:
+        """Run statements (see :meth:`statement`), no two for the same shipment, in requests of 25.
 
         Yields:
-            The results of each request, in the order of the writes. The caller may stop between two.
+            The results of each request, in the order of the statements. The caller may stop between two.
         """
-        for part in _parts(writes, MAX_STATEMENTS):
-            responses = run_each(self._send, [self._statement(tracked, found) for tracked, found in part])
+        for part in _parts(statements, MAX_STATEMENTS):
             yield [
                 response if isinstance(response, Unavailable | Rejected) else _write_result(response)
-                for response in responses
+                for response in run_each(self._send, part)
             ]
 
     def _read_part(self, ids: Sequence[str]) -> dict[str, ReadResult]:
@@ -132,15 +138,6 @@ class ShipmentTable:
         for item in answer["Responses"].get(self._name, []):
             found[_id_of(item)] = _found(item)
         return found
-
-    def _statement(self, tracked: Tracked, found: Found) -> str:
-        item = tracked_item(tracked, self.retention)
-        if found.tracked is None:
-            statement, values = self._insert(item)
-        else:
-            statement, values = self._update(item, found)
-        parameters = ",".join(map(attribute_json, values))
-        return f'{{"Statement":{json.dumps(statement)},"Parameters":[{parameters}]}}'
 
     def _insert(self, item: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """An INSERT, which fails where there is an item.

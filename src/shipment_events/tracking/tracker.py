@@ -110,7 +110,7 @@ class Tracker:
             self._fold([one for one in pending if one.step is None], tracking, has_time)
             self._announce([one for one in pending if one.unannounced], tracking, has_time)
             self._write(
-                [one for one in pending if one.step and not one.unannounced and not one.is_settled],
+                [one for one in pending if one.step and not one.unannounced],
                 tracking,
                 has_time,
             )
@@ -149,7 +149,12 @@ class Tracker:
             if reading is None:
                 one.trouble = "OutOfTime"
                 return
-        one.take(found, correct(fold_records(one.shipment_id, before, news, reading), one.lost))
+        step = correct(fold_records(one.shipment_id, before, news, reading), one.lost)
+        if step.changes or step.tracked != before:
+            one.take(step, self.shipments.statement(step.tracked, found))
+        else:
+            # Nothing is new, as where records come again.
+            one.is_settled = True
 
     def _read_events(
         self, shipment_id: str, tracking: Tracking, has_time: Callable[[], bool]
@@ -190,9 +195,8 @@ class Tracker:
             one.trouble = f"not announced: {why}"
 
     def _write(self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]) -> None:
-        writes = [(one.step.tracked, one.found) for one in shipments if one.step]
         remaining = iter(shipments)
-        results = self.shipments.write(writes)
+        results = self.shipments.write([one.statement for one in shipments])
         while has_time() and (part := next(results, None)):
             for result, one in zip(part, remaining, strict=False):
                 one.write_ended(result)
