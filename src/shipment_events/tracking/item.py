@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from shipment_events.errors import ShipmentEventsError
 from shipment_events.tracking.news import (
     ESTIMATE,
     VALUES,
@@ -29,7 +30,7 @@ MEMORY: Final = "memory"
 _MARK: Final = 12
 
 
-class UnreadableStateError(ValueError):
+class UnreadableStateError(ShipmentEventsError, ValueError):
     """An item of the table of shipments that holds no state of ours."""
 
 

@@ -17,6 +17,7 @@ from shipment_events.contract.event import utc_moment
 from shipment_events.contract.exact_json import canonical_json, type_name
 from shipment_events.contract.limits import MAX_EVENT_ID_BYTES
 from shipment_events.contract.outcome import InvalidEventError, shown
+from shipment_events.errors import ShipmentEventsError
 from shipment_events.table.item import CONFLICT, StoredEvent, stored_event
 from shipment_events.tracking.vocabulary import RANKS, STATUSES, status_of
 
@@ -52,7 +53,7 @@ class Finding(StrEnum):
     """``retracts`` can be no event id: ignored, so that the event is news like any other."""
 
 
-class UnfoldableError(ValueError):
+class UnfoldableError(ShipmentEventsError, ValueError):
     """An item of the table that is no stored event: it says why."""
 
 
