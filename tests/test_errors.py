@@ -13,11 +13,14 @@ from shipment_events.aws_errors import explained
 from shipment_events.contract.outcome import InvalidEventError, Reason
 from shipment_events.errors import ShipmentEventsError
 
+LEFT_OUT = {"processor.handler", "tracking.handler", "__main__", "publisher"}
+
 
 def own_errors() -> Iterator[type[Exception]]:
     for module in walk_packages(shipment_events.__path__, "shipment_events."):
-        # The handler reads its settings from Lambda's environment as it is imported; the others define none.
-        if module.name.removeprefix("shipment_events.") in {"processor.handler", "__main__", "publisher"}:
+        # The handlers read their settings from Lambda's environment as they are imported; the others define
+        # no errors.
+        if module.name.removeprefix("shipment_events.") in LEFT_OUT:
             continue
         for value in vars(import_module(module.name)).values():
             if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.name:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 FIELD_NAMES: Final = (
     "shipment_id", "event_timestamp", "event_type", "event_id", "carrier", "tracking_number", "carrier_code",
-    "status", "reason_code", "description", "location",
+    "status", "reason_code", "description", "location", "estimated_delivery", "retracts",
 )  # fmt: skip
 # Attributes that the table adds; a producer may use the names for something else.
 OWN_ATTRIBUTES: Final = (
@@ -67,6 +67,9 @@ def details(draw: st.DrawFn) -> dict[str, Any]:
             | {
                 "event_id": st.none() | st.text(min_size=1, max_size=12),
                 "location": st.none() | st.dictionaries(TEXTS, JSON_VALUES, max_size=3),
+                # Nothing is wrong enough here to be refused.
+                "estimated_delivery": JSON_VALUES,
+                "retracts": JSON_VALUES,
             },
         )
     )

@@ -168,7 +168,7 @@ def test_function_is_told_of_the_shards_by_its_environment(monkeypatch: pytest.M
     table = FakeTable()
     monkeypatch.setattr(
         module._PROCESSOR.table,
-        "_run_statements",
+        "_send",
         lambda request: table.client.batch_execute_statement(**json.loads(request)),
     )
     module._PROCESSOR.table.insert([write(1)], NOW)

@@ -26,12 +26,12 @@ class Field:
     """One field of the contract.
 
     Attributes:
-        kind: the expected JSON type and form.
+        kind: the expected JSON type and form. ``any`` accepts every value; its readers ignore a wrong one.
         required: whether an event without the field is refused. An optional field may also be ``null``.
         max_bytes: maximum UTF-8 length of a text; None if only the size of the item limits it.
     """
 
-    kind: Literal["text", "timestamp", "event_type", "object"]
+    kind: Literal["text", "timestamp", "event_type", "object", "any"]
     description: str
     required: bool = False
     max_bytes: int | None = None
@@ -59,6 +59,13 @@ FIELDS: Final[Mapping[str, Field]] = {
     "reason_code": Field("text", "Why, for exceptions."),
     "description": Field("text", "Free text for people."),
     "location": Field("object", "Where it happened."),
+    "estimated_delivery": Field(
+        "any", "When delivery is expected: ISO 8601 with an offset or Z. What is none is stored, and ignored."
+    ),
+    "retracts": Field(
+        "any", "The event_id of an event of the same shipment that this one declares void. What can be no"
+        " event_id is stored, and ignored.",
+    ),
 }  # fmt: skip
 # Logs show these names only. Any other name is the producer's own text.
 KNOWN_NAMES: Final = frozenset({*FIELDS, "event", "body", "source", "detail-type", "detail"})
@@ -138,6 +145,15 @@ def parse_event(detail: object, *, detail_type: str | None = None) -> ShipmentEv
 def event_id_of(detail: Mapping[str, Any], content_hash: str) -> str:
     """The producer's id of a valid event, or the one derived from its content."""
     return detail.get("event_id") or content_hash[:32]
+
+
+def utc_moment(timestamp: str) -> str:
+    """The moment in UTC at fixed width, as sort keys have it, of a time as producers write it.
+
+    Raises:
+        InvalidEventError: it is not ISO 8601 with an offset, or not a time between the years 1 and 9999.
+    """
+    return _parse_timestamp("time", timestamp)[0]
 
 
 def _canonical_content(detail: Mapping[str, Any], instant: str) -> bytes:
@@ -249,6 +265,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, Field], None]]] = {
     "timestamp": _check_timestamp,
     "event_type": _check_event_type,
     "object": _check_object,
+    "any": lambda _name, _value, _field: None,
 }
 
 
@@ -265,4 +282,5 @@ def _expected(field: Field) -> str:
         "timestamp": "ISO 8601 with an offset or Z",
         "event_type": f"{EVENT_TYPE_PREFIX}* of at most {MAX_EVENT_TYPE_CHARACTERS} characters",
         "object": "an object",
+        "any": "any value",
     }[field.kind]

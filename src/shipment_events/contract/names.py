@@ -14,6 +14,13 @@ SORT_KEY: Final = "event_timestamp"
 STATUS_ATTRIBUTE: Final = "processing_status"
 TTL_ATTRIBUTE: Final = "expires_at"
 
+CHANGE_SOURCE: Final = "shipment.tracker"
+"""Source of the events that announce a shipment's changes."""
+SHIPMENT_STATUS_INDEX: Final = "status-latest-index"
+TRACKING_NUMBER_INDEX: Final = "tracking-number-index"
+OPEN_INDEX: Final = "open-latest-index"
+"""Index of the shipments that are not finished."""
+
 METRIC_NAMESPACE: Final = "ShipmentEvents"
 METRIC_DIMENSION: Final = "Environment"
 LATENCY_METRIC: Final = "EventToStored"
@@ -34,6 +41,18 @@ FAILED_FIELD: Final = "failed"
 RETRIED_MESSAGE: Final = "event could not be stored now; returned to the queue"
 """Message of the line for a retried event. Its field ``detail`` says why."""
 
+TRACKED_MESSAGE: Final = "batch tracked"
+"""Of the one line that the tracker logs of each batch of the stream. Its fields follow."""
+FOLDED_FIELD: Final = "folded"
+"""Events whose shipment has a state that holds them."""
+ANNOUNCED_FIELD: Final = "announced"
+UNFOLDABLE_FIELD: Final = "unfoldable"
+UNSETTLED_FIELD: Final = "unsettled"
+"""Events that come again, as something failed that may succeed later."""
+LOST_RACES_FIELD: Final = "lost_races"
+LAG_FIELD: Final = "slowest_ms"
+"""From the storing of an event to its shipment's state, of the slowest in the batch."""
+
 OUTPUT_QUEUE_URL: Final = "SQSQueueURL"
 OUTPUT_DEAD_LETTER_QUEUE_URL: Final = "DeadLetterQueueURL"
 OUTPUT_PROCESSOR_ARN: Final = "ProcessorLambdaARN"
@@ -41,6 +60,8 @@ OUTPUT_TABLE_NAME: Final = "EventsTableName"
 OUTPUT_DASHBOARD_URL: Final = "DashboardURL"
 OUTPUT_EVENT_BUS_NAME: Final = "EventBusName"
 OUTPUT_ARCHIVE_NAME: Final = "ArchiveName"
+OUTPUT_SHIPMENTS_TABLE_NAME: Final = "ShipmentsTableName"
+OUTPUT_STATUS_BUS_NAME: Final = "StatusBusName"
 OUTPUT_STATUS_INDEX_SHARDS: Final = "StatusIndexShards"
 """Only present if the index is sharded."""
 OUTPUT_EXACT_COUNTS: Final = "LocalEngineCountsAreExact"
@@ -99,3 +120,28 @@ def table_name(environment: str) -> str:
 def log_group_name(environment: str) -> str:
     """Log group of the processor."""
     return f"/aws/lambda/{processor_name(environment)}"
+
+
+def shipments_table_name(environment: str) -> str:
+    """DynamoDB table of the current state of each shipment."""
+    return f"shipments-{environment}"
+
+
+def tracker_name(environment: str) -> str:
+    """Lambda function that keeps the states and announces their changes."""
+    return f"shipment-tracker-{environment}"
+
+
+def tracker_failures_queue_name(environment: str) -> str:
+    """Queue of what the tracker could not fold."""
+    return f"shipmenttracker-failures-{environment}"
+
+
+def status_bus_name(environment: str) -> str:
+    """EventBridge bus of the changes of shipments."""
+    return f"shipmentstatus-{environment}"
+
+
+def status_archive_name(environment: str) -> str:
+    """Archive of every change."""
+    return f"shipmentstatus-archive-{environment}"

@@ -43,6 +43,8 @@ def _property(field: Field) -> dict[str, Any]:
         },
         "object": {"type": "object"},
     }
+    if field.kind == "any":
+        return {"description": field.description}
     rules = kinds[field.kind]
     if not field.required:
         rules["type"] = [rules["type"], "null"]

@@ -6,6 +6,18 @@ from dataclasses import dataclass
 from typing import Self
 
 
+def pauses(first: float = 0.05, longest: float = 2.0) -> Iterator[float]:
+    """Seconds between attempts, with jitter so that throttled functions part ways.
+
+    Args:
+        first: upper bound of the first pause; it doubles up to ``longest``.
+    """
+    bound = first
+    while True:
+        yield random.uniform(bound / 2, bound)  # noqa: S311 - jitter
+        bound = min(bound * 2, longest)
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """The waits between the three receives of a message.
@@ -41,10 +53,7 @@ class RetryPolicy:
 
     def delays(self) -> Iterator[float]:
         """Pauses between attempts, in seconds. Jitter keeps throttled functions from retrying together."""
-        bound = self.first_delay
-        while True:
-            yield random.uniform(bound / 2, bound)  # noqa: S311 - jitter
-            bound = min(bound * 2, self.longest_delay)
+        return pauses(self.first_delay, self.longest_delay)
 
     def wait_in_queue(
         self, receive_count: int, jitter: Callable[[float, float], float] = random.uniform

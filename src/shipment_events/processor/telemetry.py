@@ -4,8 +4,6 @@ Lambda sends standard output to CloudWatch Logs. Metric filters (``infrastructur
 metrics of the counts, so the function needs no request and no permission for them.
 """
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -20,6 +18,7 @@ from shipment_events.contract.names import (
     VERSION_FIELD,
 )
 from shipment_events.contract.outcome import Outcome
+from shipment_events.processor.log_lines import print_line, trace
 from shipment_events.processor.records import (
     Conflict,
     Duplicate,
@@ -41,18 +40,17 @@ _MESSAGES: Final[Mapping[Outcome, str]] = {
     Outcome.QUARANTINED: "event can never be stored; sent to the dead-letter queue",
     Outcome.RETRIED: RETRIED_MESSAGE,
 }
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _FAILED: Final = (Outcome.QUARANTINED, Outcome.RETRIED)
 
 
 def report_batch(settled: Sequence[Settled], environment: str, request_id: str, version: str) -> None:
     """Print the lines of one batch, settled by the published ``version`` of the function."""
-    invocation = {"request_id": request_id, **_trace()}
+    invocation = {"request_id": request_id, **trace()}
     for result in settled:
         if not isinstance(result, Stored):
-            _print({**_event_line(result), ENVIRONMENT_FIELD: environment, **invocation})
+            print_line({**_event_line(result), ENVIRONMENT_FIELD: environment, **invocation})
     stage = {"level": "INFO", ENVIRONMENT_FIELD: environment, VERSION_FIELD: version}
-    _print({**stage, **_batch_line(settled), **invocation})
+    print_line({**stage, **_batch_line(settled), **invocation})
 
 
 def _event_line(result: Duplicate | Conflict | Quarantined | Retried) -> dict[str, Any]:
@@ -103,14 +101,3 @@ def _latency_ms(result: Stored | Conflict) -> int | None:
     if accepted_at is None or result.envelope.replay_name:
         return None
     return max(0, int((result.stored_at - accepted_at).total_seconds() * 1000))
-
-
-def _trace() -> dict[str, str]:
-    """X-Ray's id, from ``Root=1-…;Parent=…;Sampled=1``; an invocation that is not sampled has no trace."""
-    header = os.environ.get("_X_AMZN_TRACE_ID", "")
-    parts = dict(part.split("=", 1) for part in header.split(";") if "=" in part)
-    return {"trace_id": parts["Root"]} if parts.get("Sampled") == "1" and "Root" in parts else {}
-
-
-def _print(line: Mapping[str, Any]) -> None:
-    print(_ENCODER.encode(line), flush=True)  # noqa: T201

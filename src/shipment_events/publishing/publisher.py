@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from shipment_events.aws_errors import error_code
 from shipment_events.aws_session import aws_session
@@ -24,6 +24,7 @@ from shipment_events.contract import names
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.errors import NotDeployedError
 from shipment_events.publishing.entries import Entry, packed, prepare
+from shipment_events.publishing.put_events import put_entries
 
 if TYPE_CHECKING:
     import boto3
@@ -54,8 +55,6 @@ _PERMANENT_ERRORS: Final = frozenset(
         "413",
     }
 )
-# With these, the service refuses a whole request because of one entry or because of its size.
-_REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
 
 
 class BusNotFoundError(NotDeployedError):
@@ -231,7 +230,8 @@ class Publisher:
             entries = [unsent.entry for unsent in left]
             sent_at = datetime.now(UTC)
             left = []
-            for entry, (envelope_id, why) in zip(entries, self._put(entries), strict=True):
+            answers = put_entries(self._client, self._bus_name, entries)
+            for entry, (envelope_id, why) in zip(entries, answers, strict=True):
                 if envelope_id:
                     receipts.append(Accepted(entry, envelope_id, sent_at))
                 elif why in _PERMANENT_ERRORS:
@@ -241,29 +241,3 @@ class Publisher:
             if not left:
                 break
         return receipts + left
-
-    def _put(self, entries: Sequence[Entry]) -> list[tuple[str, str]]:
-        """Send one request. Returns the envelope id and the error code of each entry."""
-        try:
-            answer = self._client.put_events(
-                Entries=[
-                    {
-                        "EventBusName": self._bus_name,
-                        "Source": entry.source,
-                        "DetailType": entry.detail_type,
-                        "Detail": entry.detail,
-                    }
-                    for entry in entries
-                ]
-            )
-        except (ClientError, BotoCoreError) as error:
-            code = error_code(error)
-            if code in _REFUSED_WHOLE and len(entries) > 1:
-                # The error does not name the entry, so the request is split until the entry is alone.
-                middle = len(entries) // 2
-                return self._put(entries[:middle]) + self._put(entries[middle:])
-            return [("", code)] * len(entries)
-        results = answer.get("Entries", [])
-        if len(results) != len(entries):
-            return [("", "IncompleteResponse")] * len(entries)
-        return [(result.get("EventId", ""), result.get("ErrorCode", "Unknown")) for result in results]

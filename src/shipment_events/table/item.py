@@ -65,7 +65,7 @@ class Write:
         Raises:
             TypeError: a number of the event is no ``Decimal``, so it may have been rounded.
         """
-        return cls._of(event, correlation_id, _attribute_json(event.detail))
+        return cls._of(event, correlation_id, attribute_json(event.detail))
 
     @classmethod
     def _of(cls, event: ShipmentEvent, correlation_id: str, detail: str) -> "Write":
@@ -169,7 +169,7 @@ def parameters_json(write: Write, times: ItemTimes, shards: int | None = None) -
     """
     own = _own_attributes(write, times, shards)
     values = [
-        write.detail if attribute == _DETAIL else _attribute_json(own[attribute]) for attribute in ATTRIBUTES
+        write.detail if attribute == _DETAIL else attribute_json(own[attribute]) for attribute in ATTRIBUTES
     ]
     return f"[{','.join(values)}]"
 
@@ -225,7 +225,7 @@ def without_event(decoded: dict[str, Any]) -> dict[str, Any]:
 
 def stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     """The event of an item of the table or the index."""
-    values = {name: _from_attribute(attribute) for name, attribute in item.items()}
+    values = {name: value_of_attribute(attribute) for name, attribute in item.items()}
     return StoredEvent(
         sort_key=values[SORT_KEY],
         status=values[STATUS_ATTRIBUTE].partition(_SHARD_MARK)[0],
@@ -236,7 +236,7 @@ def stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
     )
 
 
-def _attribute_json(value: object) -> str:
+def attribute_json(value: object) -> str:
     """The value in DynamoDB's JSON, as text at once: a dict for each value takes twenty times the memory.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
@@ -251,29 +251,30 @@ def _attribute_json(value: object) -> str:
     if value is None:
         return '{"NULL":true}'
     if isinstance(value, list):
-        return f'{{"L":[{",".join([_attribute_json(element) for element in value])}]}}'
+        return f'{{"L":[{",".join([attribute_json(element) for element in value])}]}}'
     if isinstance(value, dict):
         parts = [
             # Most fields are texts; a call for each would be half of the time.
             f'{_quoted(name)}:{{"S":{_quoted(element)}}}'
             if type(element) is str
-            else f"{_quoted(name)}:{_attribute_json(element)}"
+            else f"{_quoted(name)}:{attribute_json(element)}"
             for name, element in value.items()
         ]
         return f'{{"M":{{{",".join(parts)}}}}}'
     raise TypeError(f"not a JSON value with exact numbers: {type(value).__name__}")
 
 
-def _from_attribute(attribute: "AttributeValueTypeDef") -> Any:
+def value_of_attribute(attribute: "AttributeValueTypeDef") -> Any:
+    """The value of an attribute as Python has it; numbers as ``Decimal``."""
     ((kind, value),) = attribute.items()
     if kind == "N":
         return Decimal(str(value))
     if kind == "NULL":
         return None
     if kind == "L":
-        return [_from_attribute(element) for element in attribute["L"]]
+        return [value_of_attribute(element) for element in attribute["L"]]
     if kind == "M":
-        return {name: _from_attribute(element) for name, element in attribute["M"].items()}
+        return {name: value_of_attribute(element) for name, element in attribute["M"].items()}
     return value
 
 

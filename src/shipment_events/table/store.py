@@ -1,8 +1,11 @@
-"""The table of events: insert a batch in one request, and read events."""
+"""The table of events: insert a batch in one request, and read events.
+
+Besides this module, only ``table/copy.py`` and ``tracking/store.py`` call DynamoDB.
+"""
 
 import heapq
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -25,23 +28,18 @@ from shipment_events.table.item import (
     utc_text,
 )
 from shipment_events.table.results import Inserted, InsertResult, Occupied, Rejected, Unavailable
+from shipment_events.table.statements import MAX_STATEMENTS, Send, run_each
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
-MAX_STATEMENTS: Final = 25
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_KEYS: Final = 100
 # Of what the events of one request may take together. It bounds the memory of a batch, and stays far below
 # the 16 MB that BatchWriteItem may send (BatchExecuteStatement's page names no limit):
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 MAX_REQUEST_BYTES: Final = 1024 * 1024
-# With these, the service refuses a whole request because of one statement or because of its size.
-_REFUSED_WHOLE: Final = frozenset(
-    {"ValidationException", "SerializationException", "RequestEntityTooLargeException", "413"}
-)
-
 _INDEX_PAGE: Final = 200
 
 
@@ -64,7 +62,7 @@ class EventTable:
         retention: timedelta = timedelta(days=90),
         *,
         shards: int | None = None,
-        run_statements: Callable[[str], Mapping[str, Any]] | None = None,
+        run_statements: Send | None = None,
     ) -> None:
         self.name = name
         self._client = client
@@ -72,9 +70,7 @@ class EventTable:
         self._shards = shards
         values = ", ".join(f"'{attribute}': ?" for attribute in ATTRIBUTES)
         self._insert_statement = json.dumps(f'INSERT INTO "{name}" VALUE {{{values}}}')
-        self._run_statements = run_statements or (
-            lambda request: client.batch_execute_statement(**json.loads(request))
-        )
+        self._send = run_statements or (lambda request: client.batch_execute_statement(**json.loads(request)))
 
     def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
         """Write each event unless its key is taken, in one request, and read back the keys that are.
@@ -135,7 +131,16 @@ class EventTable:
         """Events of one shipment, in the order in which they happened.
 
         Raises:
+            as :meth:`items`.
+        """
+        return map(stored_event, self.items(shipment_id))
+
+    def items(self, shipment_id: str) -> "Iterator[Mapping[str, AttributeValueTypeDef]]":
+        """Items of one shipment, in the order in which its events happened; one page is in memory at a time.
+
+        Raises:
             botocore.exceptions.ClientError: the table cannot be read.
+            botocore.exceptions.BotoCoreError: no answer came.
         """
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
@@ -145,7 +150,7 @@ class EventTable:
             ConsistentRead=True,
         )
         for page in pages:
-            yield from map(stored_event, page["Items"])
+            yield from page["Items"]
 
     def by_status(self, status: str, since: datetime, until: datetime) -> Iterator[StoredEvent]:
         """Events of one status that happened in a window, in the order in which they happened.
@@ -191,31 +196,19 @@ class EventTable:
             yield from map(stored_event, page["Items"])
 
     def _insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
-        try:
-            answer = self._run_statements(self._request(writes, ItemTimes.of(now, self._retention)))
-        except ClientError as error:
-            if error_code(error) not in _REFUSED_WHOLE:
-                return [Unavailable(error_code(error))] * len(writes)
-            # The error does not name the statement. The request is split until the refused event is alone.
-            if len(writes) == 1:
-                return [Rejected(error.response["Error"].get("Message", ""))]
-            middle = len(writes) // 2
-            return self._insert(writes[:middle], now) + self._insert(writes[middle:], now)
-        except BotoCoreError as error:
-            return [Unavailable(error_code(error))] * len(writes)
-        responses = answer.get("Responses", [])
-        if len(responses) != len(writes):
-            return [Unavailable("IncompleteResponse")] * len(writes)
-        return [_statement_result(response) for response in responses]
+        times = ItemTimes.of(now, self._retention)
+        responses = run_each(self._send, [self._statement(write, times) for write in writes])
+        return [
+            response if isinstance(response, Unavailable | Rejected) else _statement_result(response)
+            for response in responses
+        ]
 
-    def _request(self, writes: Sequence[Write], times: ItemTimes) -> str:
-        statements = ",".join(
+    def _statement(self, write: Write, times: ItemTimes) -> str:
+        return (
             f'{{"Statement":{self._insert_statement},'
             f'"Parameters":{parameters_json(write, times, self._shards)},'
             '"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}'
-            for write in writes
         )
-        return f'{{"Statements":[{statements}]}}'
 
     def _read_content_hashes(
         self, keys: Collection[tuple[str, str]]

@@ -1,0 +1,54 @@
+"""Puts the changes of shipments on their bus, in as few requests as the limits allow."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from shipment_events.contract.exact_json import dumps
+from shipment_events.contract.names import CHANGE_SOURCE
+from shipment_events.publishing.entries import Entry, packed
+from shipment_events.publishing.put_events import put_entries
+from shipment_events.tracking.changes import Change
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+
+def entry_of(change: Change) -> Entry:
+    """A change as it is put on the bus."""
+    return Entry(1, change.kind.value, dumps(change.detail), CHANGE_SOURCE)
+
+
+class Announcer:
+    """Announces changes on the bus of one stage.
+
+    Args:
+        client: EventBridge client; it should not retry by itself.
+        bus_name: of the bus.
+    """
+
+    def __init__(self, client: "EventBridgeClient", bus_name: str) -> None:
+        self._client = client
+        self._bus_name = bus_name
+
+    def announce(self, changes: Sequence[Entry], has_time: Callable[[], bool]) -> dict[int, str]:
+        """Put changes on the bus (see :func:`entry_of`), each once.
+
+        Args:
+            has_time: whether there is time for another request.
+
+        Returns:
+            Why, for the index of each change that may not be on the bus. HTTP status 200 does not mean that
+            all entries were taken: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+        """
+        failed, first = {}, 0
+        for part in packed(changes):
+            results = (
+                put_entries(self._client, self._bus_name, part)
+                if has_time()
+                else [("", "OutOfTime")] * len(part)
+            )
+            for index, (envelope_id, why) in enumerate(results, start=first):
+                if not envelope_id:
+                    failed[index] = why
+            first += len(part)
+        return failed

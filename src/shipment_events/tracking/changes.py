@@ -1,0 +1,174 @@
+"""What is announced of a shipment: each change of its state, at least once, with an id that repeats share."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from shipment_events.contract.exact_json import canonical_json
+from shipment_events.tracking.news import ESTIMATE, News, event_id_at, moment_of, sort_key_at
+from shipment_events.tracking.state import State
+from shipment_events.tracking.vocabulary import STATUSES
+
+
+class Kind(StrEnum):
+    """Kinds of changes; each is the detail-type of its events."""
+
+    STATUS_CHANGED = "shipment.status_changed"
+    ESTIMATE_CHANGED = "shipment.estimate_changed"
+    STALLED = "shipment.stalled"
+    OVERDUE = "shipment.overdue"
+
+
+_TEXT: Final[Mapping[str, Any]] = {"type": "string"}
+_TEXT_OR_NULL: Final[Mapping[str, Any]] = {"type": ["string", "null"]}
+_STATUS_OR_NULL: Final[Mapping[str, Any]] = {"enum": [*STATUSES, None]}
+_MOMENT: Final[Mapping[str, Any]] = {
+    "type": "string",
+    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$",
+}
+
+DETAIL: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "change_id": ("The same at each repeat of the change, and no other change has it.", _TEXT),
+    "shipment_id": ("The shipment.", _TEXT),
+    "tracking_number": ("The carrier's number; null where it is unknown or over 2 KB.", _TEXT_OR_NULL),
+    "carrier": ("Who moves the shipment; null where it is unknown or over 2 KB.", _TEXT_OR_NULL),
+    "status": ("The shipment's status after the change.", _STATUS_OR_NULL),
+    "previous_status": ("Its status before; null for other changes than of the status.", _STATUS_OR_NULL),
+    "first_time": (
+        "Whether no earlier event that is known and not void gave this status; null for other changes.",
+        {"type": ["boolean", "null"]},
+    ),
+    "at": ("When the change came about, in UTC. Of two changes of a kind, the later one holds.", _MOMENT),
+    "event_id": ("Id of the event that caused the change.", _TEXT_OR_NULL),
+    "location": ("Where that event happened; null where it does not say.", {"type": ["object", "null"]}),
+    "estimated_delivery": ("When delivery is expected, in UTC.", {**_MOMENT, "type": ["string", "null"]}),
+}
+"""The detail of a change: each field with its description and its JSON Schema. All are always there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a shipment. Its fields but ``kind`` are those of ``DETAIL``."""
+
+    kind: Kind
+    change_id: str
+    shipment_id: str
+    tracking_number: str | None
+    carrier: str | None
+    status: str | None
+    previous_status: str | None
+    first_time: bool | None
+    at: str
+    event_id: str | None
+    location: Mapping[str, Any] | None
+    estimated_delivery: str | None
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """Detail of the event that announces it; numbers in ``location`` are ``Decimal``."""
+        return {name: getattr(self, name) for name in DETAIL}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A value of the state whose changes are announced.
+
+    Attributes:
+        name: of the value in an event and in a state.
+        kind: of its changes.
+        value: the value in a state, or None.
+        place: of the event that gives it, or empty.
+    """
+
+    name: str
+    kind: Kind
+    value: Callable[[State], str | None]
+    place: Callable[[State], str]
+
+
+SUBJECTS: Final = (
+    Subject("status", Kind.STATUS_CHANGED, lambda state: state.status, lambda state: state.status_from),
+    Subject(
+        ESTIMATE,
+        Kind.ESTIMATE_CHANGED,
+        lambda state: state.estimated_delivery,
+        lambda state: state.place_of(ESTIMATE),
+    ),
+)
+
+
+def transition(subject: Subject, state: State, cause: News, previous: str | None, not_before: str) -> Change:
+    """A change of a subject's value to that of the state.
+
+    Args:
+        previous: the value before.
+        not_before: lower bound of ``at``. A retraction may be dated before what it voids, and the event that
+            replaces it before the retraction: a consumer that orders by ``at`` would keep the void value.
+    """
+    is_status = subject.kind is Kind.STATUS_CHANGED
+    place = subject.place(state)
+    return change(
+        subject.kind,
+        state,
+        cause,
+        place,
+        at=max(moment_of(cause.place), not_before),
+        previous_status=previous if is_status else None,
+        first_time=state.is_first(place) if is_status else None,
+    )
+
+
+def change(
+    kind: Kind,
+    state: State,
+    cause: News,
+    given_at: str,
+    *,
+    at: str,
+    previous_status: str | None = None,
+    first_time: bool | None = None,
+) -> Change:
+    """A change of a shipment.
+
+    Args:
+        state: the state after it.
+        cause: the event behind it. ``event_id`` and ``location`` are of this one, also where it is a
+            retraction that brings back the value of an older event.
+        given_at: place of the event that gives the new value; empty where there is none any more.
+        at: see ``DETAIL``.
+    """
+    return Change(
+        kind=kind,
+        change_id=_change_id(kind, state.shipment_id, cause.place, given_at),
+        shipment_id=state.shipment_id,
+        tracking_number=state.copy_of("tracking_number"),
+        carrier=state.copy_of("carrier"),
+        status=state.status,
+        previous_status=previous_status,
+        first_time=first_time,
+        at=at,
+        event_id=event_id_at(cause.place) or None,
+        location=cause.summary.get("location"),
+        estimated_delivery=state.estimated_delivery,
+    )
+
+
+def change_schema(kind: Kind) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the detail of one kind of change."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": kind.value,
+        "description": "The detail of an EventBridge event on the shipment status bus.",
+        "type": "object",
+        "required": list(DETAIL),
+        "properties": {name: {"description": text, **rules} for name, (text, rules) in DETAIL.items()},
+        "additionalProperties": True,
+    }
+
+
+def _change_id(kind: Kind, shipment_id: str, cause: str, given_at: str) -> str:
+    # As JSON, since an id may hold whatever would separate the parts.
+    parts = [shipment_id, kind.value, sort_key_at(cause), sort_key_at(given_at)]
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,80 @@
+"""Records of the stream of the table of events, as Lambda hands them over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from traceback import format_tb
+from typing import Any, Final
+
+from shipment_events.contract.names import PARTITION_KEY, SORT_KEY
+from shipment_events.tracking.failures import Failure
+from shipment_events.tracking.news import News, UnfoldableError, news_of_item
+
+INSERT: Final = "INSERT"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """A record that tells of an event.
+
+    Attributes:
+        sequence_number: by which Lambda is told that the record failed.
+        shipment_id: of the event's item.
+        sort_key: likewise.
+    """
+
+    sequence_number: str
+    shipment_id: str
+    sort_key: str
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class Unfoldable:
+    """A record that can never be folded, with what is reported of it.
+
+    Attributes:
+        trace: of the defect behind it, if it is one of ours, without any text of the event; else empty.
+    """
+
+    sequence_number: str
+    failure: Failure
+    trace: str = ""
+
+
+def read_record(record: Mapping[str, Any]) -> StreamRecord | Unfoldable | None:
+    """What a record says; None for one that does not count.
+
+    Only an INSERT tells of a new event. The mapping filters, but a filter can be changed without this code.
+    The copy of a conflict does not count either.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html shows the form of a record.
+    """
+    if record.get("eventName") != INSERT:
+        return None
+    change = record.get("dynamodb", {})
+    sequence_number = change.get("SequenceNumber", "")
+    keys = change.get("Keys", {})
+    shipment_id, sort_key = (keys.get(name, {}).get("S", "") for name in (PARTITION_KEY, SORT_KEY))
+    try:
+        news = news_of_item(change.get("NewImage", {}))
+    except UnfoldableError as error:
+        return Unfoldable(sequence_number, Failure(shipment_id, sort_key, str(error)))
+    except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the stream
+        reason, trace = defect(error)
+        return Unfoldable(sequence_number, Failure(shipment_id, sort_key, reason), trace)
+    return StreamRecord(sequence_number, shipment_id, sort_key, news) if news else None
+
+
+def defect(error: Exception) -> tuple[str, str]:
+    """Reason and trace of a defect of ours; without its message, which may hold text of the event."""
+    name = type(error).__name__
+    return f"expected to fold it, got {name} in the tracker's own code", "".join(
+        [*format_tb(error.__traceback__), name]
+    )
+
+
+def lag_ms(record: StreamRecord, now: datetime) -> int:
+    """Milliseconds from the storing of the event to now."""
+    stored_at = datetime.fromisoformat(record.news.stored_at)
+    return max(0, int((now - stored_at).total_seconds() * 1000))

@@ -1,0 +1,39 @@
+"""The function's environment variables as a typed model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """What the stack tells the function.
+
+    Attributes:
+        environment: suffix of the stage.
+        retention: how long the table of events keeps an event.
+    """
+
+    environment: str
+    events_table_name: str
+    shipments_table_name: str
+    status_bus_name: str
+    failures_queue_url: str
+    retention: timedelta
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> "TrackerSettings":
+        """Read the variables.
+
+        Raises:
+            KeyError: one is missing; its name is the message.
+            ValueError: a number is none.
+        """
+        return cls(
+            environment=variables["ENVIRONMENT"],
+            events_table_name=variables["EVENTS_TABLE_NAME"],
+            shipments_table_name=variables["SHIPMENTS_TABLE_NAME"],
+            status_bus_name=variables["STATUS_BUS_NAME"],
+            failures_queue_url=variables["FAILURES_QUEUE_URL"],
+            retention=timedelta(days=int(variables["EVENT_RETENTION_DAYS"])),
+        )

@@ -1,0 +1,197 @@
+"""The table of shipments: one request reads 100 states, and one writes 25, each under its version.
+
+No other module writes to this table.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+from shipment_events.table.item import attribute_json, value_of_attribute
+from shipment_events.table.results import Rejected, Unavailable
+from shipment_events.table.statements import MAX_STATEMENTS, Send, run_each
+from shipment_events.table.store import MAX_KEYS
+from shipment_events.tracking.item import (
+    SHIPMENT_ID,
+    VERSION,
+    UnreadableStateError,
+    tracked_item,
+    tracked_of,
+)
+from shipment_events.tracking.step import Tracked
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_Thing = TypeVar("_Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the table holds of a shipment.
+
+    Attributes:
+        tracked: None where there is no item.
+        attributes: names of the item's.
+    """
+
+    tracked: Tracked | None = None
+    attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The item is not of the tracker's writing."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The state was written now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The item is no longer the one that was read. It may hold this very state, where an answer was lost."""
+
+
+ReadResult = Found | Unreadable | Unavailable
+WriteResult = Written | Overtaken | Unavailable | Rejected
+
+
+class ShipmentTable:
+    """The table of one environment.
+
+    Args:
+        client: DynamoDB client. It should not retry by itself where the caller does.
+        name: of the table.
+        retention: how long the table of events keeps an event.
+        run_statements: as for :class:`~shipment_events.table.store.EventTable`.
+    """
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        name: str,
+        retention: timedelta,
+        *,
+        run_statements: Send | None = None,
+    ) -> None:
+        self.retention = retention
+        self._client = client
+        self._name = name
+        self._send = run_statements or (lambda request: client.batch_execute_statement(**json.loads(request)))
+
+    def read(self, shipment_ids: Collection[str]) -> dict[str, ReadResult]:
+        """Read the states of shipments, as the last write left them; one request reads up to 100.
+
+        What the service leaves unprocessed (an answer has at most 16 MB) is ``Unavailable``.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+        """
+        found: dict[str, ReadResult] = {}
+        for part in _parts(list(shipment_ids), MAX_KEYS):
+            found |= self._read_part(part)
+        return found
+
+    def statement(self, tracked: Tracked, found: Found) -> str:
+        """The statement that writes a state in place of the one that was found, as JSON text."""
+        item = tracked_item(tracked, self.retention)
+        if found.tracked is None:
+            statement, values = self._insert(item)
+        else:
+            statement, values = self._update(item, found)
+        parameters = ",".join(map(attribute_json, values))
+        return f'{{"Statement":{json.dumps(statement)},"Parameters":[{parameters}]}}'
+
+    def write(self, statements: Sequence[str]) -> Iterator[list[WriteResult]]:
+        """Run statements (see :meth:`statement`), no two for the same shipment, in requests of 25.
+
+        Yields:
+            The results of each request, in the order of the statements. The caller may stop between two.
+        """
+        for part in _parts(statements, MAX_STATEMENTS):
+            yield [
+                response if isinstance(response, Unavailable | Rejected) else _write_result(response)
+                for response in run_each(self._send, part)
+            ]
+
+    def _read_part(self, ids: Sequence[str]) -> dict[str, ReadResult]:
+        keys = [{SHIPMENT_ID: {"S": shipment_id}} for shipment_id in ids]
+        try:
+            answer = self._client.batch_get_item(
+                RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
+            )
+        except (ClientError, BotoCoreError) as error:
+            return dict.fromkeys(ids, Unavailable(error_code(error)))
+        # An item that does not exist is not returned, so only an answer that is whole proves its absence.
+        if "Responses" not in answer or "UnprocessedKeys" not in answer:
+            return dict.fromkeys(ids, Unavailable("IncompleteResponse"))
+        found: dict[str, ReadResult] = dict.fromkeys(ids, Found())
+        if unread := answer["UnprocessedKeys"].get(self._name):
+            found |= {_id_of(key): Unavailable("UnprocessedKeys") for key in unread["Keys"]}
+        for item in answer["Responses"].get(self._name, []):
+            found[_id_of(item)] = _found(item)
+        return found
+
+    def _insert(self, item: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        """An INSERT, which fails where there is an item.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
+        """
+        values = ", ".join(f"'{name}': ?" for name in item)
+        return f'INSERT INTO "{self._name}" VALUE {{{values}}}', list(item.values())
+
+    def _update(self, item: Mapping[str, Any], found: Found) -> tuple[str, list[Any]]:
+        """An UPDATE, which fails unless the item has the version that was read.
+
+        The names are quoted, as some are reserved words.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
+        """
+        assert found.tracked is not None  # noqa: S101
+        new = {name: value for name, value in item.items() if name != SHIPMENT_ID}
+        changes = [f'SET "{name}"=?' for name in new]
+        changes += [f'REMOVE "{name}"' for name in sorted(found.attributes - item.keys())]
+        where = f'WHERE "{SHIPMENT_ID}"=? AND "{VERSION}"=?'
+        statement = f'UPDATE "{self._name}" {" ".join(changes)} {where}'
+        return statement, [*new.values(), item[SHIPMENT_ID], item[VERSION] - 1]
+
+
+def _parts(things: Sequence[_Thing], size: int) -> Iterator[Sequence[_Thing]]:
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
+def _id_of(item: Mapping[str, Any]) -> str:
+    shipment_id: str = item[SHIPMENT_ID]["S"]
+    return shipment_id
+
+
+def _found(item: Mapping[str, Any]) -> Found | Unreadable:
+    try:
+        values = {name: value_of_attribute(attribute) for name, attribute in item.items()}
+        return Found(tracked_of(values), frozenset(item))
+    except UnreadableStateError as error:
+        return Unreadable(str(error))
+
+
+def _write_result(response: Mapping[str, Any]) -> WriteResult:
+    """A response of HTTP status 200 still tells of each statement whether it failed.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+    """
+    error = response.get("Error")
+    if not error:
+        return Written()
+    code = error.get("Code", "Unknown")
+    if code in {"ConditionalCheckFailed", "DuplicateItem"}:
+        return Overtaken()
+    if code == "ValidationError":
+        return Rejected(error.get("Message", code))
+    return Unavailable(code)

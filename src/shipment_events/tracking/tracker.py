@@ -1,0 +1,213 @@
+"""Process one batch of the stream: read the states, fold the events into them, announce, and then write.
+
+Announced before written: a crash between the two repeats the changes, with the same ids, and loses none. The
+version of a state decides who writes it, never the order of the records: AWS promises one for each item of
+the table, and a shipment has many.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+
+A partial failure makes Lambda send again all records from the lowest failed one on, those included that were
+settled. So each step bears repeats.
+https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import error_code
+from shipment_events.processor.retries import pauses
+from shipment_events.table.results import Unavailable
+from shipment_events.table.store import EventTable
+from shipment_events.tracking.announcer import Announcer
+from shipment_events.tracking.batch import Shipment, Tracking, now
+from shipment_events.tracking.failures import report_failures
+from shipment_events.tracking.news import UnfoldableError, news_of_item
+from shipment_events.tracking.records import Unfoldable, defect, read_record
+from shipment_events.tracking.state import Reading, must_be_read
+from shipment_events.tracking.step import correct, fold_records
+from shipment_events.tracking.store import (
+    Overtaken,
+    ReadResult,
+    ShipmentTable,
+    Unreadable,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_EVENTS: Final = 100_000
+"""Of one shipment that are read: 160 MB where locations and descriptions are short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an invocation tries.
+
+    Attributes:
+        budget: seconds of trying again.
+        reserve: seconds that must be left before the function's timeout to send another request: enough for
+            it, and for the report of failures.
+    """
+
+    budget: float = 10.0
+    reserve: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """Settles every record of a batch: folded, reported as unfoldable, or to come again.
+
+    Attributes:
+        sqs: client for the queue for failures.
+        clock: tells the present, aware.
+    """
+
+    shipments: ShipmentTable
+    events: EventTable
+    announcer: Announcer
+    sqs: "SQSClient"
+    failures_queue_url: str
+    patience: Patience = field(default_factory=Patience)
+    clock: Callable[[], datetime] = now
+
+    def track(self, records: Sequence[Mapping[str, Any]], seconds_left: Callable[[], float]) -> Tracking:
+        """Track the records of one batch.
+
+        Args:
+            records: as Lambda hands them over.
+            seconds_left: until the function's own timeout.
+        """
+        tracking = Tracking()
+        shipments: dict[str, Shipment] = {}
+        for record in map(read_record, records):
+            if record is None:
+                tracking.skipped += 1
+            elif isinstance(record, Unfoldable):
+                tracking.unfoldable.append(record)
+            else:
+                shipment = shipments.setdefault(record.shipment_id, Shipment(record.shipment_id))
+                shipment.records.append(record)
+        self._settle(list(shipments.values()), tracking, seconds_left)
+        for shipment in shipments.values():
+            shipment.conclude(tracking)
+        self._report_failures(tracking)
+        tracking.settled_at = self.clock()
+        return tracking
+
+    def _settle(self, pending: list[Shipment], tracking: Tracking, seconds_left: Callable[[], float]) -> None:
+        """Take all shipments as far as it goes; what failed is tried again from where it stopped."""
+
+        def has_time() -> bool:
+            return seconds_left() > self.patience.reserve
+
+        give_up_at = time.monotonic() + self.patience.budget
+        delays = pauses()
+        while True:
+            self._fold([one for one in pending if one.step is None], tracking, has_time)
+            self._announce([one for one in pending if one.unannounced], tracking, has_time)
+            self._write(
+                [one for one in pending if one.step and not one.unannounced],
+                tracking,
+                has_time,
+            )
+            pending = [one for one in pending if not one.is_settled]
+            delay = next(delays)
+            is_late = time.monotonic() + delay > give_up_at
+            if not pending or is_late or seconds_left() - delay < self.patience.reserve:
+                return
+            time.sleep(delay)
+
+    def _fold(self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]) -> None:
+        found = self.shipments.read([one.shipment_id for one in shipments]) if shipments else {}
+        for one in shipments:
+            try:
+                self._fold_one(one, found[one.shipment_id], tracking, has_time)
+            except UnfoldableError as error:
+                one.give_up(str(error))
+            except (ClientError, BotoCoreError) as error:
+                one.trouble = error_code(error)
+            except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the stream
+                one.give_up(*defect(error))
+
+    def _fold_one(
+        self, one: Shipment, found: ReadResult, tracking: Tracking, has_time: Callable[[], bool]
+    ) -> None:
+        if isinstance(found, Unavailable):
+            one.trouble = found.why
+            return
+        if isinstance(found, Unreadable):
+            one.give_up(found.why)
+            return
+        before, news = found.tracked, [record.news for record in one.records]
+        reading = None
+        if must_be_read(before.state if before else None, news):
+            reading = self._read_events(one.shipment_id, tracking, has_time)
+            if reading is None:
+                one.trouble = "OutOfTime"
+                return
+        step = correct(fold_records(one.shipment_id, before, news, reading), one.lost)
+        if step.changes or step.tracked != before:
+            one.take(step, self.shipments.statement(step.tracked, found))
+        else:
+            # Nothing is new, as where records come again.
+            one.is_settled = True
+
+    def _read_events(
+        self, shipment_id: str, tracking: Tracking, has_time: Callable[[], bool]
+    ) -> Reading | None:
+        """All events of a shipment; None where time does not suffice.
+
+        Raises:
+            UnfoldableError: there are too many of them.
+            botocore.exceptions.ClientError, BotoCoreError: they cannot be read now.
+        """
+        events, now = [], self.clock()
+        for number, item in enumerate(self.events.items(shipment_id)):
+            if not has_time():
+                return None
+            if number == MAX_EVENTS:
+                raise UnfoldableError(f"expected at most {MAX_EVENTS} events of the shipment")
+            try:
+                news = news_of_item(item)
+            except UnfoldableError:
+                tracking.unreadable_events += 1
+                continue
+            if news:
+                events.append(news)
+        tracking.readings += 1
+        return Reading.taken(events, now, self.shipments.retention)
+
+    def _announce(
+        self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]
+    ) -> None:
+        changes = [(one, change) for one in shipments for change in one.unannounced]
+        failed = self.announcer.announce([change for _, change in changes], has_time)
+        tracking.announced += len(changes) - len(failed)
+        for one in shipments:
+            one.unannounced = []
+        for index, why in failed.items():
+            one, change = changes[index]
+            one.unannounced.append(change)
+            one.trouble = f"not announced: {why}"
+
+    def _write(self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]) -> None:
+        remaining = iter(shipments)
+        results = self.shipments.write([one.statement for one in shipments])
+        while has_time() and (part := next(results, None)):
+            for result, one in zip(part, remaining, strict=False):
+                one.write_ended(result)
+                tracking.lost_races += isinstance(result, Overtaken)
+        for one in remaining:
+            one.trouble = "OutOfTime"
+
+    def _report_failures(self, tracking: Tracking) -> None:
+        """Report what can never be folded; a record that could not be reported comes again."""
+        failures = [one.failure for one in tracking.unfoldable]
+        failed = report_failures(self.sqs, self.failures_queue_url, failures)
+        for index, why in sorted(failed.items(), reverse=True):
+            one = tracking.unfoldable.pop(index)
+            tracking.unsettled.append((one.sequence_number, f"failure not reported: {why}"))
