@@ -11,8 +11,9 @@ from tests.infrastructure.conftest import REPOSITORY
 from tests.infrastructure.template import Template
 
 CLIENT = "benchmarks.cold_start.handlers.bare_botocore"
-# Measured: 1.02 to 1.08.
-BUDGET = 1.3
+# Measured: 1.2 to 1.34. Ours also prepares a request of each operation, as a client does at its first call.
+# Lambda gives a whole core to the start, and 0.29 of one to the first batch.
+BUDGET = 1.5
 
 
 def imported_besides(bundle: Path) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from shipment_events.stages import ProvisionedPollers, settings_for
-from tests.infrastructure.template import PROCESSOR, Template
+from tests.infrastructure.template import PROCESSOR, Template, as_list
 
 OPTIONS: Final = {
     "alarm_emails": ("oncall@example.org",),
@@ -88,13 +88,24 @@ def test_nothing_else_changes(template: Template, scaled: Template) -> None:
 
 
 def _unordered(value: Any) -> Any:
-    """The value with its lists in one order.
+    """The value with its lists in one order, and with a policy's statements as single permissions.
 
-    CDK sorts the statements of a policy by the numbers of its tokens, which depend on how many stacks this
-    process has synthesized before.
+    CDK sorts and merges the statements of a policy by the numbers of its tokens, which depend on how many
+    stacks this process has synthesized before.
     """
     if isinstance(value, dict):
+        if "Statement" in value:
+            return sorted(_permissions(value["Statement"]))
         return {name: _unordered(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return sorted((_unordered(inner) for inner in value), key=json.dumps)
     return value
+
+
+def _permissions(statements: list[dict[str, Any]]) -> set[str]:
+    return {
+        json.dumps({**statement, "Sid": "", "Action": action, "Resource": resource}, sort_keys=True)
+        for statement in statements
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement.get("Resource", ""))
+    }
