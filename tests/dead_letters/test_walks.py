@@ -1,4 +1,4 @@
-"""Every walk over a queue and every wait for one, on queues that are as inexact as those of AWS."""
+"""Reading a queue and waiting for it, on queues that are as inexact as on AWS."""
 
 import json
 from collections import Counter
@@ -74,7 +74,7 @@ BODIES = [body(number) for number in range(COUNT)]
     ids=["exact", "lagging", "short answers", "repeats"],
 )
 def sqs(request: pytest.FixtureRequest) -> AwsSqs:
-    """Thirty dead letters that have been there for an hour."""
+    """Thirty dead letters that have been in the queue for an hour."""
     found = AwsSqs(**request.param)
     found.put(LETTERS, *BODIES)
     found.clock.sleep(3600)
@@ -178,7 +178,7 @@ def _change(sqs: AwsSqs, change: str, identifier: str, folder: Path) -> Settleme
 
 
 def test_an_empty_queue_is_believed_after_a_minute_of_zeros() -> None:
-    """The first zeros are older than what was sent."""
+    """The first counts of 0 are older than the sent message."""
     sqs = AwsSqs(count_lag=60)
     sqs.put(QUEUE, "a")
     sqs.clock.at(100, lambda: sqs.take(QUEUE, "a"))
@@ -207,7 +207,7 @@ def test_the_wait_is_bounded_beside_live_events() -> None:
 
 
 def test_a_replay_counts_what_came_a_minute_after_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its events are in the queue before the count knows of them."""
+    """The events of the replay are in the queue before the count includes them."""
     sqs = AwsSqs(count_lag=60)
     logged: list[str] = []
 
@@ -236,7 +236,7 @@ def test_a_replay_counts_what_came_a_minute_after_its_end(monkeypatch: pytest.Mo
 
 
 class SlowTable(StoredFromBus):
-    """Holds what a processor has stored by now; its events lie in the queue until then."""
+    """Has an event only after the processor stored it. Until then the event is in the queue."""
 
     def __init__(self, bus: RememberingBus, sqs: AwsSqs, seconds: float) -> None:
         super().__init__(bus, frozenset())
@@ -248,7 +248,7 @@ class SlowTable(StoredFromBus):
 
 
 def run_slowly(folder: Path, sqs: AwsSqs, seconds: float) -> FeedRun:
-    """A run whose event is stored after so many seconds."""
+    """A run whose event is stored after a number of seconds."""
     bus = RememberingBus()
     sqs.put(QUEUE, "in flight")
     sqs.clock.at(seconds, lambda: sqs.take(QUEUE, "in flight"))
@@ -295,7 +295,7 @@ Shipments = Callable[..., Result]
 
 @pytest.fixture
 def shipments(sqs: AwsSqs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shipments:
-    """Runs a command whose services are stand-ins: the queues, and logs and a table with nothing in them."""
+    """Runs a command on stand-ins of its services: the queues, an empty log and an empty table."""
     pages = SimpleNamespace(paginate=lambda **_: iter(()))
     logs = SimpleNamespace(get_paginator=lambda _: pages)
     services = {"sqs": sqs, "logs": logs, "dynamodb": logs}

@@ -1,4 +1,4 @@
-"""What the pipeline's status says of what it read, and where its numbers come from."""
+"""The status of the pipeline and the sources of its numbers."""
 
 import io
 from contextlib import redirect_stdout
@@ -29,7 +29,7 @@ def alarm(name: str, threshold: float = 1, *, above: bool = False, firing: bool 
 
 ALARM = alarm("retried", firing=True)
 VERSION_ALARM = alarm("new-version-errors-12", firing=True)
-# Those that the status judges by, as a stage has them by default.
+# The alarms that decide the health, with the default thresholds of a stage.
 JUDGES = (
     alarm("queue-depth", 1_000, above=True),
     alarm("oldest-message", 300),
@@ -48,7 +48,7 @@ class Paginator:
 
 
 class Client:
-    """A client that has paginators only."""
+    """A client that has only paginators."""
 
     def __init__(self, **paginators: Paginator) -> None:
         self._paginators = paginators
@@ -206,7 +206,7 @@ def test_an_alarm_fires_by_its_state_whatever_a_service_filters() -> None:
 
 
 def test_an_alarm_fires_since_its_state_changed() -> None:
-    """``StateUpdatedTimestamp`` moves with the state of the evaluation, too."""
+    """``StateUpdatedTimestamp`` also changes with the state of the evaluation."""
     changed = NOW - timedelta(days=3)
     one = described("shipmentevents-dev-retried", "ALARM", StateTransitionedTimestamp=changed)
     (found,) = Metrics(Client(describe_alarms=Paginator({"MetricAlarms": [one]})).typed, "dev").alarms()
@@ -227,7 +227,7 @@ def test_an_alarm_fires_since_its_state_changed() -> None:
 def test_the_stage_is_judged_by_its_own_thresholds(
     stage: StageAlarm, found: dict[str, Any], health: Health
 ) -> None:
-    """As they are deployed: what a clone says may be another version of the settings, or not be there."""
+    """The thresholds are those of the deployed alarms. The settings of a clone can be of another version."""
     others = [each for each in JUDGES if each.name != stage.name]
     assert replace(status(**found), alarms=[stage, *others]).health is health
 
@@ -240,7 +240,7 @@ def test_a_stage_without_an_alarm_is_no_healthy_stage(missing: str) -> None:
 
 
 def test_lines_of_another_message_are_not_counted() -> None:
-    """A pattern finds its text anywhere in a line, and a service may ignore it."""
+    """A filter pattern matches its text anywhere in a line, and a service may ignore the pattern."""
     quoted = '{"message":"event can never be stored","detail":"batch settled","stored":7}'
     cloudwatch = metrics(stored=[], duplicate=[], conflict=[], quarantined=[], retried=[])
     found = flow_of(cloudwatch, log(quoted))

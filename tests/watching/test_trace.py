@@ -1,4 +1,4 @@
-"""What ``trace`` shows is of the named event or shipment alone, whatever the searches bring besides."""
+"""A trace shows only the named event or shipment, even if a search finds others."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ NEIGHBOURS = ("MAC-10", "AMAC-1", "mac-1", "MAC-1 ")
 
 
 class Logs:
-    """CloudWatch Logs: a pattern in quotes matches every line that contains its text, parts of words too.
+    """CloudWatch Logs: a pattern in quotes matches every line that contains its text, even inside a word.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
@@ -39,7 +39,7 @@ class Logs:
 
 
 class Queue:
-    """A dead-letter queue that hands each letter out once."""
+    """A dead-letter queue that returns each letter once."""
 
     def __init__(self, *bodies: str) -> None:
         self._bodies = list(bodies)
@@ -136,7 +136,7 @@ def test_says_where_the_log_has_more_than_is_read(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_has_no_delivery_id_is_nobody_elses_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dead letter that is no envelope has no id, and so may an item that came past the bus."""
+    """A dead letter that is not an envelope has no id. An item that bypassed the bus may have no id."""
     item = StoredEvent("key", "PROCESSED", "other", NOW.isoformat(), "", {})
     monkeypatch.setattr(Table, "timeline", lambda _, shipment: iter([item] if shipment == "S-1" else []))
     letter = json.dumps({"detail": {"shipment_id": "S-1", "event_id": "1"}})

@@ -1,1 +1,1 @@
-"""What an operator asks: is the pipeline healthy, what became of an event, and send a window again."""
+"""Operations: the status of the pipeline, the trace of an event, and replays."""

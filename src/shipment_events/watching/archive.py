@@ -1,4 +1,4 @@
-"""The archive of a stage: send a window of it through the pipeline again."""
+"""The archive of a stage, and replays of a window of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,24 +32,24 @@ SETTLING_TIME: Final = timedelta(minutes=10)
 _USD_A_MILLION_EVENTS: Final = 1.0
 _CHUNK_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 1.0
-# Events that failed come back after the queue's visibility timeout only.
+# A failed event is visible again only after the visibility timeout of the queue.
 _PATIENCE_SECONDS: Final = 420.0
 
 
 class ReplayError(ShipmentEventsError):
-    """The window cannot be replayed, or the replay did not end well."""
+    """The window cannot be replayed, or the replay failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """A replay that is not started.
+    """A replay before its start.
 
     Attributes:
-        name: of one start: a plan that is carried out twice starts one replay.
-        rule_name: of the only rule that gets the events, or None for all.
-        most_events: what the archive holds in all; there is no way to ask for a window.
-        likely_events: the window's share of that, if events came evenly.
-        is_early: whether events of the window may still be on their way to the archive.
+        name: unique to this plan. A plan that is used twice starts one replay.
+        rule_name: the only rule that receives the events, or None for all rules.
+        most_events: number of events in the archive. EventBridge does not count the events of a window.
+        likely_events: the window's share of ``most_events`` if events arrived evenly.
+        is_early: whether some events of the window may not be in the archive yet.
     """
 
     name: str
@@ -63,7 +63,7 @@ class ReplayPlan:
 
     @property
     def most_usd(self) -> float:
-        """What EventBridge charges for all events of the archive; storing them comes to it."""
+        """EventBridge's charge for all events of the archive. The cost of storing them is not included."""
         chunks = max(self.most_events, -(-self.content.size_bytes // _CHUNK_BYTES))
         return chunks * _USD_A_MILLION_EVENTS / 1_000_000
 
@@ -73,8 +73,8 @@ class ReplayResult:
     """A replay that is over.
 
     Attributes:
-        flow: what the processor logged from its start until the end of the wait, live events included.
-        drain: how the wait for the queue ended; where it did not become empty, ``flow`` may lack events.
+        flow: outcomes from the start of the replay to the end of the wait, including those of live events.
+        drain: how the wait for the queue ended. If the queue is not empty, ``flow`` may lack events.
     """
 
     replay: Replay
@@ -87,9 +87,9 @@ class Archive:
 
     Args:
         client: EventBridge client.
-        name: of the archive.
-        queue: to which the replayed events go.
-        log: of the processor that takes them.
+        name: name of the archive.
+        queue: receives the replayed events.
+        log: the log of the processor that reads the queue.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Archive:
         self._log = log
 
     def plan(self, since: datetime, until: datetime, *, all_rules: bool = False) -> ReplayPlan:
-        """Check a window and say what its replay means.
+        """Check a window and estimate its replay.
 
         Raises:
-            ReplayError: the window is empty, in the future, or before what the archive still has.
+            ReplayError: the window is empty, ends in the future, or ends before the archive begins.
             botocore.exceptions.ClientError: the archive cannot be read.
         """
         now = datetime.now(UTC)
@@ -129,14 +129,14 @@ class Archive:
     def replay(
         self, plan: ReplayPlan, on_progress: Callable[[Replay, int], None] = lambda *_: None
     ) -> ReplayResult:
-        """Start a replay, follow it to its end, and wait until the queue is empty.
+        """Start a replay, wait for its end, and wait until the queue is empty.
 
         Args:
-            on_progress: called with the replay's state and about how many messages are in the queue.
+            on_progress: called with the replay and the approximate number of messages in the queue.
 
         Raises:
-            ReplayError: the replay failed; what it replayed before that is stored.
-            botocore.exceptions.ClientError: a service refused.
+            ReplayError: the replay failed. Events that were already replayed stay.
+            botocore.exceptions.ClientError: a service refused a request.
         """
         started = datetime.now(UTC)
         start_replay(self._client, plan.content, plan.name, plan.since, plan.until, rule_name=plan.rule_name)
@@ -153,23 +153,25 @@ class Archive:
         return ReplayResult(replay, logged_flow(self._log, started, datetime.now(UTC)), drain)
 
     def cancel(self, name: str) -> None:
-        """Stop a replay; what it has replayed stays. Safe to repeat.
+        """Cancel a replay. Events that were already replayed stay. Safe to repeat.
 
         Raises:
-            botocore.exceptions.ClientError: it is over, or there is none of this name.
+            botocore.exceptions.ClientError: the replay is over or does not exist.
         """
         cancel_replay(self._client, name)
 
 
 def _ensure_replayable(since: datetime, until: datetime, now: datetime, oldest: datetime) -> None:
     if since >= until:
-        raise ReplayError(f"the window ends at {_shown(until)}, before it begins at {_shown(since)}")
+        raise ReplayError(
+            f"the window must end after it begins; it begins at {_shown(since)} and ends at {_shown(until)}"
+        )
     if until > now:
-        raise ReplayError(f"the window ends in the future, at {_shown(until)}; it is {_shown(now)}")
+        raise ReplayError(f"the window ends in the future, at {_shown(until)}; the time is {_shown(now)}")
     if until <= oldest:
         raise ReplayError(
-            f"the archive begins at {_shown(oldest)}, when it was made or as far back as it keeps events,"
-            f" and the window ends before, at {_shown(until)}",
+            f"the archive begins at {_shown(oldest)} (its creation or its retention period), and the window"
+            f" ends before that, at {_shown(until)}",
             "Let the producer publish older events again.",
         )
 

@@ -1,4 +1,4 @@
-"""What the processor did with events in a time, by its metrics or, where there are none, by its log."""
+"""The outcomes of a period, from the processor's metrics or from its log."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ _MOST_RETRIES: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Outcomes in a time.
+    """The outcomes of a period.
 
     Attributes:
-        latency_ms: from the bus to the table, median and 99th percentile of the slowest event of each batch;
-            None where it is not known.
-        source: ``metrics``, or ``log`` where CloudWatch has no metrics of the processor.
-        is_whole: False if there were more log lines than are read.
+        latency_ms: median and 99th percentile of the time from the bus to the table, of the slowest event of
+            each batch; None if it is not known.
+        source: ``metrics``, or ``log`` if the outcomes were read from the log.
+        is_whole: False if a limit stopped the reading of the log.
     """
 
     counts: Mapping[Outcome, int]
@@ -34,12 +34,12 @@ class Flow:
 
     @property
     def total(self) -> int:
-        """Events that the processor settled, those included that it gave back for a retry."""
+        """The number of settled events, including those that were returned for a retry."""
         return sum(self.counts.values())
 
 
 def measured_flow(metrics: Metrics, log: ProcessorLog, since: datetime, until: datetime) -> Flow:
-    """Outcomes by the metrics; by the log where there are none, as on the local engine.
+    """Outcomes from the metrics, or from the log if there are none, as on the local engine.
 
     Raises:
         botocore.exceptions.ClientError: metrics or log cannot be read.
@@ -51,7 +51,7 @@ def measured_flow(metrics: Metrics, log: ProcessorLog, since: datetime, until: d
 
 
 def logged_flow(log: ProcessorLog, since: datetime, until: datetime) -> Flow:
-    """Outcomes by the log, which has them within seconds, where metrics take minutes.
+    """Outcomes from the log. It has them within seconds; metrics take minutes.
 
     Raises:
         botocore.exceptions.ClientError: the log cannot be read.
@@ -74,7 +74,7 @@ def logged_flow(log: ProcessorLog, since: datetime, until: datetime) -> Flow:
 
 
 def logged_retry_errors(log: ProcessorLog, since: datetime, until: datetime) -> Counter[str]:
-    """Why events were given back to the queue, by error code; the first thousand are counted.
+    """The number of returned events by error code, from the first thousand log lines.
 
     Raises:
         botocore.exceptions.ClientError: the log cannot be read.

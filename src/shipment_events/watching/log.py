@@ -1,4 +1,4 @@
-"""The processor's log; no other module talks to CloudWatch Logs."""
+"""The processor's log. Only this module calls CloudWatch Logs."""
 
 import json
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One JSON line of the processor.
+    """One JSON line of the log.
 
     Attributes:
-        written_at: UTC.
-        fields: as the processor printed them.
+        written_at: time of the log event in UTC.
+        fields: the parsed JSON object.
     """
 
     written_at: datetime
@@ -37,9 +37,13 @@ class ProcessorLog:
         self._group = log_group_name(environment)
 
     def lines(self, text: str, since: datetime, until: datetime, *, most: int) -> Iterator[LogLine]:
-        """JSON lines of a time that contain a text, oldest first, at most so many.
+        """JSON lines of a period that contain a text, oldest first.
 
-        The text may be anywhere in a line, and a service that ignores the pattern gives others, too.
+        The text can be anywhere in a line. A service that ignores the filter pattern also returns lines
+        without the text.
+
+        Args:
+            most: maximum number of log events that are read.
 
         Raises:
             botocore.exceptions.ClientError: the log cannot be read.

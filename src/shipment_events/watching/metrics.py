@@ -1,4 +1,4 @@
-"""What CloudWatch measured, and the alarms of a stage; no other module talks to CloudWatch."""
+"""The metrics and alarms of a stage. Only this module calls CloudWatch."""
 
 import operator
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PERIOD_SECONDS: Final = 60
 
 
-# Of those that CloudWatch has, what the stack uses.
+# The comparison operators that the alarms of the stack use. CloudWatch has more.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "GreaterThanThreshold": operator.gt,
@@ -28,13 +28,13 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class StageAlarm:
-    """An alarm of a stage, as it is deployed.
+    """A deployed alarm of a stage.
 
     Attributes:
-        name: without the stage's prefix.
+        name: the alarm name without the stage's prefix.
         since: when its state last changed.
         threshold: in the unit of its metric.
-        comparison: how a bad value compares with the threshold, in CloudWatch's words.
+        comparison: CloudWatch's ``ComparisonOperator``.
     """
 
     name: str
@@ -45,11 +45,11 @@ class StageAlarm:
 
     @property
     def runbook_entry(self) -> str:
-        """The name without the number of the version that the alarm is about, if it is about one."""
+        """The name without the version number at its end, if it has one."""
         return re.sub(r"-\d+$", "", self.name)
 
     def is_bad(self, value: float) -> bool:
-        """Whether the alarm would count a value of its metric as bad."""
+        """Whether a value breaches the threshold."""
         return _COMPARISONS[self.comparison](value, self.threshold)
 
 
@@ -65,7 +65,7 @@ class Metrics:
         self._environment = environment
 
     def outcome_counts(self, since: datetime, until: datetime) -> Mapping[Outcome, int] | None:
-        """How many events ended as what, or None where nothing was measured.
+        """The number of events by outcome, or None if there are no data points.
 
         Raises:
             botocore.exceptions.ClientError: the metrics cannot be read.
@@ -77,9 +77,9 @@ class Metrics:
         return {outcome: round(sum(found[outcome.value])) for outcome in Outcome}
 
     def latency_ms(self, since: datetime, until: datetime) -> tuple[float, float] | None:
-        """The highest median and 99th percentile of a minute, from the bus to the table; None without any.
+        """The highest median and 99th percentile of any minute, or None if there are no data points.
 
-        Of the slowest event of each batch.
+        The latency is the time from the bus to the table, of the slowest event of each batch.
 
         Raises:
             botocore.exceptions.ClientError: the metrics cannot be read.
@@ -91,7 +91,7 @@ class Metrics:
         return (max(found["p50"]), max(found["p99"])) if found["p50"] and found["p99"] else None
 
     def oldest_message_seconds(self, since: datetime, until: datetime) -> float | None:
-        """Age of the oldest message of the queue when it was last measured; None if it was not.
+        """The last measured age of the oldest message in the queue, or None if there are no data points.
 
         Raises:
             botocore.exceptions.ClientError: the metrics cannot be read.
@@ -102,7 +102,9 @@ class Metrics:
         return found[-1] if found else None
 
     def alarms(self) -> list[StageAlarm]:
-        """The stage's alarms, whatever their state. One without a threshold of its own is not the stack's.
+        """The stage's alarms in any state.
+
+        Every alarm of the stack has a threshold, so an alarm without one is left out.
 
         Raises:
             botocore.exceptions.ClientError: the alarms cannot be read.

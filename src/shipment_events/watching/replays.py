@@ -1,4 +1,4 @@
-"""What EventBridge says and does about archives and replays; no other module asks it."""
+"""Requests to EventBridge about archives and replays. No other module makes them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,19 +29,19 @@ class ReplayState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens."""
+        """Whether the replay is over."""
         return self in (ReplayState.COMPLETED, ReplayState.CANCELLED, ReplayState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveContent:
-    """What the service says of an archive.
+    """The description of an archive.
 
     Attributes:
-        bus_arn: of the bus whose events it holds.
-        retention_days: 0 for ever.
-        event_count: events that it holds; the service counts with a delay.
-        size_bytes: of all of them.
+        bus_arn: ARN of the bus whose events it holds.
+        retention_days: 0 if events are kept indefinitely.
+        event_count: number of events; EventBridge updates it with a delay.
+        size_bytes: total size of the events.
     """
 
     arn: str
@@ -54,10 +54,10 @@ class ArchiveContent:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How far a replay is.
+    """The state of a replay.
 
     Attributes:
-        reason: why it is in its state, or empty.
+        reason: why it is in this state, or empty.
         replayed_until: time of the last event that was replayed; None before the first.
         started_at: when the replay began.
     """
@@ -69,10 +69,10 @@ class Replay:
 
 
 def describe_archive(client: "EventBridgeClient", name: str) -> ArchiveContent:
-    """Ask for an archive.
+    """Describe an archive.
 
     Raises:
-        botocore.exceptions.ClientError: it is not there, or cannot be read.
+        botocore.exceptions.ClientError: the archive does not exist or cannot be read.
     """
     answer = client.describe_archive(ArchiveName=name)
     return ArchiveContent(
@@ -94,15 +94,17 @@ def start_replay(
     *,
     rule_name: str | None,
 ) -> None:
-    """Start a replay of a window to the archive's own bus, though an answer may be lost.
+    """Start a replay of a window to the archive's own bus.
+
+    A response can be lost after the replay started. If a replay with this name exists, the start succeeded.
 
     Args:
-        name: of this start and no other: one that exists is ours, made by a request whose answer was lost.
-        rule_name: of the only rule that gets the events, or None for all rules.
+        name: must be unique to this start.
+        rule_name: the only rule that receives the events, or None for all rules.
 
     Raises:
-        botocore.exceptions.ClientError: it cannot be started.
-        botocore.exceptions.BotoCoreError: no answer came, and there is no such replay.
+        botocore.exceptions.ClientError: the replay cannot be started.
+        botocore.exceptions.BotoCoreError: no response came, and the replay was not found.
     """
     destination: ReplayDestinationTypeDef = {"Arn": archive.bus_arn}
     if rule_name:
@@ -129,10 +131,10 @@ def _is_there(client: "EventBridgeClient", name: str) -> bool:
 
 
 def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
-    """Ask how far a replay is.
+    """Describe a replay.
 
     Raises:
-        botocore.exceptions.ClientError: there is none of this name, or it cannot be read.
+        botocore.exceptions.ClientError: the replay does not exist or cannot be read.
     """
     answer = client.describe_replay(ReplayName=name)
     return Replay(
@@ -144,15 +146,15 @@ def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
 
 
 def cancel_replay(client: "EventBridgeClient", name: str) -> None:
-    """Stop a replay; what it has replayed stays. Safe to repeat.
+    """Cancel a replay. Events that were already replayed stay. Safe to repeat.
 
     Raises:
-        botocore.exceptions.ClientError: it is over, or there is none of this name.
+        botocore.exceptions.ClientError: the replay is over or does not exist.
     """
     try:
         client.cancel_replay(ReplayName=name)
     except ClientError as error:
-        # So the service answers a repeated request, too: only a replay that starts or runs can be cancelled.
+        # Only a replay that is STARTING or RUNNING can be cancelled, so a repeated request gets this error.
         # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CancelReplay.html
         if error_code(error) != "IllegalStatusException":
             raise

@@ -1,4 +1,4 @@
-"""One look at a deployed pipeline: is it healthy, how far behind, what fails."""
+"""The status of a deployed pipeline: its health, its backlog and its failures."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from shipment_events.watching.flow import Flow, logged_retry_errors, measured_fl
 from shipment_events.watching.log import ProcessorLog
 from shipment_events.watching.metrics import Metrics, StageAlarm
 
-# The alarms whose thresholds judge. They are read as they are deployed: the settings of a clone may be of
-# another version than the stage, and an installed package has none.
+# The health depends on the thresholds of these alarms. They are read as deployed: the settings of a clone
+# can be of another version, and an installed package has no settings.
 _DEAD_LETTERS: Final = "dead-letters"
 _DEPTH: Final = "queue-depth"
 _AGE: Final = "oldest-message"
-# Reading a dead letter hides it from others for a moment, so a large queue is sampled.
+# A dead letter that is read is invisible to others for a short time, so only some of a large queue are read.
 _MOST_LETTERS: Final = 1_000
 
 
 class Health(StrEnum):
-    """The answer in one word."""
+    """The health of the pipeline in one word."""
 
     HEALTHY = "healthy"
     BEHIND = "behind"
@@ -33,10 +33,10 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One thing that needs a person.
+    """A problem that needs a person.
 
     Attributes:
-        next_step: the command to begin with.
+        next_step: the first command to run, or the runbook entry to read.
     """
 
     health: Health
@@ -46,16 +46,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatus:
-    """What is known now.
+    """The status at one moment.
 
     Attributes:
-        since: ``flow`` is from then until ``at``.
-        oldest_seconds: age of the oldest message that is not settled, as last measured; None where nothing
-            measures it, as on the local engine. The queue itself is not asked: a receive would use up one
-            of the few that each event has.
-        dead_letters_by_reason: of the first thousand dead letters.
-        alarms: all of the stage.
-        retry_errors: why events that wait were given back, by error code, as far as the log was read.
+        since: ``flow`` covers the time from ``since`` to ``at``.
+        oldest_seconds: last measured age of the oldest unsettled message; None if it is not measured, as on
+            the local engine. It comes from the metric: a receive would count towards the message's
+            maximum number of receives.
+        dead_letters_by_reason: counts of the first thousand dead letters.
+        alarms: all alarms of the stage.
+        retry_errors: number of returned events by error code, as far as the log was read.
     """
 
     at: datetime
@@ -71,16 +71,18 @@ class PipelineStatus:
 
     @property
     def firing(self) -> list[StageAlarm]:
-        """The alarms that are on."""
+        """The alarms in the state ALARM."""
         return [alarm for alarm in self.alarms if alarm.is_firing]
 
     @property
     def troubles(self) -> list[Trouble]:
-        """What needs a person, the worst first."""
+        """The problems that need a person, the worst first."""
         failing, watch = Health.FAILING, "shipments status --watch"
         found = [
             Trouble(
-                failing, f"alarm {name} does not exist: nobody is told, and this cannot judge", "make diff"
+                failing,
+                f"alarm {name} does not exist, so nobody is notified and the health is unknown",
+                "make diff",
             )
             for name in (_DEAD_LETTERS, _DEPTH, _AGE)
             if name not in {alarm.name for alarm in self.alarms}
@@ -96,7 +98,7 @@ class PipelineStatus:
         if self._is_bad(_DEPTH, self.queue.visible):
             found.append(Trouble(Health.BEHIND, f"{self.queue.visible:,} messages wait", watch))
         if self.oldest_seconds is not None and self._is_bad(_AGE, self.oldest_seconds):
-            what = f"the oldest message waits since {self.oldest_seconds:,.0f} s"
+            what = f"the oldest message has waited for {self.oldest_seconds:,.0f} s"
             found.append(Trouble(Health.BEHIND, what, watch))
         return found
 
@@ -108,26 +110,35 @@ class PipelineStatus:
         why = f" ({errors})" if errors else ""
         step = "docs/runbook.md#retried"
         if not self.flow.counts[Outcome.STORED]:
-            return [Trouble(Health.FAILING, f"nothing is stored, every event is given back{why}", step)]
+            return [
+                Trouble(Health.FAILING, f"no event is stored, events are returned to the queue{why}", step)
+            ]
         if self.queue.total:
             return [
-                Trouble(Health.BEHIND, f"{retried:,} times an event was given back{why}; some wait", step)
+                Trouble(
+                    Health.BEHIND,
+                    f"events were returned to the queue {retried:,} times{why}, and some still wait",
+                    step,
+                )
             ]
         return []
 
     def _is_bad(self, name: str, value: float) -> bool:
-        """Whether the alarm of this name, if there is one, would count the value as bad."""
+        """Whether the value breaches the threshold of this alarm. False if the alarm does not exist."""
         return any(alarm.is_bad(value) for alarm in self.alarms if alarm.name == name)
 
     @property
     def health(self) -> Health:
-        """The worst of all troubles."""
+        """The worst health of all troubles."""
         kinds = {trouble.health for trouble in self.troubles}
         return Health.FAILING if Health.FAILING in kinds else Health.BEHIND if kinds else Health.HEALTHY
 
 
 class StatusReader:
-    """Reads the status again and again without disturbing those who repair."""
+    """Reads the status repeatedly.
+
+    It reads the dead letters again only if their count changed, so that people can work on them.
+    """
 
     def __init__(
         self,
@@ -145,10 +156,10 @@ class StatusReader:
         self._sampled: tuple[int, Mapping[str, int]] = (0, {})
 
     def read(self, minutes: int) -> PipelineStatus:
-        """Look once.
+        """Read the status of the last minutes.
 
         Raises:
-            botocore.exceptions.ClientError: something of it cannot be read.
+            botocore.exceptions.ClientError: a service cannot be read.
         """
         now = datetime.now(UTC)
         since = now - timedelta(minutes=minutes)

@@ -1,4 +1,4 @@
-"""Everything that is known of one event or shipment, in the order in which it happened."""
+"""The history of one event or shipment, oldest step first."""
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -16,20 +16,21 @@ from shipment_events.table.store import EventTable
 from shipment_events.watching.log import LogLine, ProcessorLog
 
 _MOST_LINES: Final = 200
-# Lines that the service finds for a text and that name something else count here alone.
+# CloudWatch Logs also finds lines that contain the identifier inside a longer text.
+# Only this limit counts them.
 _MOST_READ: Final = 10_000
 _MOST_SEARCHES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened.
+    """One step in the history of an event.
 
     Attributes:
-        at: UTC.
-        what: ``published``, ``stored``, ``dead letter``, ``settled`` or another outcome that the processor
+        at: time of the step in UTC.
+        what: ``published``, ``stored``, ``dead letter``, ``settled``, or another outcome that the processor
             logged.
-        fields: all that is known of it.
+        fields: the data of the step.
     """
 
     at: datetime
@@ -42,10 +43,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All steps that were found, oldest first.
+    """The steps that were found, oldest first.
 
     Attributes:
-        is_whole: False if the log has more lines than are read.
+        is_whole: False if a limit stopped the search of the log.
     """
 
     steps: list[Step]
@@ -54,7 +55,11 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a trace is searched; ``journal`` has what a producer's journal notes, if there is one."""
+    """The sources of a trace.
+
+    Attributes:
+        journal: the records of a producer's journal, or empty without a journal.
+    """
 
     table: EventTable
     dead_letters: DeadLetterQueue
@@ -65,16 +70,16 @@ class Sources:
 def trace(identifier: str, sources: Sources, since: datetime, shipment_id: str | None = None) -> Trace:
     """Search table, dead-letter queue, log and journal.
 
-    The table is read by shipment. So an event that went well is found by its event id or correlation id only
-    where its shipment is known: from the journal, or because it is given.
+    The table is read by shipment. An event that was stored without an error is found by its event id or
+    correlation id only if its shipment is known from the journal or from ``shipment_id``.
 
     Args:
         identifier: shipment id, event id, correlation id (the envelope's id) or message id.
-        since: how far back the log is searched.
-        shipment_id: of the event, where it is known.
+        since: start of the search in the log.
+        shipment_id: shipment of the event, if it is known.
 
     Raises:
-        botocore.exceptions.ClientError: one of them cannot be read.
+        botocore.exceptions.ClientError: a source cannot be read.
     """
     published = [record for record in sources.journal if identifier in _names_of_record(record)]
     letters = [
@@ -111,7 +116,7 @@ def trace(identifier: str, sources: Sources, since: datetime, shipment_id: str |
 def _items(
     table: EventTable, shipment_ids: Iterable[str], identifier: str, known: Container[str]
 ) -> Iterator[tuple[str, StoredEvent]]:
-    """The events of the shipments that the identifier or a known correlation id names."""
+    """The events of these shipments that match the identifier or a known correlation id."""
     for shipment_id in shipment_ids:
         for item in table.timeline(shipment_id):
             if (
@@ -123,7 +128,11 @@ def _items(
 
 
 class _LogSearch:
-    """Finds lines of the log by an id; ``is_whole`` says whether all of them were read."""
+    """Finds lines of the log by an id.
+
+    Attributes:
+        is_whole: False if a limit stopped a search.
+    """
 
     def __init__(self, log: ProcessorLog, since: datetime, until: datetime) -> None:
         self._log = log
@@ -131,7 +140,7 @@ class _LogSearch:
         self.is_whole = True
 
     def naming(self, identifier: str) -> list[LogLine]:
-        """Lines with exactly this id: the service finds MAC-10, too, for MAC-1."""
+        """Lines with exactly this id. A search for MAC-1 in CloudWatch Logs also finds MAC-10."""
         found: list[LogLine] = []
         lines = self._log.lines(identifier, *self._window, most=_MOST_READ)
         for read, line in enumerate(lines, start=1):
@@ -144,7 +153,7 @@ class _LogSearch:
 
 
 def _names_of_line(fields: Mapping[str, Any]) -> set[Any]:
-    """Every id in a line of the processor: ``report_batch`` writes them."""
+    """The ids in a line of the processor, as ``report_batch`` writes them."""
     names = {fields.get(name) for name in ("shipment_id", "correlation_id", "message_id")}
     _, _, event_id = fields.get("event_timestamp", "").partition("#")
     settled = fields.get("correlation_ids", {}).values()
@@ -191,7 +200,7 @@ def _logged(lines: Iterable[LogLine], wanted: set[str]) -> Iterator[Step]:
         if "trace_id" in fields:
             request += f", trace {fields['trace_id']}"
         if fields.get("message") == BATCH_MESSAGE:
-            # Every other outcome has a line of its own for each event.
+            # Only stored events have no log line of their own.
             stored = fields.get("correlation_ids", {}).get(Outcome.STORED.value, [])
             for correlation_id in sorted(wanted.intersection(stored)):
                 yield Step(line.written_at, "settled", "", correlation_id, f"stored; {request}", fields)
