@@ -81,7 +81,7 @@ class PipelineStatus:
         found = [
             Trouble(
                 failing,
-                f"alarm {name} does not exist, so nobody is notified and the health is unknown",
+                f"alarm {name} does not exist, so nobody is notified and its value is not checked",
                 "make diff",
             )
             for name in (_DEAD_LETTERS, _DEPTH, _AGE)
@@ -111,7 +111,9 @@ class PipelineStatus:
         step = "docs/runbook.md#retried"
         if not self.flow.counts[Outcome.STORED]:
             return [
-                Trouble(Health.FAILING, f"no event is stored, events are returned to the queue{why}", step)
+                Trouble(
+                    Health.FAILING, f"no event is stored, and events are returned to the queue{why}", step
+                )
             ]
         if self.queue.total:
             return [
