@@ -20,7 +20,8 @@ def exceeded(workload: Workload, settings: StageSettings, design: Design) -> lis
     if rate > most:
         found.append(
             f"The mean rate is {rate:,.0f} events a second. {settings.most_concurrent_batches} concurrent"
-            f" invocations store at most {most:,.0f}. Raise processor_max_concurrency or set provisioned_pollers."
+            f" invocations store at most {most:,.0f}."
+            " Raise processor_max_concurrency or set provisioned_pollers."
         )
     shards = settings.status_index_shards or 1
     index = shards * PARTITION_WRITE_UNITS / workload.write_units
