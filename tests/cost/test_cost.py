@@ -41,7 +41,7 @@ def test_a_million_events_by_hand() -> None:
     workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=567, duplicate_share=0)
     bill = monthly_bill(workload, STANDARD, OURS, batch=10)
     assert line(bill, "events") == pytest.approx(1.00)
-    assert line(bill, "archive, taking in") == pytest.approx(0.790 * 0.10)
+    assert line(bill, "archive, ingestion") == pytest.approx(0.790 * 0.10)
     assert line(bill, "archive, 7 days") == pytest.approx(0.790 * 7 / DAYS_A_MONTH * 0.023)
     assert line(bill, "sends") == pytest.approx(0.40)
     assert line(bill, "receives") == line(bill, "deletes") == pytest.approx(0.04)
@@ -54,7 +54,7 @@ def test_a_million_events_by_hand() -> None:
     assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
     assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
     # 100,000 invocations in a month of 2,628,000 seconds: fewer than one a second, so each is traced.
-    assert line(bill, "logs, taking in") == pytest.approx((100_000 * (241 + 49) + 1e6 * 39) / 1e9 * 0.50)
+    assert line(bill, "logs, ingestion") == pytest.approx((100_000 * (241 + 49) + 1e6 * 39) / 1e9 * 0.50)
     assert line(bill, "traces") == pytest.approx(0.50)
     assert line(bill, "metrics") == pytest.approx(2.40)
     assert line(bill, "dashboard") == 3
@@ -90,7 +90,7 @@ def test_lines_of_invocations_that_are_not_traced_are_shorter() -> None:
     workload = Workload(events_per_day=110 * 86_400, duplicate_share=0.5)
     untraced = replace(OURS, trace_log_bytes=0)
     with_ids, without = (
-        line(monthly_bill(workload, PROD, design, batch=10), "logs, taking in") for design in (OURS, untraced)
+        line(monthly_bill(workload, PROD, design, batch=10), "logs, ingestion") for design in (OURS, untraced)
     )
     lines = 11 + 55
     ids = 49 * lines * 1.5 / 11 * 86_400 * DAYS_A_MONTH
@@ -101,7 +101,7 @@ def test_lambda_logs_each_invocation_of_the_textbook_and_none_of_ours() -> None:
     workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, duplicate_share=0)
     silent = replace(TEXTBOOK, platform_log_bytes=0)
     with_lines, without = (
-        line(monthly_bill(workload, PROD, design, batch=10), "logs, taking in")
+        line(monthly_bill(workload, PROD, design, batch=10), "logs, ingestion")
         for design in (TEXTBOOK, silent)
     )
     assert with_lines - without == pytest.approx(100_000 * 260 / 1e9 * 0.50)
@@ -263,7 +263,7 @@ def test_window_saves_invocations_and_what_they_cost_but_no_receives() -> None:
     for halved in (("Lambda", "requests"), ("SQS", "deletes")):
         assert windowed[halved] == pytest.approx(at_once[halved] / 2, rel=0.01)
     assert windowed["SQS", "receives"] == at_once["SQS", "receives"]
-    for less in (("CloudWatch", "logs, taking in"), ("X-Ray", "traces")):
+    for less in (("CloudWatch", "logs, ingestion"), ("X-Ray", "traces")):
         assert windowed[less] < at_once[less]
 
 

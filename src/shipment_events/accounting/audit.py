@@ -1,4 +1,4 @@
-"""Hold a producer's journal against the table and the dead-letter queue."""
+"""Compare a producer's journal with the table and the dead-letter queue."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,22 +30,22 @@ def audit_journal(
 ) -> Reconciliation:
     """Find where each event of a journal is.
 
-    Only the journal's own shipments are read, so the size of the table does not matter; the journal is held
-    in memory.
+    The function reads only the shipments of the journal, so the size of the table does not matter. It holds
+    the journal in memory.
+
+    Dead letters with the same envelope and reason count as one. SQS delivers at least once, and a replay
+    quarantines a broken event again.
 
     Args:
-        exports: files of dead letters that were discarded, or changed on their way back, oldest first. The
-            latter have to be in the table as they were changed, the former nowhere.
-        on_progress: called with shipments read and shipments in all.
-
-    Of several dead letters with the same envelope and reason one counts: dead letters are at least once, and
-    a replay quarantines a broken event anew.
+        exports: files of dead letters that were discarded or redriven, oldest first. A discarded event can be
+            missing. An event that was changed and redriven must be in the table with its changes.
+        on_progress: called with the number of shipments read and the number of all shipments.
 
     Raises:
-        JournalError: a line of the journal is no record, or the journal is no UTF-8.
-        LetterExportError: an export is broken; the message names the line.
+        JournalError: a line of the journal is not a record, or the journal is not UTF-8.
+        LetterExportError: an export is invalid. The message names the line.
         OSError: the journal or an export cannot be read.
-        botocore.exceptions.ClientError: table or queue cannot be read.
+        botocore.exceptions.ClientError: the table or the queue cannot be read.
     """
     decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
     shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal_file(journal_path), decided))))
@@ -61,7 +61,7 @@ def audit_journal(
 
 
 def _as_decided(records: Iterable[JournalRecord], decided: Mapping[str, Exported]) -> Iterator[JournalRecord]:
-    """The journal as if the producer had sent what somebody made of its broken events."""
+    """Yield the journal's records. A redriven event has the changes that were made to it."""
     for record in records:
         found = decided.get(record.envelope_id)
         if found is None or found.decision is not Decision.REDRIVEN or not found.changes:
@@ -87,7 +87,7 @@ def _stored_events(
 ) -> Iterator[TableEvent]:
     done = 0
     with ThreadPoolExecutor(_READERS) as pool:
-        # Some at a time: what is read before it is wanted is held in memory.
+        # Results that wait for the consumer are in memory, so only a few shipments are read ahead.
         for start in range(0, len(shipment_ids), _READ_AHEAD):
             some = shipment_ids[start : start + _READ_AHEAD]
             for timeline in pool.map(lambda shipment_id: list(table.timeline(shipment_id)), some):

@@ -1,7 +1,6 @@
 """Account for every event that the bus accepted: in the table once, or in the dead-letter queue.
 
-This judges the pipeline, so it shares none of the pipeline's rules: it reads the journal, the items and the
-dead letters, and compares contents in a way of its own.
+This module checks the pipeline, so it does not use the pipeline's code to compare events.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class TableEvent:
-    """An item of the table, as far as it matters here."""
+    """The attributes of an item that are compared."""
 
     correlation_id: str
     status: str
@@ -32,7 +31,7 @@ class TableEvent:
 
 @dataclass(frozen=True, slots=True)
 class QueuedEvent:
-    """A dead letter, as far as it matters here."""
+    """The attributes of a dead letter that are compared."""
 
     envelope_id: str
     reason: str
@@ -40,7 +39,7 @@ class QueuedEvent:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """What is kept of a ``TableEvent``."""
+    """The part of a ``TableEvent`` that stays in memory."""
 
     correlation_id: str
     status: str
@@ -53,17 +52,18 @@ class Reconciliation:
     """Where the accepted events are. ``published`` is the sum of the six counts below it.
 
     Attributes:
-        discarded: journal records that are nowhere, as somebody decided.
-        lost: journal records that are nowhere.
-        doubled: events that lie in more than one place, each with where.
-        altered: correlation ids of items that a delivery of this journal stored as what it was not: with
-            other content, or as an event of its own.
-        hidden_dead_letters: that could not be read, so that events may seem lost; approximate.
-        unexpected: items of these shipments that other deliveries stored and no journal record accounts for:
-            earlier runs, other producers.
-        latencies_ms: from sending to storing, of the events that this journal's deliveries stored.
-        first_sent_at: of all records.
-        last_stored_at: of the events that this journal's deliveries stored.
+        discarded: number of records that were not found and that an operator discarded.
+        lost: records that were not found.
+        doubled: events that were found more than once, and where.
+        altered: correlation ids of items that an event of this journal wrote and that differ from each of its
+            events.
+        unexpected: number of items that match no event of this journal and that another event wrote. It
+            comes from an earlier run or another producer.
+        hidden_dead_letters: approximate number of dead letters that could not be read. Their events can
+            appear as lost.
+        latencies_ms: time from sending to storing, for each item that an event of this journal wrote.
+        first_sent_at: the earliest time in the journal.
+        last_stored_at: the latest time of an item that an event of this journal wrote.
     """
 
     published: int = 0
@@ -89,14 +89,14 @@ def reconcile(
     dead_letters: Iterable[QueuedEvent],
     discarded: Collection[str] = (),
 ) -> Reconciliation:
-    """Hold the journal against the table and the dead-letter queue.
+    """Compare the journal with the table and the dead-letter queue.
 
-    Of an item no more than a digest of its content is held in memory.
+    The function holds a digest of each item in memory, not its content.
 
     Args:
         table: every item of the journal's shipments.
-        dead_letters: messages of the dead-letter queue; those of other events are passed over.
-        discarded: envelope ids of events that need not be anywhere.
+        dead_letters: messages of the dead-letter queue. Messages of other events are ignored.
+        discarded: envelope ids of events that an operator discarded.
     """
     items: dict[bytes | str, list[_Item]] = defaultdict(list)
     for event in table:
@@ -176,20 +176,20 @@ def _time(result: Reconciliation, records: list[JournalRecord], item: _Item) -> 
 
 
 def _content(detail: Mapping[str, Any]) -> bytes | str:
-    """Equal for equal content: blind to key order, event id, offset of the time, spelling of numbers."""
+    """A key for content. It ignores key order, event id, UTC offset and the notation of numbers."""
     rest = {name: value for name, value in detail.items() if name != "event_id"}
     if "event_timestamp" in rest:
         rest["event_timestamp"] = _instant(rest["event_timestamp"])
     try:
         return hashlib.sha256(_canonical(rest).encode()).digest()
     except RecursionError:
-        # Nested far deeper than an item can be: equal to nothing in the table.
+        # No item is nested this deep, so this key matches no item.
         return repr(rest)
 
 
 def _instant(text: Any) -> Any:
     try:
-        # ISO 8601 knows T and Z; producers also write t and z.
+        # RFC 3339 also allows t and z.
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, AttributeError, OverflowError):
         return text
@@ -209,7 +209,7 @@ def _canonical(value: Any) -> str:
 
 
 def _canonical_number(value: Decimal) -> str:
-    """1.50, 1.5 and 15e-1 are one number, and so are 0 and -0."""
+    """The same text for 1.50, 1.5 and 15e-1, and for 0 and -0."""
     sign, digits, exponent = value.as_tuple()
     text = "".join(map(str, digits)).lstrip("0")
     significant = text.rstrip("0")

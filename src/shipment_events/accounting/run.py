@@ -1,4 +1,4 @@
-"""Send a feed through the deployed pipeline and account for every event of it."""
+"""Send a feed through the deployed pipeline and account for each of its events."""
 
 import json
 import time
@@ -29,14 +29,18 @@ _POLL_SECONDS: Final = 0.2
 _PACE_ENTRIES: Final = 200
 _PACE_SECONDS: Final = 0.05
 _MAX_WAITING: Final = 400
-# A walk over the dead letters may miss one, so they are read again before an event is called lost.
+# One pass over the dead letters can miss one, so they are read again before an event counts as lost.
 _LOOKS: Final = 3
 _SECONDS_BETWEEN_LOOKS: Final = 2.0
 
 
 @dataclass(slots=True)
 class FeedProgress:
-    """How far a run is, for whoever watches."""
+    """The progress of a run.
+
+    Attributes:
+        waiting: events in the queue, approximate.
+    """
 
     accepted: int = 0
     waiting: int = 0
@@ -44,14 +48,16 @@ class FeedProgress:
 
 @dataclass(slots=True)
 class FeedRun:
-    """A run's result.
+    """The result of a run.
 
     Attributes:
-        refused_by_reason: lines that no bus would take (no JSON object), by reason code.
-        unsent_by_error: entries that the bus did not take, by error code.
+        refused_by_reason: number of lines that no bus accepts, for example text that is not a JSON object, by
+            reason code.
+        unsent_by_error: number of entries that the bus did not accept, by error code.
         input_error: why the feed could not be read to its end, or empty.
-        drain: how the wait for the queue ended; where it did not become empty, no event is called lost.
-        shipment_ids: of the accepted events.
+        drain: the result of waiting for the queue. If the queue did not become empty, no event counts as
+            lost.
+        shipment_ids: number of accepted events by shipment.
     """
 
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
@@ -63,17 +69,17 @@ class FeedRun:
 
     @property
     def is_decided(self) -> bool:
-        """Whether an event that was not found is nowhere: none is on its way, and no dead letter hidden."""
+        """Whether a missing event is lost: the queue is empty, and every dead letter was read."""
         return self.drain.is_empty and not self.reconciliation.hidden_dead_letters
 
     @property
     def succeeded(self) -> bool:
-        """Nothing lost, doubled, altered, unsent or unread, and no event on its way."""
+        """Whether no event is missing, doubled, altered or unsent, and the feed was read to its end."""
         found = self.reconciliation
         return not (found.lost or found.doubled or found.altered or self.unsent_by_error or self.input_error)
 
     def as_json(self) -> dict[str, Any]:
-        """The report, for machines; times in milliseconds."""
+        """The report as JSON. Latencies are in milliseconds."""
         found = self.reconciliation
         seconds = _seconds(found)
         ids = [record.envelope_id for record in found.lost[:100]]
@@ -110,10 +116,8 @@ class FeedRunner:
     """Sends feeds through a stage.
 
     Args:
-        table: where events are stored.
-        queue: in which they wait.
-        dead_letters: where those are that could not be stored.
-        publisher: of the stage's bus.
+        queue: the queue between bus and processor.
+        publisher: a publisher for the stage's bus.
     """
 
     def __init__(
@@ -135,16 +139,16 @@ class FeedRunner:
     ) -> FeedRun:
         """Publish a feed, wait until the queue is empty, and find where each event is.
 
-        Broken events go out too, as a producer without our publisher would send them, as far as a bus takes
-        them.
+        Invalid events are sent too if a bus accepts them, because a producer can send events without our
+        publisher.
 
         Args:
-            journal_path: gets the journal of what the bus accepted.
-            rate: events a second, or None for as fast as the pipeline stores them.
-            patience: seconds in which the queue does not get shorter, after which waiting ends.
+            journal_path: file for the journal of the accepted events.
+            rate: events a second. None sends as fast as the pipeline stores them.
+            patience: waiting ends after this many seconds in which the queue does not get shorter.
 
         Raises:
-            botocore.exceptions.ClientError: table or queues cannot be read.
+            botocore.exceptions.ClientError: the table or a queue cannot be read.
         """
         run = FeedRun()
         backlog = _Backlog(self._queue, patience, on_progress)
@@ -172,7 +176,7 @@ class FeedRunner:
 
 
 class _Backlog:
-    """Watches how many events wait, and holds the sender back while there are too many."""
+    """Counts the waiting events and pauses the sender while there are too many."""
 
     def __init__(self, queue: Queue, patience: float, on_progress: Callable[[FeedProgress], None]) -> None:
         self._queue = queue
@@ -189,7 +193,7 @@ class _Backlog:
         self._on_progress(self._progress)
 
     def hold_back(self) -> bool:
-        """Wait while too many are in the queue; False where nothing moved for too long."""
+        """Wait while too many events are in the queue. False if the count does not change for too long."""
         clock = self._queue.timing.clock
         changed_at = clock.now()
         while (waiting := self._queue.depth().total) > _MAX_WAITING:
@@ -214,12 +218,12 @@ def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:
                 else:
                     run.refused_by_reason[error.reason.value] += 1
     except EventFileError as error:
-        # What was read before is sent and accounted for.
+        # The events before the error are sent and accounted for.
         run.input_error = str(error)
 
 
 def _paced(entries: Iterator[Entry], hold_back: Callable[[], bool]) -> Iterator[Entry]:
-    """Entries, held back while many wait in the queue: what is measured is the pipeline, not a backlog."""
+    """Yield entries and pause while many events wait, so that latencies do not include a backlog."""
     is_moving = True
     for number, entry in enumerate(entries, start=1):
         yield entry
@@ -228,10 +232,10 @@ def _paced(entries: Iterator[Entry], hold_back: Callable[[], bool]) -> Iterator[
 
 
 def careless_entry(event: EventText) -> Entry | None:
-    """The event as a producer without validation would send it, or None where the bus would refuse it.
+    """The entry of a producer without validation, or None if the bus would refuse it.
 
-    PutEvents takes a JSON object of at most 1 MB; the local engine is less strict than AWS. Of a key that
-    comes twice a bus may keep one only, so it is refused like a number that a bus may round.
+    PutEvents accepts a JSON object of at most 1 MB. The local engine is less strict than AWS. A bus can drop
+    one of two equal keys and can round a number, so such an event is refused too.
     """
     if event.is_cut:
         return None

@@ -1,4 +1,4 @@
-"""What a stage costs a month at AWS's list prices, by item, and what other designs would cost.
+"""What a stage costs a month at AWS's list prices, and what other designs would cost.
 
-Knows neither AWS SDKs nor CDK: the numbers of a stage are those of :mod:`shipment_events.stages`.
+This room does not use the AWS SDK or the CDK. The settings of a stage are in :mod:`shipment_events.stages`.
 """

@@ -1,4 +1,4 @@
-"""The bill of a month: usage times prices, and the same for other designs."""
+"""The bill of a month: usage times prices, for our design and for others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Line:
     """One line of the bill.
 
     Attributes:
-        usd: of a month.
+        usd: cost of the month.
     """
 
     usage: Usage
@@ -27,10 +27,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A month of one design.
+    """The bill of one design for a month.
 
     Attributes:
-        batch: mean events of a batch.
+        batch: mean number of events in a batch.
     """
 
     design: Design
@@ -43,7 +43,7 @@ class Bill:
         return sum(line.usd for line in self.lines)
 
     def by_service(self) -> dict[str, float]:
-        """USD of each service, in the order in which an event meets them."""
+        """USD of each service, in the order in which an event reaches the services."""
         return {
             service: sum(line.usd for line in lines)
             for service, lines in groupby(self.lines, key=lambda line: line.usage.service)
@@ -56,14 +56,14 @@ def monthly_bill(
     """The bill of one design.
 
     Args:
-        batch: mean events of a batch, where it is known better.
+        batch: mean number of events in a batch, if it was measured.
     """
     usage = monthly_usage(workload, settings, design, batch)
     return Bill(design, batch or events_per_batch(workload, settings, design), _priced(usage, price_table()))
 
 
 def compared(workload: Workload, settings: StageSettings, batch: float | None = None) -> list[Bill]:
-    """Our bill first, then those of the other designs for the same events."""
+    """Our bill, then the bills of the other designs for the same events."""
     return [monthly_bill(workload, settings, design, batch) for design in DESIGNS]
 
 
@@ -73,7 +73,7 @@ def prices_checked() -> date:
 
 
 def _priced(usage: Sequence[Usage], prices: Mapping[str, Price]) -> list[Line]:
-    """Lines with a price each; what shares a tiered price shares its tiers."""
+    """Price each line. Lines with the same tiered price share its tiers."""
     totals: dict[str, float] = {}
     for used in usage:
         totals[used.price] = totals.get(used.price, 0.0) + used.quantity

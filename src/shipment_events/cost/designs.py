@@ -1,11 +1,11 @@
-"""The processors that are compared: ours, and two by the book on the same bus, queue, table and retention.
+"""Three processors: ours, and two common designs with the same bus, queue, table and retention.
 
-Ours and ``put_item`` have the settings of the stage; the textbook has what AWS and Powertools start with.
+Ours and ``put_item`` have the settings of the stage. The textbook has the defaults of AWS and Powertools.
 
-Times are those of one invocation with the 0.29 of a core that 512 MB have, where the table answers in 5 ms.
-They were measured on a slow 2-core machine with a fake table, and are above those of docs/benchmarks.md:
-take the ratios. They decide 1 % of our own bill. Log bytes are those that
-``python -m benchmarks.processor.log_bytes`` measures.
+Times are of one invocation with 0.29 of a core, as with 512 MB, and a table that answers in 5 ms. They were
+measured on a slow 2-core machine with a fake table and are longer than in docs/benchmarks.md, so only their
+ratios are meaningful. Times decide 1 % of our bill. ``python -m benchmarks.processor.log_bytes`` measures the
+log bytes.
 """
 
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """A processor, as its bill sees it.
+    """The properties of a processor that its bill depends on.
 
     Attributes:
-        fixed_ms: of an invocation, whatever the batch.
-        event_ms: of each event besides.
-        extra_writes: writes of an event to a table of idempotency records, each of one unit.
-        extra_item_bytes: size of such a record; 0 where there is none.
-        batch_log_bytes: what the function logs of an invocation.
-        event_log_bytes: of each event besides.
-        duplicate_log_bytes: of each duplicate besides.
-        trace_log_bytes: in each line of a traced invocation besides.
-        platform_log_bytes: what Lambda itself logs of an invocation that went well; 0 at its log level WARN.
-        reads_duplicates: whether the stored item of a duplicate is read, to tell it from a conflict.
-        infrequent_access: table class of its stage; None for that of the stage at hand.
-        batching_window_seconds: of its stage; None likewise.
+        fixed_ms: time of an invocation without its events.
+        event_ms: additional time for each event.
+        extra_writes: writes for each event to a table of idempotency records, one unit each.
+        extra_item_bytes: size of an idempotency record, or 0.
+        batch_log_bytes: what the function logs for each invocation.
+        event_log_bytes: additional bytes for each event.
+        duplicate_log_bytes: additional bytes for each duplicate.
+        trace_log_bytes: additional bytes for each line of a traced invocation.
+        platform_log_bytes: what Lambda logs for each successful invocation; 0 at log level WARN.
+        reads_duplicates: whether the processor reads the stored item to tell a duplicate from a conflict.
+        infrequent_access: table class. None uses the setting of the stage.
+        batching_window_seconds: None uses the setting of the stage.
     """
 
     name: str
@@ -47,21 +47,21 @@ class Design:
     batching_window_seconds: int | None = None
 
     def duration_ms(self, events: float) -> float:
-        """Length of one invocation with so many events."""
+        """Duration of one invocation with this number of events."""
         return self.fixed_ms + self.event_ms * events
 
 
-# START, END and REPORT as in AWS's own example, without the line on X-Ray of traced invocations:
+# START, END and REPORT of AWS's example, without the X-Ray line of traced invocations:
 # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
 _PLATFORM_LOG_BYTES: Final = 260
 
 OURS: Final = Design(
     name="ours",
-    what="a batch is one request of conditional inserts",
+    what="one request of conditional inserts per batch",
     # 14 to 18 ms for ten events.
     fixed_ms=6,
     event_ms=1.2,
-    # 280 bytes for a batch of one, 633 for ten, 1,049 where one of them is a repeat.
+    # 280 bytes for a batch of one, 633 for ten, 1,049 if one of the ten is a duplicate.
     batch_log_bytes=241,
     event_log_bytes=39,
     duplicate_log_bytes=416,
@@ -75,7 +75,7 @@ PUT_ITEM: Final = Design(
     # 112 ms for ten events.
     fixed_ms=0,
     event_ms=11.2,
-    # Assumed to log as ours does. Its condition returns what is in the place of a duplicate.
+    # It is assumed to log like ours. A failed condition returns the stored item, so no read is needed.
     batch_log_bytes=OURS.batch_log_bytes,
     event_log_bytes=OURS.event_log_bytes,
     duplicate_log_bytes=OURS.duplicate_log_bytes,
@@ -85,16 +85,16 @@ PUT_ITEM: Final = Design(
 TEXTBOOK: Final = Design(
     name="textbook",
     what="Powertools Batch and Idempotency per record, then put_item; AWS's defaults",
-    # Three requests an event, with Powertools' work on each, one after the other.
+    # Three requests for each event, one after the other, with the overhead of Powertools.
     fixed_ms=0,
     event_ms=30,
-    # IN_PROGRESS before, COMPLETED after: https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/
+    # IN_PROGRESS before the event, COMPLETED after it: https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/
     extra_writes=2,
-    # As benchmarks/processor/handlers/powertools.py writes it, without a hash to tell conflicts by. It has to
-    # live as long as the event, or a late repeat would be processed again.
+    # The record of benchmarks/processor/handlers/powertools.py, without a hash that finds conflicts.
+    # It is kept as long as the event. Otherwise a late duplicate would be processed again.
     extra_item_bytes=180,
-    # Metrics flushed once a batch, the shortest Logger line with the Lambda context an event: 731 bytes for a
-    # batch of one, 5,420 for ten.
+    # Metrics are flushed once a batch. Each event logs the shortest Logger line with the Lambda context.
+    # 731 bytes for a batch of one, 5,420 for ten.
     batch_log_bytes=210,
     event_log_bytes=521,
     platform_log_bytes=_PLATFORM_LOG_BYTES,

@@ -1,4 +1,4 @@
-"""What a stage costs a month, what other designs and settings would, and what the services would refuse."""
+"""What a stage and its alternatives cost a month, and which service limits the workload exceeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,14 @@ from shipment_events.stages import StageSettings
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The answer.
+    """The result of :func:`estimate`.
 
     Attributes:
-        bills: ours first, then those of other designs.
-        savings: USD that another value of a setting would save of our bill, by the setting's name; negative
-            if it costs more. The other table class, and a batching window of a second where there is none.
-        warnings: limits of services that the workload exceeds.
+        bills: ours first, then the bills of other designs.
+        savings: USD that another value of a setting saves, by the setting's name. It is negative if that
+            value costs more. The values are the other table class, and a batching window of one second if the
+            stage has none.
+        warnings: service limits that the workload exceeds.
     """
 
     workload: Workload
@@ -36,11 +37,11 @@ class Estimate:
 def estimate(
     workload: Workload, settings: StageSettings, *, batch: float | None = None, batch_ms: float | None = None
 ) -> Estimate:
-    """Reckon a steady workload.
+    """Estimate the bill of a steady workload.
 
     Args:
-        batch: mean events of a batch, where it is known; a batching window says nothing then.
-        batch_ms: length of one invocation, where it is known.
+        batch: mean number of events in a batch, if it was measured. The batching window is then ignored.
+        batch_ms: duration of one invocation, if it was measured.
     """
     bills = list(compared(workload, settings, batch))
     if batch_ms is not None:

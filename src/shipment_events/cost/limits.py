@@ -1,4 +1,4 @@
-"""Whether the stage could do at all what its bill is made for; docs/scale.md has the whole story."""
+"""Whether the stage can process the workload; docs/scale.md explains the limits."""
 
 from typing import Final
 
@@ -8,25 +8,27 @@ from shipment_events.cost.workload import Workload
 from shipment_events.stages import StageSettings
 
 PARTITION_WRITE_UNITS: Final = 1_000
-"""A second: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
+"""Per second: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
 
 
 def exceeded(workload: Workload, settings: StageSettings, design: Design) -> list[str]:
-    """What the mean rate exceeds, a sentence each."""
+    """The limits that the mean rate exceeds, with the setting to raise."""
     found = []
     rate = workload.events_per_second
     cycle_ms = ASSUMED_POLL_MS + design.duration_ms(settings.batch_size)
     most = settings.most_concurrent_batches * settings.batch_size * 1000 / cycle_ms
     if rate > most:
         found.append(
-            f"{rate:,.0f} events a second; {settings.most_concurrent_batches} concurrent invocations store"
-            f" {most:,.0f} at most. Raise processor_max_concurrency or set provisioned_pollers."
+            f"The mean rate is {rate:,.0f} events a second. {settings.most_concurrent_batches} concurrent"
+            f" invocations store at most {most:,.0f}."
+            " Raise processor_max_concurrency or set provisioned_pollers."
         )
     shards = settings.status_index_shards or 1
     index = shards * PARTITION_WRITE_UNITS / workload.write_units
     if rate > index:
         found.append(
-            f"{rate:,.0f} events a second; the index takes {index:,.0f} of a status ({shards} shards)."
+            f"The mean rate is {rate:,.0f} events a second. The index stores at most {index:,.0f} with one"
+            f" status ({shards} shards)."
             " Raise status_index_shards."
         )
     return found

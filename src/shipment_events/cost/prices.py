@@ -1,4 +1,4 @@
-"""The price table: ``prices.toml`` beside this module holds the numbers, their date and their sources."""
+"""The price table. ``prices.toml`` has the prices, their dates and their sources."""
 
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class Tier:
     """A price up to a quantity.
 
     Attributes:
-        to: units of a month up to which it holds; infinite for the last tier.
+        to: the last unit of a month at this price; infinite for the last tier.
         usd: price of ``Price.per`` units.
     """
 
@@ -28,11 +28,10 @@ class Price:
     """One line of the price table.
 
     Attributes:
-        per: units that the price is for (count).
-        tiers: cheapest last.
+        per: number of units that the price is for.
+        tiers: in ascending order of quantity.
         source: page of AWS.
-        checked: when the price was last compared.
-        evidence: with what it was compared.
+        checked: when the price was last compared with ``evidence``.
     """
 
     name: str
@@ -44,7 +43,7 @@ class Price:
     evidence: str
 
     def of(self, quantity: float) -> float:
-        """USD for this quantity of one month."""
+        """USD for this quantity in one month."""
         usd = 0.0
         begin = 0.0
         for tier in self.tiers:

@@ -1,4 +1,4 @@
-"""What a stage uses of each priced thing in a month."""
+"""The quantity of each priced item that a stage uses in a month."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from shipment_events.stages import StageSettings
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 STANDARD_POLLERS: Final = 5
 POLLS_OF_A_PROVISIONED_POLLER: Final = 10
-"""Concurrent invocations, and polls a second, of a poller in provisioned mode (same page)."""
+"""Concurrent invocations, and polls per second, of a poller in provisioned mode (same page)."""
 
 BYTES_OF_A_PROVISIONED_POLLER: Final = 1e6
-"""A second (same page)."""
+"""Per second (same page)."""
 
 ASSUMED_POLL_MS: Final = 20
-"""Receive, invoke and delete around an invocation; not published."""
+"""Time to receive, invoke and delete. AWS does not publish it."""
 
-# Metrics that alarms watch: always, where a stage expects events, and where a canary tries a new version.
+# Metrics that alarms watch: in every stage, if a stage expects events, and if it has a canary.
 # [[[cog from workbench import alarm_metrics; cog.outl(alarm_metrics.as_constants()) ]]]
 ALARM_METRICS: Final = 26
 EXPECTED_EVENT_ALARM_METRICS: Final = 1
@@ -40,7 +40,7 @@ GUARD_ALARM_METRICS: Final = 4
 OWN_METRICS: Final = len({*Outcome, names.LATENCY_METRIC, names.SETTLED_METRIC, names.FAILED_METRIC})
 
 ALARM_MAILS: Final = 20
-"""Of a month; assumed."""
+"""Per month and address; assumed."""
 
 # "DynamoDB caches the plaintext table keys for each principal ... for five minutes"
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
@@ -59,7 +59,7 @@ class Usage:
     """A month's quantity of something that has a price.
 
     Attributes:
-        price: its name in the price table, which has the unit.
+        price: name of the price. The price table has the unit.
     """
 
     service: str
@@ -71,9 +71,9 @@ class Usage:
 def events_per_batch(workload: Workload, settings: StageSettings, design: Design) -> float:
     """Mean size of a batch.
 
-    Without a batching window it is what one receive gets. With one, each poller collects from its first event
-    on until the window is over or the batch full: that event and its share of what comes meanwhile. Assumes
-    that events come at random and that all pollers wait for them; busy ones would leave more to the others.
+    Without a batching window, a batch is the result of one receive. With a window, a poller collects events
+    from its first one until the window ends or the batch is full. The estimate assumes that events arrive at
+    random and that all pollers wait for them. If some pollers are busy, the others get larger batches.
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
     window = settings.batching_window_seconds
@@ -87,8 +87,8 @@ def events_per_batch(workload: Workload, settings: StageSettings, design: Design
 def _events_per_receive(workload: Workload, settings: StageSettings, design: Design) -> float:
     """Mean number of events that a poller gets at once.
 
-    It takes what came while it was busy: one event as long as pollers wait for events, more when events wait
-    for pollers. Solves ``batch = rate * cycle(batch) / pollers``.
+    It is one event while pollers wait for events. If events wait for pollers, a poller receives the events
+    that arrived while it was busy. The solution of ``batch = rate * cycle(batch) / pollers``.
     """
     rate = workload.events_per_second
     spare = _polls(settings) - rate * design.event_ms / 1000
@@ -99,7 +99,7 @@ def _events_per_receive(workload: Workload, settings: StageSettings, design: Des
 
 
 def _collected(mean: float, most: int) -> float:
-    """Mean of one event and a Poisson number of ``mean`` more, at most ``most`` together."""
+    """Mean of ``min(1 + n, most)``, where n has a Poisson distribution with this mean."""
     events = 1.0
     exactly, at_most = exp(-mean), 0.0
     for more in range(most - 1):
@@ -119,13 +119,13 @@ def _polls(settings: StageSettings) -> int:
 def monthly_usage(
     workload: Workload, settings: StageSettings, design: Design, batch: float | None = None
 ) -> list[Usage]:
-    """Every priced thing that the stage uses in a month.
+    """Every priced item that the stage uses in a month.
 
     Args:
-        batch: mean events of a batch, where it is known better than ``events_per_batch`` does.
+        batch: mean number of events in a batch, if it was measured. It replaces ``events_per_batch``.
     """
     invocations = workload.events / (batch or events_per_batch(workload, settings, design))
-    # A window joins receives to a batch; it saves none of them.
+    # A window combines several receives into one batch. The number of receives stays the same.
     receives = workload.events / (batch or _events_per_receive(workload, settings, design))
     return [
         *_bus(workload, settings),
@@ -139,7 +139,7 @@ def monthly_usage(
 def _bus(workload: Workload, settings: StageSettings) -> Iterator[Usage]:
     gigabytes = workload.events * workload.envelope_bytes / GB
     yield Usage("EventBridge", "events", "eventbridge_events", workload.events * workload.chunks)
-    yield Usage("EventBridge", "archive, taking in", "eventbridge_archive_processing", gigabytes)
+    yield Usage("EventBridge", "archive, ingestion", "eventbridge_archive_processing", gigabytes)
     yield Usage(
         "EventBridge",
         f"archive, {settings.archive_retention_days} days",
@@ -152,7 +152,7 @@ def _queue(
     workload: Workload, settings: StageSettings, receives: float, invocations: float
 ) -> Iterator[Usage]:
     yield Usage("SQS", "sends", "sqs_requests", workload.events * workload.chunks)
-    # A receive is counted by its payload too, and a batch of ten events of 64 KB is ten requests.
+    # SQS bills each 64 KB of payload as one request, so a receive of ten events of 64 KB is ten requests.
     payload = workload.events * workload.envelope_bytes / (64 * 1024)
     yield Usage("SQS", "receives", "sqs_requests", max(receives, payload))
     yield Usage("SQS", "deletes", "sqs_requests", invocations)
@@ -160,7 +160,7 @@ def _queue(
 
 
 def _empty_receives(workload: Workload, settings: StageSettings) -> float:
-    """Long polls that end without a message, where messages come at random and a poller waits for them."""
+    """Long polls that end without a message, if messages arrive at random."""
     polls = _polls(settings)
     rate = workload.events_per_second / polls
     wait = max(settings.queue_long_poll_seconds, 1)
@@ -196,7 +196,7 @@ def _table(workload: Workload, settings: StageSettings, design: Design) -> Itera
     if design.infrequent_access is not None:
         infrequent = design.infrequent_access
     table_class = "_infrequent" if infrequent else ""
-    # A condition that fails costs the units of the item that is there, and nothing in the index.
+    # A failed condition costs the write units of the stored item. It costs nothing in the index.
     writes = workload.new_events * workload.write_units
     failed = workload.duplicates * (1 if design.extra_writes else workload.write_units)
     yield Usage("DynamoDB", "writes of the table", f"dynamodb_writes{table_class}", writes)
@@ -229,7 +229,7 @@ def _watching(
         + workload.duplicates * (design.duplicate_log_bytes + traced * design.trace_log_bytes)
     ) / GB
     kept = logged * _LOG_COMPRESSION * settings.log_retention_days / DAYS_A_MONTH
-    yield Usage("CloudWatch", "logs, taking in", "logs_ingestion", logged)
+    yield Usage("CloudWatch", "logs, ingestion", "logs_ingestion", logged)
     yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
     yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", OWN_METRICS)
     alarms = ALARM_METRICS
