@@ -79,7 +79,7 @@ def _pages(client: "DynamoDBClient", table: str) -> Iterator[Mapping[str, Any]]:
             raise
         raise NoSourceTableError(
             f"there is no table {table}",
-            "Restore one first, and wait until it is there: docs/deploy.md#restoring-what-was-lost",
+            "Restore it first, and wait until it is active: docs/deploy.md#restoring-what-was-lost",
         ) from error
 
 

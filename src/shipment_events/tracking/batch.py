@@ -85,7 +85,7 @@ class Shipment:
             case Unavailable(why):
                 self.trouble = why
             case Rejected(why):
-                self.give_up(f"expected a state that the table takes, got {ascii(why)[1:-1][:250]}")
+                self.give_up(f"expected a state that the table accepts, got {ascii(why)[1:-1][:250]}")
             case Overtaken():
                 self.trouble = "Overtaken"
                 self.lost += self.step.changes

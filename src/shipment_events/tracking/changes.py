@@ -30,19 +30,19 @@ _MOMENT: Final[Mapping[str, Any]] = {
 }
 
 DETAIL: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
-    "change_id": ("The same at each repeat of the change, and no other change has it.", _TEXT),
+    "change_id": ("Unique id of the change. Repeats of the change have the same id.", _TEXT),
     "shipment_id": ("The shipment.", _TEXT),
-    "tracking_number": ("The carrier's number; null where it is unknown or over 2 KB.", _TEXT_OR_NULL),
-    "carrier": ("Who moves the shipment; null where it is unknown or over 2 KB.", _TEXT_OR_NULL),
+    "tracking_number": ("The carrier's number; null if it is unknown or over 2 KB.", _TEXT_OR_NULL),
+    "carrier": ("Who moves the shipment; null if it is unknown or over 2 KB.", _TEXT_OR_NULL),
     "status": ("The shipment's status after the change.", _STATUS_OR_NULL),
-    "previous_status": ("Its status before; null for other changes than of the status.", _STATUS_OR_NULL),
+    "previous_status": ("The status before the change; null if the status did not change.", _STATUS_OR_NULL),
     "first_time": (
-        "Whether no earlier event that is known and not void gave this status; null for other changes.",
+        "Whether this is the first known event, not void, that gave this status; null for other changes.",
         {"type": ["boolean", "null"]},
     ),
-    "at": ("When the change came about, in UTC. Of two changes of a kind, the later one holds.", _MOMENT),
+    "at": ("When the change happened, in UTC. Of two changes of a kind, the later one is valid.", _MOMENT),
     "event_id": ("Id of the event that caused the change.", _TEXT_OR_NULL),
-    "location": ("Where that event happened; null where it does not say.", {"type": ["object", "null"]}),
+    "location": ("Where that event happened; null if it is unknown.", {"type": ["object", "null"]}),
     "estimated_delivery": ("When delivery is expected, in UTC.", {**_MOMENT, "type": ["string", "null"]}),
 }
 """Description and JSON Schema of each field in the detail of a change. All fields are always present."""

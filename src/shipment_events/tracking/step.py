@@ -3,10 +3,10 @@
 Changes are announced before the state is written. A crash in between repeats them, with the same ids, and
 loses none.
 
-The records of one shard come in the order in which the events were stored. If records come in this order and
-the shipment has no retraction: if an event changes the value of the set of events stored so far, a change to
-the new value is announced. The cause of the change is this event. In a batch, it can also be an event between this one and the event that
-gave the value before, in the order of events.
+The records of one shard come in the order in which the events were stored. For records in this order, and
+without retractions: if an event changes the value of the set of events stored so far, a change to the new
+value is announced. The cause of the change is this event. In a batch, the cause can also be an event between
+this one and the event that gave the value before, in the order of events.
 
 For any order of records, and with retractions, the last change by ``at`` has the current value. There is one
 exception: a tracker crashes between announcing and writing, and before its batch is retried, records of the
@@ -109,8 +109,8 @@ def announce_rest(tracked: Tracked, events: Iterable[News]) -> Step:
         events: the events that it was rebuilt from.
 
     Returns:
-        The changes, and the shipment with all announced. Each change has the same id as from the tracker, unless
-        a retraction caused it.
+        The changes, and the shipment with all announced. Each change has the id that the tracker would give
+        it, unless a retraction caused it.
     """
     return _announce(Step([], tracked), tracked.announced, {news.place: news for news in events})
 
@@ -201,7 +201,7 @@ def _known_before(
 
     The records of later events are still to come. If these events were folded now, the changes in between
     would be lost, and a repeat of this step would read more events and find other changes. A record whose
-    event gives the current state a value is a repeat. It is kept, so that the effect of a retraction is found.
+    event gives the current state a value is a repeat. It is kept, so that a retraction shows its effect.
     """
     if not records:
         return events

@@ -35,7 +35,7 @@ def report_batch(tracking: Tracking, environment: str, request_id: str, version:
     for one in tracking.unfoldable:
         print_line({**_unfoldable_line(one), **stage})
     for why, count in Counter(why for _, why in tracking.unsettled).items():
-        message = "events could not be tracked now; their records come again"
+        message = "events could not be tracked now; Lambda retries their records"
         print_line({"level": "WARNING", "message": message, "detail": why, "events": count, **stage})
     print_line({"level": "INFO", "message": TRACKED_MESSAGE, **_measures(tracking), **stage})
 
