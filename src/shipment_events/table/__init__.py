@@ -1,1 +1,1 @@
-"""The table of events: how an event becomes an item, how items are written and read, and copied back."""
+"""The table of events: convert events into items; write, read and restore items."""

@@ -1,4 +1,4 @@
-"""Copy items unchanged from a restored table of events to another, after a point-in-time recovery."""
+"""Copy items unchanged from a restored table to the table of events, after a point-in-time recovery."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,27 +27,27 @@ class NoSourceTableError(ShipmentEventsError):
 
 @dataclass(kw_only=True)
 class Copied:
-    """What became of the items of the source (counts)."""
+    """Counts of the items in the source, by result."""
 
     copied: int = 0
-    """Items that were missing and were copied; in a trial, items that would be."""
+    """Items that were missing and were copied. In a trial: items that would be copied."""
     present: int = 0
-    """Items that were there with the same content."""
+    """Items that the target has with the same content."""
     different: int = 0
-    """Items that were there with other content. They are not changed."""
+    """Items that the target has with other content. They are not changed."""
     expired: int = 0
-    """Items that are missing because they have expired."""
+    """Items that are missing and have expired. They are not copied."""
 
 
 def copy_missing(
     client: "DynamoDBClient", source: str, target: str, now: datetime, *, trial: bool = False
 ) -> Iterator[Copied]:
-    """Copy each item of ``source`` whose key ``target`` does not have, and yield the counts batch by batch.
+    """Copy each item of ``source`` whose key is not in ``target``, and yield the counts after each batch.
 
-    Nothing is ever overwritten, so it may be interrupted, repeated, and run beside the pipeline.
+    No item is overwritten. So the copy can be interrupted, repeated, and run while the pipeline runs.
 
     Raises:
-        NoSourceTableError: there is no table ``source``.
+        NoSourceTableError: the table ``source`` does not exist.
         botocore.exceptions.ClientError: a table cannot be read or written.
     """
     counts = Copied()
@@ -66,7 +66,7 @@ def copy_missing(
                 elif trial or _put(client, target, item):
                     counts.copied += 1
                 else:
-                    # The pipeline was faster: it stored the same event in the meantime.
+                    # The pipeline stored the event after the target was read.
                     counts.present += 1
             yield counts
 
@@ -79,7 +79,7 @@ def _pages(client: "DynamoDBClient", table: str) -> Iterator[Mapping[str, Any]]:
             raise
         raise NoSourceTableError(
             f"there is no table {table}",
-            "Restore one first, and wait until it is there: docs/deploy.md#restoring-what-was-lost",
+            "Restore it first, and wait until it is active: docs/deploy.md#restoring-what-was-lost",
         ) from error
 
 
@@ -89,7 +89,7 @@ def _read(client: "DynamoDBClient", table: str, items: Sequence[Item]) -> dict[t
     while keys:
         answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
         found.update((_key(item), item) for item in answer["Responses"].get(table, []))
-        # A request returns 16 MB at most.
+        # A response contains at most 16 MB.
         left = answer.get("UnprocessedKeys", {})
         keys = list(left[table]["Keys"]) if table in left else []
     return found
@@ -105,7 +105,7 @@ def _put(client: "DynamoDBClient", table: str, item: Item) -> bool:
         )
     except ClientError as error:
         if error_code(error) == "ConditionalCheckFailedException":
-            # The very same item is ours: the answer to the request that wrote it was lost.
+            # An equal item was written by an earlier attempt of this request, whose response was lost.
             return error.response.get("Item") == item
         raise
     return True

@@ -1,6 +1,6 @@
 """Convert an event into an item of the table, and an item into an event.
 
-Only this module knows all attributes of an item. It calls no service.
+Only this module knows all attributes of an item. It does not call a service.
 """
 
 import zlib
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 PROCESSED: Final = "PROCESSED"
 CONFLICT: Final = "CONFLICT"
 
-# An item takes less than twice its JSON (lists in lists come near it), and the attributes that we add; only
-# what might be too large is measured.
+# An item is smaller than twice the JSON of its event plus the attributes that we add. Nested lists come near
+# this limit. Only larger events are measured.
 _SURELY_FITS_BYTES: Final = 192 * 1024
 
-# Beside what the service itself uses, an item has two maps: the event as its producer sent it, and what the
-# pipeline noted. So no field of a producer can collide with one of ours, and the text of the INSERT is short,
-# the same for every event, and depends on nothing foreign.
+# An item has keys, the TTL attribute and two maps: the event as its producer sent it, and the data of the
+# pipeline. So a producer's field cannot collide with one of ours. The INSERT statement is short, is the same
+# for every event, and contains no text of a producer.
 _DETAIL: Final = "detail"
 PROCESSING: Final = "processing"
 CONTENT_HASH: Final = "content_hash"
@@ -40,15 +40,15 @@ ATTRIBUTES: Final = (PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE, _
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One event on its way into the table, encoded once; its parsed values, many times as large, can go.
+    """An event that is ready to be inserted. It is encoded once, because the parsed values need more memory.
 
     Attributes:
         shipment_id: partition key.
-        own_sort_key: the event's place by its identity.
-        content_hash: of the event.
-        correlation_id: id that the bus gave to the delivery.
-        detail: the event as an attribute of the item, JSON in ASCII.
-        sort_key: where it goes; differs from its own for a conflict.
+        own_sort_key: sort key from the event's identity.
+        content_hash: hash of the event's content.
+        correlation_id: id of the envelope.
+        detail: the event as an attribute of the item: JSON in ASCII.
+        sort_key: sort key of the item. For a conflict, it differs from ``own_sort_key``.
     """
 
     shipment_id: str
@@ -60,10 +60,10 @@ class Write:
 
     @classmethod
     def of(cls, event: ShipmentEvent, correlation_id: str) -> "Write":
-        """The write of an event at its own place.
+        """The write of an event at its own sort key.
 
         Raises:
-            TypeError: a number of the event is no ``Decimal``, so it may have been rounded.
+            TypeError: a number of the event is not a ``Decimal``, so it may be rounded.
         """
         return cls._of(event, correlation_id, attribute_json(event.detail))
 
@@ -79,28 +79,28 @@ class Write:
 
     @property
     def is_conflict(self) -> bool:
-        """Whether another event holds this one's own place."""
+        """Whether another event has this event's own sort key."""
         return self.sort_key != self.own_sort_key
 
     def beside(self) -> "Write":
-        """The same event at the place it takes when other content holds this one.
+        """The same event at the sort key that it gets if an event with other content has this sort key.
 
-        The place depends on the content alone, so a repeated conflict finds itself there.
+        The new sort key depends only on the content. So a repeated conflict finds its own item.
         """
         return replace(self, sort_key=f"{self.sort_key}#{self.content_hash}")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it lies in the table.
+    """An event as the table contains it.
 
     Attributes:
-        sort_key: its place within the shipment.
-        status: ``PROCESSED``, or ``CONFLICT`` where other content holds the same identity.
-        stored_at: when the processor wrote it, UTC, ISO 8601 with microseconds.
-        correlation_id: id that the bus gave to the delivery.
-        event_id: the producer's, or the one derived from the content.
-        detail: the event as the producer sent it; numbers as ``Decimal``.
+        sort_key: its position within the shipment.
+        status: ``PROCESSED``, or ``CONFLICT`` if an event with other content has the same identity.
+        stored_at: when the processor wrote it: UTC, ISO 8601 with microseconds.
+        correlation_id: id of the envelope.
+        event_id: the producer's id, or an id derived from the content.
+        detail: the event as the producer sent it. Numbers are ``Decimal``.
     """
 
     sort_key: str
@@ -112,14 +112,14 @@ class StoredEvent:
 
 
 def ensure_fits(event: ShipmentEvent) -> None:
-    """Refuse an event that is too large for an item, before a request is made.
+    """Check that an event fits into an item, before a request is sent.
 
     Raises:
-        InvalidEventError: the item would be larger than 400 KB.
+        InvalidEventError: the item is larger than 400 KB.
     """
     if event.content_bytes <= _SURELY_FITS_BYTES:
         return
-    # Not the present: the size of a number depends on its zeros, and so would the verdict on the clock.
+    # A fixed time: the size of a number depends on its digits, and the result must not depend on the clock.
     times = ItemTimes.of(datetime(2033, 5, 18, 3, 33, 19, tzinfo=UTC), timedelta(0))
     item = {_DETAIL: event.detail, **_own_attributes(Write._of(event, "0" * 36, ""), times)}
     size = sum(len(name.encode()) + _attribute_bytes(value) for name, value in item.items())
@@ -132,10 +132,10 @@ def ensure_fits(event: ShipmentEvent) -> None:
 
 
 def prepare_write(body: str) -> tuple[Envelope, Write]:
-    """The event of a queue message, ready to be written: what the processor makes of a body.
+    """Read and check the body of a queue message as the processor does.
 
     Raises:
-        InvalidEventError: the table can never hold it.
+        InvalidEventError: the event can never be stored.
     """
     envelope, detail = open_envelope(body)
     event = parse_event(detail, detail_type=envelope.detail_type)
@@ -145,7 +145,7 @@ def prepare_write(body: str) -> tuple[Envelope, Write]:
 
 @dataclass(frozen=True, slots=True)
 class ItemTimes:
-    """The times that all items of one request share.
+    """The times of all items in one request.
 
     Attributes:
         stored_at: UTC, ISO 8601 with microseconds.
@@ -157,15 +157,15 @@ class ItemTimes:
 
     @classmethod
     def of(cls, now: datetime, retention: timedelta) -> "ItemTimes":
-        """Times of items that are stored now (aware) and kept so long."""
+        """Times of items that are stored at ``now`` (aware) and kept for ``retention``."""
         return cls(utc_text(now), Decimal(int((now + retention).timestamp())))
 
 
 def parameters_json(write: Write, times: ItemTimes, shards: int | None = None) -> str:
-    """The item of an event as JSON in ASCII: an array with the value of each of ``ATTRIBUTES``.
+    """The item of an event as JSON in ASCII: an array of the values of ``ATTRIBUTES``, in this order.
 
     Args:
-        shards: partitions over which the index spreads each status; None for one.
+        shards: number of index partitions for each status; None if the index is not sharded.
     """
     own = _own_attributes(write, times, shards)
     values = [
@@ -175,13 +175,13 @@ def parameters_json(write: Write, times: ItemTimes, shards: int | None = None) -
 
 
 def index_values(status: str, shards: int | None) -> list[str]:
-    """Every value that the key of the index has for a status."""
-    # Unsharded, too: what lies there was stored before the index was sharded.
+    """All partition key values of the index for a status."""
+    # The value without a shard is of items that were stored before the index was sharded.
     return [status, *(f"{status}{_SHARD_MARK}{shard}" for shard in range(shards or 0))]
 
 
 def _own_attributes(write: Write, times: ItemTimes, shards: int | None = None) -> dict[str, Any]:
-    """All attributes but the event itself."""
+    """All attributes except the event itself."""
     return {
         PARTITION_KEY: write.shipment_id,
         SORT_KEY: write.sort_key,
@@ -201,7 +201,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def _shard_suffix(write: Write, shards: int | None) -> str:
-    """Depends on the key alone, so that an item has the same whichever delivery writes it."""
+    """The suffix depends only on the key. So every delivery of an event writes the same suffix."""
     if shards is None:
         return ""
     key = "\0".join(write.key).encode()
@@ -215,9 +215,9 @@ def content_hash_of(item: Mapping[str, "AttributeValueTypeDef"]) -> str:
 
 
 def without_event(decoded: dict[str, Any]) -> dict[str, Any]:
-    """Hook for a JSON decoder: the event of an item goes as soon as it is decoded.
+    """Hook for a JSON decoder that drops the event of an item as soon as it is decoded.
 
-    Who asks what stands in the way needs the rest alone, and values take a hundred times their text.
+    A reader of occupied keys does not need the event. Decoded values take a hundred times the memory of text.
     """
     decoded.pop(_DETAIL, None)
     return decoded
@@ -237,14 +237,14 @@ def stored_event(item: Mapping[str, "AttributeValueTypeDef"]) -> StoredEvent:
 
 
 def attribute_json(value: object) -> str:
-    """The value in DynamoDB's JSON, as text at once: a dict for each value takes twenty times the memory.
+    """The value as DynamoDB JSON text. A dict for each value would take twenty times the memory.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
     """
     if isinstance(value, str):
         return f'{{"S":{_quoted(value)}}}'
     if isinstance(value, Decimal):
-        # The service keeps no other spelling, and might refuse one such as 0E+500.
+        # The service stores only this form, and might refuse another one such as 0E+500.
         return f'{{"N":"{canonical_number(value)}"}}'
     if isinstance(value, bool):
         return '{"BOOL":true}' if value else '{"BOOL":false}'
@@ -254,7 +254,7 @@ def attribute_json(value: object) -> str:
         return f'{{"L":[{",".join([attribute_json(element) for element in value])}]}}'
     if isinstance(value, dict):
         parts = [
-            # Most fields are texts; a call for each would be half of the time.
+            # Most values are strings. A call for each one would take half of the time.
             f'{_quoted(name)}:{{"S":{_quoted(element)}}}'
             if type(element) is str
             else f"{_quoted(name)}:{attribute_json(element)}"
@@ -265,7 +265,7 @@ def attribute_json(value: object) -> str:
 
 
 def value_of_attribute(attribute: "AttributeValueTypeDef") -> Any:
-    """The value of an attribute as Python has it; numbers as ``Decimal``."""
+    """The Python value of an attribute. Numbers are ``Decimal``."""
     ((kind, value),) = attribute.items()
     if kind == "N":
         return Decimal(str(value))
@@ -279,7 +279,7 @@ def value_of_attribute(attribute: "AttributeValueTypeDef") -> Any:
 
 
 def _attribute_bytes(value: object) -> int:
-    """Size as the service counts it.
+    """Size in bytes, as DynamoDB counts it.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """

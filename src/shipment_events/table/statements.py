@@ -1,4 +1,4 @@
-"""Runs the statements of one BatchExecuteStatement request, and tells of each what the service says of it.
+"""Run the statements of a BatchExecuteStatement request, and return the response to each statement.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
 """
@@ -12,31 +12,31 @@ from shipment_events.aws_errors import error_code
 from shipment_events.table.results import Rejected, Unavailable
 
 MAX_STATEMENTS: Final = 25
-# The service refuses a whole request with these for what one of its statements holds, or for its size.
+# DynamoDB refuses a whole request with these codes if one statement is invalid or the request is too large.
 _REFUSED_WHOLE: Final = frozenset(
     {"ValidationException", "SerializationException", "RequestEntityTooLargeException", "413"}
 )
 
 Send = Callable[[str], Mapping[str, Any]]
-"""Sends a request of BatchExecuteStatement that is JSON text, and returns its answer."""
+"""Sends a BatchExecuteStatement request, given as JSON text, and returns the response."""
 
 
 def run_each(send: Send, statements: Sequence[str]) -> list[Mapping[str, Any] | Unavailable | Rejected]:
-    """Run statements in one request, or in several where the service refuses it as a whole.
+    """Run statements in one request, or in several if DynamoDB refuses the whole request.
 
     Args:
-        statements: at most 25, each as JSON text, and no two for the same item.
+        statements: at most 25, each as JSON text and for another item.
 
     Returns:
-        For each statement, in the same order, the response to it, which may be an error of its own.
+        One response per statement, in the same order. A response can contain an error.
     """
     try:
         answer = send(f'{{"Statements":[{",".join(statements)}]}}')
     except ClientError as error:
         if error_code(error) not in _REFUSED_WHOLE:
             return [Unavailable(error_code(error))] * len(statements)
-        # It does not say for which statement: one foreign event must not take its neighbours with it,
-        # so they part until it stands alone.
+        # The error does not name the statement. The halves are sent separately until the invalid statement
+        # is alone, so that the other events are stored.
         if len(statements) == 1:
             return [Rejected(error.response["Error"].get("Message", ""))]
         middle = len(statements) // 2

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_KEYS: Final = 100
-# Of what the events of one request may take together. It bounds the memory of a batch, and stays far below
-# the 16 MB that BatchWriteItem may send (BatchExecuteStatement's page names no limit):
+# Maximum size of all events in one request. It limits the memory of a batch. BatchExecuteStatement documents
+# no limit; the limit of BatchWriteItem is 16 MB:
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 MAX_REQUEST_BYTES: Final = 1024 * 1024
 _INDEX_PAGE: Final = 200
@@ -51,8 +51,8 @@ class EventTable:
         name: name of the table.
         retention: how long an event is kept.
         shards: index partitions of each status; None if the index is not sharded.
-        run_statements: sends a BatchExecuteStatement request given as JSON text; default: the client's
-            method.
+        run_statements: sends a BatchExecuteStatement request, given as JSON text. The default is the
+            client's method.
     """
 
     def __init__(
@@ -73,15 +73,14 @@ class EventTable:
         self._send = run_statements or (lambda request: client.batch_execute_statement(**json.loads(request)))
 
     def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
-        """Write each event unless its key is taken, in one request, and read back the keys that are.
+        """Insert events in one request, and read the content hashes of keys that are taken.
 
         Args:
             writes: at most 25, with distinct keys; see :func:`slices`.
-            now: time of storing, with its time zone.
+            now: time of storing, aware.
 
         Returns:
-            One result per write, in the same order. A result is ``Inserted`` only if the service confirmed
-            it.
+            One result per write, in the same order. A result is ``Inserted`` only if DynamoDB confirmed it.
         """
         results = self._insert(writes, now)
         taken = [
@@ -101,16 +100,16 @@ class EventTable:
         ]
 
     def find_beside(self, writes: Sequence[Write]) -> list[Occupied | Unavailable | None]:
-        """Whether events lie beside their own places, where they were stored as conflicts.
+        """Find the events that were stored as conflicts.
 
-        An event that lies there must not be written at its own place once that has become free.
+        Such an event must not be written at its own sort key after the other event there has expired.
 
         Args:
-            writes: at their own places.
+            writes: writes at their own sort keys.
 
         Returns:
-            For each write, in the same order: ``Occupied`` by the event itself, ``Unavailable`` where that is
-            not known, None where it lies nowhere beside.
+            For each write, in the same order: ``Occupied`` if the event is stored as a conflict, None if it
+            is not, and ``Unavailable`` if that is unknown.
         """
         found: list[Occupied | Unavailable | None] = [None] * len(writes)
         looking = {index: write.beside() for index, write in enumerate(writes)}
@@ -120,7 +119,7 @@ class EventTable:
             for index, place in looking.items():
                 result = there.get(place.key)
                 if isinstance(result, Occupied) and result.content_hash != place.content_hash:
-                    # A place beside may be another event's own; a conflict then goes one further.
+                    # This sort key can be another event's own. The conflict then has the next one.
                     further[index] = place.beside()
                 else:
                     found[index] = result
@@ -131,16 +130,16 @@ class EventTable:
         """Events of one shipment, in the order in which they happened.
 
         Raises:
-            as :meth:`items`.
+            The errors of :meth:`items`.
         """
         return map(stored_event, self.items(shipment_id))
 
     def items(self, shipment_id: str) -> "Iterator[Mapping[str, AttributeValueTypeDef]]":
-        """Items of one shipment, in the order in which its events happened; one page is in memory at a time.
+        """Items of one shipment, in the order in which its events happened. One page is in memory at a time.
 
         Raises:
             botocore.exceptions.ClientError: the table cannot be read.
-            botocore.exceptions.BotoCoreError: no answer came.
+            botocore.exceptions.BotoCoreError: there was no response.
         """
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
@@ -155,10 +154,10 @@ class EventTable:
     def by_status(self, status: str, since: datetime, until: datetime) -> Iterator[StoredEvent]:
         """Events of one status that happened in a window, in the order in which they happened.
 
-        Read from the index, so what was stored in the last second may be missing.
+        They are read from the index, which is eventually consistent: the newest events may be missing.
 
         Args:
-            status: ``PROCESSED`` or ``CONFLICT``; the shards of it are merged.
+            status: ``PROCESSED`` or ``CONFLICT``. Its shards are merged.
             since: first moment of the window, aware.
             until: first moment after it, aware.
 
@@ -177,9 +176,9 @@ class EventTable:
             IndexName=STATUS_INDEX,
             KeyConditionExpression="#status = :status AND #moment BETWEEN :begin AND :end",
             ExpressionAttributeNames={"#status": STATUS_ATTRIBUTE, "#moment": SORT_KEY},
-            # A sort key is longer than its moment, so the end itself is out.
+            # A sort key is longer than its moment, so BETWEEN excludes an event at the end.
             ExpressionAttributeValues={":status": {"S": value}, ":begin": {"S": begin}, ":end": {"S": end}},
-            # A page of each shard is in memory at the same time.
+            # One page of each shard is in memory at the same time.
             PaginationConfig={"PageSize": _INDEX_PAGE},
         )
         for page in pages:
@@ -213,7 +212,7 @@ class EventTable:
     def _read_content_hashes(
         self, keys: Collection[tuple[str, str]]
     ) -> dict[tuple[str, str], Occupied | Unavailable]:
-        """The item at each key, or why it is unknown. A key without an item is left out."""
+        """The content hash at each key, or why it is unknown. A key without an item is not returned."""
         there: dict[tuple[str, str], Occupied | Unavailable] = {}
         remaining = iter(keys)
         while part := list(islice(remaining, MAX_KEYS)):
@@ -269,7 +268,7 @@ def _statement_result(response: Mapping[str, Any]) -> InsertResult:
     if not error:
         return Inserted()
     code = error.get("Code", "Unknown")
-    # The API reference names the first; ConditionalCheckFailed is what other statements get.
+    # The API reference names DuplicateItem. Other statements return ConditionalCheckFailed.
     if code in {"DuplicateItem", "ConditionalCheckFailed"}:
         return Occupied(content_hash_of(error.get("Item", {})))
     if code == "ValidationError":

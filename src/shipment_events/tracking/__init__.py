@@ -1,1 +1,1 @@
-"""What the stored events say of each shipment: its current state, and the changes of it."""
+"""The current state of each shipment, folded from its stored events, and the changes of this state."""

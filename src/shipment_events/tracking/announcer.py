@@ -1,4 +1,4 @@
-"""Puts the changes of shipments on their bus, in as few requests as the limits allow."""
+"""Put the changes of shipments on the status bus, in as few requests as the limits allow."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def entry_of(change: Change) -> Entry:
-    """A change as it is put on the bus."""
+    """A change as an entry for the bus."""
     return Entry(1, change.kind.value, dumps(change.detail), CHANGE_SOURCE)
 
 
@@ -22,8 +22,8 @@ class Announcer:
     """Announces changes on the bus of one stage.
 
     Args:
-        client: EventBridge client; it should not retry by itself.
-        bus_name: of the bus.
+        client: EventBridge client. It should not retry.
+        bus_name: name of the bus.
     """
 
     def __init__(self, client: "EventBridgeClient", bus_name: str) -> None:
@@ -31,14 +31,14 @@ class Announcer:
         self._bus_name = bus_name
 
     def announce(self, changes: Sequence[Entry], has_time: Callable[[], bool]) -> dict[int, str]:
-        """Put changes on the bus (see :func:`entry_of`), each once.
+        """Put each change on the bus once (see :func:`entry_of`).
 
         Args:
             has_time: whether there is time for another request.
 
         Returns:
-            Why, for the index of each change that may not be on the bus. HTTP status 200 does not mean that
-            all entries were taken: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+            Why, for the index of each change that may not be on the bus. An entry can fail although the HTTP
+            status is 200: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
         """
         failed, first = {}, 0
         for part in packed(changes):

@@ -1,4 +1,4 @@
-"""A batch of the stream on its way: each of its shipments, and what became of all in the end."""
+"""The shipments of one batch of the stream, and the results of the batch."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,24 +14,24 @@ from shipment_events.tracking.store import Overtaken, WriteResult
 
 
 def now() -> datetime:
-    """The present, aware."""
+    """The current time, aware."""
     return datetime.now(UTC)
 
 
 @dataclass(slots=True)
 class Tracking:
-    """What became of a batch.
+    """The results of a batch.
 
     Attributes:
-        skipped: records that do not count: no INSERT, or the copy of a conflict.
-        folded: whose shipments have states that hold them.
-        unsettled: records that have to come again, with the reason.
-        unfoldable: reported to the queue for failures.
-        announced: changes that were put on the bus, repeats included.
-        readings: shipments whose events were read.
-        unreadable_events: events that such a reading had to leave out. Their own records were reported.
-        lost_races: writes that came too late.
-        settled_at: when all was done.
+        skipped: records that are not an INSERT, and conflicts.
+        folded: records that are in the states of their shipments.
+        unsettled: sequence numbers of records that Lambda must send again, with the reason.
+        unfoldable: records that can never be folded. They are in the queue for failures.
+        announced: number of changes that were put on the bus, with repeats.
+        readings: number of shipments whose events were read.
+        unreadable_events: number of events that a reading left out. Their own records are reported.
+        lost_races: number of writes that failed because another tracker wrote first.
+        settled_at: when the batch ended.
     """
 
     skipped: int = 0
@@ -47,15 +47,15 @@ class Tracking:
 
 @dataclass(slots=True)
 class Shipment:
-    """A shipment of the batch on its way to its new state.
+    """A shipment of the batch, and how far it has come.
 
     Attributes:
-        step: None where the shipment has to be read and folded, for the first time or again.
-        unannounced: those changes of the step that are still to be put on the bus.
-        statement: that writes the step.
-        lost: changes that were announced for steps which were not written.
+        step: None if the shipment must be read and folded.
+        unannounced: changes of the step that are not on the bus yet.
+        statement: the statement that writes the step.
+        lost: changes that were announced, but whose step was not written.
         trouble: why the shipment is not settled.
-        reason: why it can never be; empty where it may.
+        reason: why it can never be settled, or empty.
     """
 
     shipment_id: str
@@ -70,22 +70,22 @@ class Shipment:
     is_settled: bool = False
 
     def take(self, step: Step, statement: str) -> None:
-        """Take a step. Its changes and its statement are made now, where a defect stops no other shipment."""
+        """Take a step. Its entries are made here, where a defect does not stop other shipments."""
         self.unannounced = [entry_of(change) for change in step.changes]
         self.step, self.statement = step, statement
 
     def give_up(self, reason: str, trace: str = "") -> None:
-        """The shipment can never be folded or written."""
+        """Note that the shipment can never be folded or written."""
         self.reason, self.trace, self.is_settled = reason, trace, True
 
     def write_ended(self, result: WriteResult) -> None:
-        """Go on after a write."""
+        """Note the result of a write."""
         assert self.step is not None  # noqa: S101
         match result:
             case Unavailable(why):
                 self.trouble = why
             case Rejected(why):
-                self.give_up(f"expected a state that the table takes, got {ascii(why)[1:-1][:250]}")
+                self.give_up(f"expected a state that the table accepts, got {ascii(why)[1:-1][:250]}")
             case Overtaken():
                 self.trouble = "Overtaken"
                 self.lost += self.step.changes
@@ -94,7 +94,7 @@ class Shipment:
                 self.is_settled = True
 
     def conclude(self, tracking: Tracking) -> None:
-        """Note what became of a shipment's records."""
+        """Add the shipment's records to the results of the batch."""
         for record in self.records:
             if self.reason:
                 failure = Failure(record.shipment_id, record.sort_key, self.reason)

@@ -1,4 +1,4 @@
-"""What is announced of a shipment: each change of its state, at least once, with an id that repeats share."""
+"""The changes of a shipment that are announced. Each is announced at least once; repeats have the same id."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from shipment_events.tracking.vocabulary import STATUSES
 
 
 class Kind(StrEnum):
-    """Kinds of changes; each is the detail-type of its events."""
+    """Kinds of changes. A kind is the detail-type of its events."""
 
     STATUS_CHANGED = "shipment.status_changed"
     ESTIMATE_CHANGED = "shipment.estimate_changed"
@@ -30,27 +30,27 @@ _MOMENT: Final[Mapping[str, Any]] = {
 }
 
 DETAIL: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
-    "change_id": ("The same at each repeat of the change, and no other change has it.", _TEXT),
+    "change_id": ("Unique id of the change. Repeats of the change have the same id.", _TEXT),
     "shipment_id": ("The shipment.", _TEXT),
-    "tracking_number": ("The carrier's number; null where it is unknown or over 2 KB.", _TEXT_OR_NULL),
-    "carrier": ("Who moves the shipment; null where it is unknown or over 2 KB.", _TEXT_OR_NULL),
+    "tracking_number": ("The carrier's number; null if it is unknown or over 2 KB.", _TEXT_OR_NULL),
+    "carrier": ("Who moves the shipment; null if it is unknown or over 2 KB.", _TEXT_OR_NULL),
     "status": ("The shipment's status after the change.", _STATUS_OR_NULL),
-    "previous_status": ("Its status before; null for other changes than of the status.", _STATUS_OR_NULL),
+    "previous_status": ("The status before the change; null if the status did not change.", _STATUS_OR_NULL),
     "first_time": (
-        "Whether no earlier event that is known and not void gave this status; null for other changes.",
+        "Whether this is the first known event, not void, that gave this status; null for other changes.",
         {"type": ["boolean", "null"]},
     ),
-    "at": ("When the change came about, in UTC. Of two changes of a kind, the later one holds.", _MOMENT),
+    "at": ("When the change happened, in UTC. Of two changes of a kind, the later one is valid.", _MOMENT),
     "event_id": ("Id of the event that caused the change.", _TEXT_OR_NULL),
-    "location": ("Where that event happened; null where it does not say.", {"type": ["object", "null"]}),
+    "location": ("Where that event happened; null if it is unknown.", {"type": ["object", "null"]}),
     "estimated_delivery": ("When delivery is expected, in UTC.", {**_MOMENT, "type": ["string", "null"]}),
 }
-"""The detail of a change: each field with its description and its JSON Schema. All are always there."""
+"""Description and JSON Schema of each field in the detail of a change. All fields are always present."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a shipment. Its fields but ``kind`` are those of ``DETAIL``."""
+    """One change of a shipment. ``DETAIL`` describes all fields except ``kind``."""
 
     kind: Kind
     change_id: str
@@ -67,7 +67,7 @@ class Change:
 
     @property
     def detail(self) -> dict[str, Any]:
-        """Detail of the event that announces it; numbers in ``location`` are ``Decimal``."""
+        """Detail of the event that announces the change. Numbers in ``location`` are ``Decimal``."""
         return {name: getattr(self, name) for name in DETAIL}
 
 
@@ -76,10 +76,10 @@ class Subject:
     """A value of the state whose changes are announced.
 
     Attributes:
-        name: of the value in an event and in a state.
-        kind: of its changes.
-        value: the value in a state, or None.
-        place: of the event that gives it, or empty.
+        name: name of the value in an event and in a state.
+        kind: kind of its changes.
+        value: gets the value from a state, or None.
+        place: gets the place of the event that gives the value, or an empty string.
     """
 
     name: str
@@ -100,12 +100,12 @@ SUBJECTS: Final = (
 
 
 def transition(subject: Subject, state: State, cause: News, previous: str | None, not_before: str) -> Change:
-    """A change of a subject's value to that of the state.
+    """The change of a subject to its value in the state.
 
     Args:
         previous: the value before.
-        not_before: lower bound of ``at``. A retraction may be dated before what it voids, and the event that
-            replaces it before the retraction: a consumer that orders by ``at`` would keep the void value.
+        not_before: lower bound of ``at``. A retraction can be dated before the event that it voids. Without
+            the bound, a consumer that orders by ``at`` would keep the void value.
     """
     is_status = subject.kind is Kind.STATUS_CHANGED
     place = subject.place(state)
@@ -133,10 +133,10 @@ def change(
     """A change of a shipment.
 
     Args:
-        state: the state after it.
-        cause: the event behind it. ``event_id`` and ``location`` are of this one, also where it is a
-            retraction that brings back the value of an older event.
-        given_at: place of the event that gives the new value; empty where there is none any more.
+        state: the state after the change.
+        cause: the event that caused it. It gives ``event_id`` and ``location``, even if it is a retraction
+            that restores the value of an older event.
+        given_at: place of the event that gives the new value, or empty.
         at: see ``DETAIL``.
     """
     return Change(
@@ -169,6 +169,6 @@ def change_schema(kind: Kind) -> dict[str, Any]:
 
 
 def _change_id(kind: Kind, shipment_id: str, cause: str, given_at: str) -> str:
-    # As JSON, since an id may hold whatever would separate the parts.
+    # JSON, because an id can contain any separator.
     parts = [shipment_id, kind.value, sort_key_at(cause), sort_key_at(given_at)]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""What the tracker cannot fold goes to a queue at first sight, with all that a repair needs.
+"""Events that the tracker cannot fold go to a queue at once, with the data that a repair needs.
 
-Lambda's own destination for failures names sequence numbers, whose records are gone after 24 hours.
+Lambda's on-failure destination gets only sequence numbers. The stream deletes their records after 24 hours.
 """
 
 import json
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An event that its shipment's state does not hold.
+    """An event that is not in its shipment's state.
 
     Attributes:
-        shipment_id: of the event's item; empty where the record does not tell.
-        sort_key: likewise.
+        shipment_id: partition key of the event's item, or empty if the record has none.
+        sort_key: sort key of the item, or empty.
         reason: what was expected; ASCII.
     """
 
@@ -31,7 +31,7 @@ class Failure:
 
     @property
     def body(self) -> str:
-        """The message: a JSON object in ASCII, as SQS refuses some of the characters that an id may have.
+        """The message: JSON in ASCII, because SQS refuses some characters that an id can contain.
 
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         """
@@ -43,6 +43,6 @@ def report_failures(client: "SQSClient", queue_url: str, failures: Sequence[Fail
     """Send failures to the tracker's queue.
 
     Returns:
-        Why, for the index of each that may not be in the queue.
+        Why, for the index of each failure that may not be in the queue.
     """
     return send_bodies(client, queue_url, [failure.body for failure in failures])

@@ -1,4 +1,4 @@
-"""Entry point of the tracker: clients are made once a container, each call tracks one batch of records."""
+"""Entry point of the tracker. Each call tracks one batch; the clients are made once per container."""
 
 import os
 from collections.abc import Mapping
@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 
     from shipment_events.processor.handler import LambdaContext
 
-# In seconds; see the tracker's reserve.
+# Seconds; see ``Patience.reserve``.
 CONNECT_TIMEOUT: Final = 1
 READ_TIMEOUT: Final = 3
 
 
 def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Track a batch of the stream and name the first record that must come back.
+    """Track a batch of the stream, and return the first record that failed.
 
-    Lambda sends again that one and all after it, whatever became of those.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html describes the answer.
+    Lambda retries the batch from this record, including later records that did not fail:
+    https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
     """
     tracking = _TRACKER.track(
         event["Records"], seconds_left=lambda: context.get_remaining_time_in_millis() / 1000
@@ -44,9 +43,9 @@ def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any
 
 
 def _build_tracker(settings: TrackerSettings) -> Tracker:
-    # botocore alone: the runtime has it, and it makes a client in three quarters of boto3's time.
+    # botocore makes a client in three quarters of the time of boto3, and the runtime includes it.
     session = botocore.session.get_session()
-    # Retries are the tracker's: botocore knows nothing of failed statements and entries in a 200.
+    # The tracker retries, because botocore does not retry statements and entries that fail with HTTP 200.
     once, twice = _client_config(attempts=1), _client_config(attempts=2)
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
     events = cast("EventBridgeClient", session.create_client("events", config=once))
@@ -66,7 +65,7 @@ def _client_config(*, attempts: int) -> Config:
         read_timeout=READ_TIMEOUT,
         retries={"total_max_attempts": attempts},
         tcp_keepalive=True,
-        # Parameters are made from a fixed shape by typed code; the check takes much of a batch's CPU time.
+        # Typed code makes the parameters, and the validation needs much of a batch's CPU time.
         parameter_validation=False,
     )
 

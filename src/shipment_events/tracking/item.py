@@ -1,8 +1,8 @@
-"""A tracked shipment as an item of the table of shipments, and back. It talks to no service.
+"""Convert a tracked shipment into an item of the table of shipments, and back. It does not call a service.
 
-The attributes of the contract stand beside one map, ``memory``, that holds what only the fold needs. A state
-is rewritten with each event, and each begun kilobyte costs a write unit, so what can be told from the other
-attributes is not stored again: a value that the latest event gave has no place of its own there.
+An item has the attributes of the contract and the map ``memory``, which only the fold reads. Each event
+rewrites the item, and each kilobyte costs a write unit. So ``memory`` omits what follows from the other
+attributes: a value from the latest event has no place in it.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from shipment_events.tracking.vocabulary import RANKS, STATUSES
 
 SHIPMENT_ID: Final = "shipment_id"
 OPEN: Final = "open"
-"""Attribute, and its value, of shipments that are not finished; key of the sparse index."""
+"""Attribute of shipments that are not finished, and its value. It is the key of the sparse index."""
 VERSION: Final = "version"
 EXPIRES_AT: Final = "expires_at"
 MEMORY: Final = "memory"
@@ -31,19 +31,19 @@ _MARK: Final = 12
 
 
 class UnreadableStateError(ShipmentEventsError, ValueError):
-    """An item of the table of shipments that holds no state of ours."""
+    """An item of the table of shipments does not contain a state."""
 
 
 def tracked_item(tracked: Tracked, retention: timedelta) -> dict[str, Any]:
-    """The item of a shipment, with the version after the one that it was read from.
+    """The item of a shipment, with the version after the one that was read.
 
-    An absent attribute is unknown, too long to be copied, or could not be the key of an index.
+    A value that is unknown or too long has no attribute.
 
     Args:
         retention: how long the table of events keeps an event.
 
     Returns:
-        Texts, ``Decimal`` and maps of them, by attribute.
+        The value of each attribute: strings, ``Decimal`` and maps of them.
     """
     state = tracked.state
     stored_at = datetime.fromisoformat(state.stored_at)
@@ -70,7 +70,7 @@ def tracked_of(item: Mapping[str, Any]) -> Tracked:
     """The shipment of an item.
 
     Raises:
-        UnreadableStateError: it is not of the tracker's writing.
+        UnreadableStateError: the tracker did not write this item.
     """
     try:
         return _tracked(item, item[MEMORY])
@@ -107,7 +107,7 @@ def _memory(tracked: Tracked) -> dict[str, Any]:
 
 
 def _is_told(state: State, name: str, place: str) -> bool:
-    """Whether the other attributes tell the place: it is the latest event's, and the value stands there."""
+    """Whether the place follows from other attributes: the latest event gave the value, and it is stored."""
     return place == state.latest and (name not in VALUES or state.copy_of(name) is not None)
 
 
@@ -149,7 +149,7 @@ def _tracked(item: Mapping[str, Any], memory: Mapping[str, Any]) -> Tracked:
 
 
 def _spelled(status: str, first: First) -> str:
-    """Rank, moment and mark: the moment as digits without the zeros at its end."""
+    """Rank, moment and mark. The moment is digits without trailing zeros."""
     digits = "".join(filter(str.isdigit, first.moment)).rstrip("0")
     return f"{RANKS[status]}{digits}:{first.mark}"
 

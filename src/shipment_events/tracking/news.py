@@ -1,7 +1,6 @@
-"""What one stored event says of its shipment.
+"""What one stored event says about its shipment.
 
-A stored event can be large, and a fold needs little of it: ``News`` is that little, with every rule applied
-that concerns the event alone.
+A fold needs only a small part of an event. ``News`` is this part, after all rules for a single event.
 """
 
 import base64
@@ -25,36 +24,36 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 MAX_COPY_BYTES: Final = 2048
-"""Of a value that a state or a change may repeat. A longer one is left out: the event has it."""
+"""Maximum size of a value that is copied into a state or a change. A longer value is left out."""
 AHEAD: Final = timedelta(hours=24)
-"""How far ahead of its own storing an event may be dated and still be news."""
+"""How long after its time of storing an event may be dated and still be news."""
 
-# Both in the copy of the latest event and, by themselves, values of the state.
+# Fields in the copy of the latest event, and fields that are values of the state.
 _SUMMARY: Final = ("event_type", "location", "description", "reason_code")
 _TEXTS: Final = ("carrier", "tracking_number")
 ESTIMATE: Final = "estimated_delivery"
 VALUES: Final = (*_TEXTS, ESTIMATE)
-"""Fields that a state takes from the last event that carries them."""
+"""Fields that a state takes from the last event that has them."""
 
 _MOMENT: Final = len("2025-03-01T13:05:00.000000Z")
 _STORED_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
 class Finding(StrEnum):
-    """What is odd about an event and is counted: nobody is told by the state itself."""
+    """Unusual properties of an event. They are counted, because the state does not show them."""
 
     FUTURE = "future"
-    """Dated more than 24 hours after it was stored: no news."""
+    """It is dated more than 24 hours after it was stored, so it is not news."""
     CONTRADICTION = "contradiction"
-    """The producer's status is a word, and the event's type means another one."""
+    """The producer's status contradicts the event's type."""
     INVALID_ESTIMATE = "invalid_estimate"
-    """``estimated_delivery`` is not ISO 8601 with an offset: ignored."""
+    """``estimated_delivery`` is not ISO 8601 with an offset, and is ignored."""
     INVALID_RETRACTION = "invalid_retraction"
-    """``retracts`` can be no event id: ignored, so that the event is news like any other."""
+    """``retracts`` cannot be an event id, and is ignored. The event is news."""
 
 
 class UnfoldableError(ShipmentEventsError, ValueError):
-    """An item of the table that is no stored event: it says why."""
+    """An item of the table is not a stored event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +61,17 @@ class News:
     """What one stored event says.
 
     Attributes:
-        place: of the event in the order of its shipment's events: ``{moment}{rank}#{event_id}`` with the
-            moment at fixed width and the rank of the status as one digit. So the order of the texts is the
-            order by moment, then by rank, then by sort key; and the rank tells the status.
+        place: position among the shipment's events: ``{moment}{rank}#{event_id}``. The moment has a fixed
+            width, and the rank of the status is one digit. So text order is the order by moment, rank and
+            event id, and the rank gives the status.
         stored_at: when the processor wrote it.
-        is_news: whether it can give the state a value. A retraction does not (it is about another event: an
-            EPCIS error declaration even repeats all that it declares wrong), nor an event from the future.
-        retracts: mark of the event id that it declares void (see :func:`mark_of`), or empty.
-        values: what it carries of ``VALUES``; None for a value that is too long to be copied. An empty text
-            says nothing, as it cannot be told from a field that a producer has no value for.
-        summary: copy of the fields that describe it, for readers.
-        findings: what is odd about it.
+        is_news: whether it can give the state a value. An event from the future cannot. A retraction cannot,
+            because it is about another event: an EPCIS error declaration repeats the fields of that event.
+        retracts: mark of the event id that it voids (see :func:`mark_of`), or empty.
+        values: its fields of ``VALUES``; None for a value that is too long. An empty string is left out,
+            because it can mean that the producer has no value.
+        summary: copy of its descriptive fields, for readers.
+        findings: its unusual properties.
     """
 
     place: str
@@ -85,40 +84,40 @@ class News:
 
 
 def moment_of(place: str) -> str:
-    """Moment of a place; empty for none."""
+    """Moment of a place. Empty for an empty place."""
     return place[:_MOMENT]
 
 
 def status_at_place(place: str) -> str | None:
-    """Status of the event at a place; None for none."""
+    """Status of the event at a place, or None."""
     rank = int(place[_MOMENT]) if place else 0
     return STATUSES[rank - 1] if rank else None
 
 
 def event_id_at(place: str) -> str:
-    """Id of the event at a place; empty for none."""
+    """Id of the event at a place. Empty for an empty place."""
     return place[_MOMENT + 2 :]
 
 
 def sort_key_at(place: str) -> str:
-    """Sort key of the event at a place, within the table of events; empty for none."""
+    """Sort key of the event at a place, in the table of events. Empty for an empty place."""
     return place[:_MOMENT] + place[_MOMENT + 1 :]
 
 
 def mark_of(event_id: str) -> str:
-    """Twelve characters that stand for an event id where its 900 bytes are too many.
+    """Twelve characters that represent an event id, which can have 900 bytes.
 
-    72 bits of a hash: among a million ids of one shipment two are alike with a chance of 1 in 10 billion.
+    They are 72 bits of a hash. Among a million ids, two marks are equal with a chance of 1 in 10 billion.
     """
     digest = hashlib.blake2b(event_id.encode(), digest_size=9).digest()
     return base64.b64encode(digest).decode("ascii")
 
 
 def news_of_item(item: Mapping[str, "AttributeValueTypeDef"]) -> News | None:
-    """What an item of the table says, or an image of it in the table's stream; None for a conflict's copy.
+    """The news of an item in the table or in its stream; None for a conflict.
 
     Raises:
-        UnfoldableError: the item is not of the processor's writing.
+        UnfoldableError: the processor did not write this item.
     """
     try:
         return news_of(stored_event(item))
@@ -129,10 +128,10 @@ def news_of_item(item: Mapping[str, "AttributeValueTypeDef"]) -> News | None:
 
 
 def news_of(event: StoredEvent) -> News | None:
-    """What a stored event says; None for a conflict's copy, which does not count.
+    """The news of a stored event; None for a conflict.
 
     Raises:
-        UnfoldableError: sort key, event type or time of storing are not of the processor's writing.
+        UnfoldableError: sort key, event type or time of storing are invalid.
     """
     if event.status == CONFLICT:
         return None
@@ -184,7 +183,7 @@ def _summary(event_id: str, detail: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copy(value: Any) -> Any:
-    """The value, or None where a copy would be too large; an object counts as its JSON."""
+    """The value, or None if it is too large. The size of an object is the size of its JSON."""
     if isinstance(value, str):
         size = len(value)
         if size <= MAX_COPY_BYTES and not value.isascii():
@@ -206,7 +205,7 @@ def _can_be_event_id(value: object) -> bool:
 
 
 def _is_ahead(moment: str, stored_at: str) -> bool:
-    # Nearly every event is older than its storing, and texts compare faster than times.
+    # Nearly all events are dated before they are stored, and strings compare faster than times.
     if moment <= stored_at:
         return False
     return datetime.fromisoformat(moment) - datetime.fromisoformat(stored_at) > AHEAD

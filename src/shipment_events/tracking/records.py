@@ -1,4 +1,4 @@
-"""Records of the stream of the table of events, as Lambda hands them over."""
+"""Records from the stream of the table of events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ INSERT: Final = "INSERT"
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """A record that tells of an event.
+    """A record with an event.
 
     Attributes:
-        sequence_number: by which Lambda is told that the record failed.
-        shipment_id: of the event's item.
-        sort_key: likewise.
+        sequence_number: identifies a failed record in the response to Lambda.
+        shipment_id: partition key of the event's item.
+        sort_key: sort key of the item.
     """
 
     sequence_number: str
@@ -31,10 +31,10 @@ class StreamRecord:
 
 @dataclass(frozen=True, slots=True)
 class Unfoldable:
-    """A record that can never be folded, with what is reported of it.
+    """A record that can never be folded, and its report.
 
     Attributes:
-        trace: of the defect behind it, if it is one of ours, without any text of the event; else empty.
+        trace: stack trace of a defect in our code, without text of the event; else empty.
     """
 
     sequence_number: str
@@ -43,12 +43,10 @@ class Unfoldable:
 
 
 def read_record(record: Mapping[str, Any]) -> StreamRecord | Unfoldable | None:
-    """What a record says; None for one that does not count.
+    """Read a record; None for a conflict and for a record that is not an INSERT.
 
-    Only an INSERT tells of a new event. The mapping filters, but a filter can be changed without this code.
-    The copy of a conflict does not count either.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html shows the form of a record.
+    The event source mapping filters too, but its filter can change without this code. Form of a record:
+    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
     """
     if record.get("eventName") != INSERT:
         return None
@@ -60,14 +58,14 @@ def read_record(record: Mapping[str, Any]) -> StreamRecord | Unfoldable | None:
         news = news_of_item(change.get("NewImage", {}))
     except UnfoldableError as error:
         return Unfoldable(sequence_number, Failure(shipment_id, sort_key, str(error)))
-    except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the stream
+    except Exception as error:  # noqa: BLE001 - a defect in our code must not stop the stream
         reason, trace = defect(error)
         return Unfoldable(sequence_number, Failure(shipment_id, sort_key, reason), trace)
     return StreamRecord(sequence_number, shipment_id, sort_key, news) if news else None
 
 
 def defect(error: Exception) -> tuple[str, str]:
-    """Reason and trace of a defect of ours; without its message, which may hold text of the event."""
+    """Reason and trace of a defect in our code, without its message, which can contain text of the event."""
     name = type(error).__name__
     return f"expected to fold it, got {name} in the tracker's own code", "".join(
         [*format_tb(error.__traceback__), name]
@@ -75,6 +73,6 @@ def defect(error: Exception) -> tuple[str, str]:
 
 
 def lag_ms(record: StreamRecord, now: datetime) -> int:
-    """Milliseconds from the storing of the event to now."""
+    """Milliseconds since the event was stored."""
     stored_at = datetime.fromisoformat(record.news.stored_at)
     return max(0, int((now - stored_at).total_seconds() * 1000))

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """What the stack tells the function.
+    """The settings that the stack gives the function.
 
     Attributes:
-        environment: suffix of the stage.
+        environment: name of the stage.
         retention: how long the table of events keeps an event.
     """
 
@@ -26,8 +26,8 @@ class TrackerSettings:
         """Read the variables.
 
         Raises:
-            KeyError: one is missing; its name is the message.
-            ValueError: a number is none.
+            KeyError: a variable is missing. Its name is the message.
+            ValueError: the retention is not a number.
         """
         return cls(
             environment=variables["ENVIRONMENT"],

@@ -1,9 +1,8 @@
-"""The current state of a shipment: a function of the set of its stored events, in whatever order they came.
+"""The current state of a shipment. It depends on the set of stored events, not on the order of their records.
 
-Each value comes from the last event, in the order of places, that carries it and is not void. A maximum needs
-no history: a state remembers the place that gave each value, and an event at a higher place replaces it. Only
-a retraction can take a value back, and then the events have to be read again, as what comes next is not
-remembered.
+Each value comes from the last event, in the order of places, that has it and is not void. A state keeps the
+place of each value, and an event at a higher place replaces it. So a fold needs no older events. Only a
+retraction can take a value back. The events are then read again, because the state has no older values.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
@@ -24,8 +23,8 @@ from shipment_events.tracking.news import (
 from shipment_events.tracking.vocabulary import FINISHED, RANKS
 
 MAX_RETRACTIONS: Final = 64
-"""Marks of retracted ids that a state remembers, in less than a kilobyte. A shipment with more of them is
-read again for each further event."""
+"""Maximum number of retraction marks in a state. They take less than a kilobyte. The events of a shipment
+with more retractions are read for each new event."""
 STREAM_RETENTION: Final = timedelta(hours=24)
 """How long a stream keeps a record.
 
@@ -35,14 +34,14 @@ _SEVERAL: Final = "*"
 
 
 class Value(NamedTuple):
-    """A value and the place of the event that gave it; ``copy`` is None where the value is too long."""
+    """A value and the place of the event that gave it. ``copy`` is None if the value is too long."""
 
     place: str
     copy: str | None
 
 
 class First(NamedTuple):
-    """When a status was first given, and by which event: its mark, or ``*`` for several at that moment."""
+    """When a status was first given, and the mark of the event; ``*`` for several events at the moment."""
 
     moment: str
     mark: str
@@ -50,19 +49,19 @@ class First(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of a shipment. Places are texts, empty for none (see :class:`~.news.News`).
+    """The state of a shipment. A place is a string, or empty (see :class:`~.news.News`).
 
     Attributes:
         shipment_id: the shipment.
         latest: place of the last event that is news.
         summary: copy of that event's descriptive fields.
         first: place of the first event that is news.
-        status_from: place of the event that gives the status; its rank tells the status.
-        values: carrier, tracking number and estimate, each with its giver.
-        seen: when each status was first given. It tells whether a status is given for the first time.
-        retracted: marks of the event ids that are void; None where they are too many to be remembered.
-        stored_at: when its last event was stored, void ones and those from the future included; the state
-            expires a retention later, when the last of its events does.
+        status_from: place of the event that gives the status. Its rank gives the status.
+        values: carrier, tracking number and estimate, each with the place of its event.
+        seen: when each status was first given.
+        retracted: marks of the void event ids; None if there are too many.
+        stored_at: when its last event was stored, including void and future events. The state expires one
+            retention later, together with its last event.
     """
 
     shipment_id: str
@@ -77,7 +76,7 @@ class State:
 
     @property
     def status(self) -> str | None:
-        """One of ``STATUSES``, or None where no event gave one."""
+        """One of ``STATUSES``, or None if no event gave one."""
         return status_at_place(self.status_from)
 
     @property
@@ -117,7 +116,7 @@ class State:
         return (given | {self.latest, self.first, self.status_from}) - {""}
 
     def copy_of(self, name: str) -> str | None:
-        """Current value of one of ``VALUES``; None where there is none, and where it is too long."""
+        """Current value of one of ``VALUES``; None if there is none or it is too long."""
         value = self.values.get(name)
         return value.copy if value else None
 
@@ -127,7 +126,7 @@ class State:
         return value.place if value else ""
 
     def is_first(self, place: str) -> bool:
-        """Whether no earlier event that is known and not void gave the status of the one at this place."""
+        """Whether the event at this place is the first known one, not void, that gave its status."""
         status = status_at_place(place)
         if status is None:
             return False
@@ -137,13 +136,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All events of a shipment, from one consistent Query, and what is known of the others.
+    """All events of a shipment, from one consistent Query.
 
     Attributes:
-        events: without the copies of conflicts.
-        outlived_until: latest moment of an event that may have expired. Up to here, a state's value whose
-            event was not read outlives that event; after it, such a value has no event and is dropped.
-        records_since: time of storing from which on the stream still holds records.
+        events: the events without conflicts.
+        outlived_until: latest moment of an event that may have expired. The state keeps a value without an
+            event up to this moment, and drops a later one.
+        records_since: the stream still has the records of events that were stored since this time.
     """
 
     events: Collection[News]
@@ -152,20 +151,20 @@ class Reading:
 
     @classmethod
     def taken(cls, events: Collection[News], now: datetime, retention: timedelta) -> "Reading":
-        """A reading of now (aware), where the table keeps an event that long."""
+        """A reading at ``now`` (aware), of a table that keeps events for ``retention``."""
         return cls(
             events=events,
-            # No news is stored more than AHEAD before its moment, so none of a later moment has expired.
+            # News is stored at most AHEAD before its moment, so no news after this moment has expired.
             outlived_until=utc_text(now - retention + AHEAD),
             records_since=utc_text(now - STREAM_RETENTION),
         )
 
 
 def must_be_read(state: State | None, news: Iterable[News]) -> bool:
-    """Whether these events cannot be folded into the state alone: then the shipment's events have to be read.
+    """Whether the shipment's events must be read before this news can be folded.
 
-    So it is for a shipment without a state, for a retraction that the state does not know, and where the
-    state has had too many retractions to remember them.
+    This is so if the shipment has no state, if the state does not know a retraction, and if the state has too
+    many retractions.
     """
     if state is None or state.retracted is None:
         return True
@@ -173,12 +172,12 @@ def must_be_read(state: State | None, news: Iterable[News]) -> bool:
 
 
 class Fold:
-    """The events of one shipment, folded one by one; ``state`` is that of all that were added.
+    """Folds the events of one shipment one by one. ``state`` is the current result.
 
     Args:
         shipment_id: the shipment.
         before: its state so far, or None.
-        reading: its events, but those that are to be added; or None where it need not be read (see
+        reading: its events, without the events to be added; None if they need not be read (see
             :func:`must_be_read`).
     """
 
@@ -194,10 +193,10 @@ class Fold:
         self._begin_anew()
 
     def add(self, news: News) -> State:
-        """Fold one event more, or one again, and return the state.
+        """Fold an event, which may be a repeat, and return the state.
 
         Raises:
-            ValueError: the shipment has to be read for it.
+            ValueError: the shipment's events must be read first.
         """
         if self._known is None:
             if must_be_read(self.state, [news]):
@@ -230,7 +229,7 @@ def fold(shipment_id: str, events: Iterable[News]) -> State:
 
 
 def _plus(state: State, news: News, retracted: Set[str]) -> State:
-    """The state with one event more, which may be one that it holds already."""
+    """The state with another event, which may be a repeat."""
     stored_at = max(state.stored_at, news.stored_at)
     if not news.is_news or (retracted and mark_of(event_id_at(news.place)) in retracted):
         return state if stored_at == state.stored_at else replace(state, stored_at=stored_at)
@@ -267,7 +266,7 @@ def _seen(seen: Mapping[str, First], status: str, place: str) -> Mapping[str, Fi
 
 
 def _outlived(before: State, known: Mapping[str, News], retracted: Set[str], until: str) -> State:
-    """What the state holds of events that have expired: not read any more, not void, and old enough."""
+    """The part of the state that comes from expired events: not read, not void, and old enough."""
     seen = {
         status: first
         for status, first in before.seen.items()
@@ -281,7 +280,7 @@ def _outlived(before: State, known: Mapping[str, News], retracted: Set[str], unt
 
 
 def _is_void(first: First, status: str, known: Mapping[str, News], retracted: Set[str]) -> bool:
-    """Whether the first event of a status is void; of several: whether one is, as all are known then."""
+    """Whether the first event of a status is void. Of several first events: whether one is void."""
     if first.mark != _SEVERAL:
         return first.mark in retracted
     beginning = f"{first.moment}{RANKS[status]}#"
@@ -289,7 +288,7 @@ def _is_void(first: First, status: str, known: Mapping[str, News], retracted: Se
 
 
 def _remembered(state: State) -> Iterator[News]:
-    """The events that gave the state's values, as far as it remembers them."""
+    """The events that gave the state's values, with the fields that the state keeps."""
     for place in state.places:
         yield News(
             place=place,

@@ -1,14 +1,16 @@
-"""One step of the tracker with one shipment: the records that came, folded one by one, and what to announce.
+"""One step of the tracker for one shipment: fold its records one by one, and find the changes to announce.
 
-Announce first, then write: a crash between the two repeats the changes with the same ids, and loses none.
+Changes are announced before the state is written. A crash in between repeats them, with the same ids, and
+loses none.
 
-What has to be announced follows from the order in which the events were stored. Where their records come in
-that order, as those of one shard do, and the shipment has no retraction: if an event changes the value of the
-set of all that were stored up to it, a change to the new value is announced, caused by this event or, where a
-batch holds both, by one between it and the event that gave the value before, in the order of events. In
-whatever order records come, and with retractions: the last change by ``at`` has the present value. One case
-is left: a tracker crashes between announcing and writing, and when its batch comes again, records of the same
-shipment from another shard have been folded, or a reading shows an event as old that it did not show before.
+The records of one shard come in the order in which the events were stored. For records in this order, and
+without retractions: if an event changes the value of the set of events stored so far, a change to the new
+value is announced. The cause of the change is this event. In a batch, the cause can also be an event between
+this one and the event that gave the value before, in the order of events.
+
+For any order of records, and with retractions, the last change by ``at`` has the current value. There is one
+exception: a tracker crashes between announcing and writing, and before its batch is retried, records of the
+shipment from another shard are folded, or a reading finds an old event that it did not find before.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -21,12 +23,12 @@ from shipment_events.tracking.state import Fold, Reading, State
 
 
 class Announced(NamedTuple):
-    """What was announced last of a subject.
+    """The last announcement of a subject.
 
     Attributes:
-        value: the value, or what was taken as known when tracking of the shipment began.
-        not_before: ``at`` of that change where it is later than the event that gives the present value, as
-            after a retraction; else empty. No later change may have an earlier ``at``.
+        value: the announced value, or the value when tracking of the shipment began.
+        not_before: ``at`` of that change if it is later than the event that gives the current value, as after
+            a retraction; else empty. No later change may have an earlier ``at``.
     """
 
     value: str | None = None
@@ -38,14 +40,14 @@ _NOTHING: Final[Mapping[str, Announced]] = {subject.name: Announced() for subjec
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A shipment as the table of shipments keeps it.
+    """A shipment as the table of shipments contains it.
 
     Attributes:
-        state: what its events say.
-        announced: what was announced last, by subject. It differs from the state's value where a reading
-            showed an event before its record came.
-        marks: what the watcher announced last, by names of its own: kept, whatever is folded.
-        version: of the item that it was read from, for the conditional write; 0 where there was none.
+        state: the state from its events.
+        announced: the last announcement of each subject. It differs from the state's value if a reading found
+            an event before its record came.
+        marks: the last announcements of the watcher, by its own names. A fold does not change them.
+        version: version of the item that was read, for the conditional write; 0 if there was none.
     """
 
     state: State
@@ -55,7 +57,7 @@ class Tracked:
 
 
 class Step(NamedTuple):
-    """What to announce, and then to write."""
+    """Changes to announce, and the shipment to write after them."""
 
     changes: list[Change]
     tracked: Tracked
@@ -64,11 +66,11 @@ class Step(NamedTuple):
 def fold_records(
     shipment_id: str, before: Tracked | None, records: Collection[News], reading: Reading | None = None
 ) -> Step:
-    """Fold records into a shipment, in the order of its events, whatever order they came in.
+    """Fold records into a shipment in the order of its events. The order of the records does not matter.
 
     Args:
-        records: the events whose records came; repeats do no harm. None at all for a rebuild.
-        reading: the shipment's events; None where they need not be read (see :func:`~.state.must_be_read`).
+        records: the events of the records; repeats are allowed. A rebuild has no records.
+        reading: the shipment's events; None if they need not be read (see :func:`~.state.must_be_read`).
 
     Returns:
         The changes, and the shipment with the version that was read.
@@ -100,32 +102,33 @@ def fold_records(
 
 
 def announce_rest(tracked: Tracked, events: Iterable[News]) -> Step:
-    """Announce what the state says and no change has said: the repair, after a record could not be folded.
+    """Announce values that no change has announced: the repair after a record could not be folded.
 
     Args:
         tracked: the rebuilt shipment.
-        events: those that it was rebuilt from.
+        events: the events that it was rebuilt from.
 
     Returns:
-        The changes, each with the id that the tracker would have given it unless a retraction was behind it,
-        and the shipment with all announced.
+        The changes, and the shipment with all announced. Each change has the id that the tracker would give
+        it, unless a retraction caused it.
     """
     return _announce(Step([], tracked), tracked.announced, {news.place: news for news in events})
 
 
 def correct(step: Step, lost: Collection[Change]) -> Step:
-    """Announce the present value once more where an attempt of the same tracker announced another one.
+    """Announce the current value again if a lost attempt of the same tracker announced another value.
 
-    A tracker announces before it writes, so one that loses a race has announced a step that no state holds.
-    The step that it takes next, on the winner's state, may have nothing to announce: where the winner's event
-    only confirmed the value before, or voided the loser's event, no change would follow the wrong one.
+    A tracker announces before it writes. If another tracker writes first, the announced step is in no state.
+    The next step, on the other tracker's state, may have nothing to announce: the other event confirmed the
+    value before, or voided the event of the lost attempt. Then no change would follow the wrong one.
 
     Args:
-        step: the one on the winner's state.
-        lost: the changes of the attempts that were refused.
+        step: the step on the other tracker's state.
+        lost: the changes of the lost attempts.
 
     Returns:
-        The step with its changes and the corrections, none of which has an ``at`` before what it corrects.
+        The step with its changes and the corrections. A correction never has an earlier ``at`` than the
+        change that it corrects.
     """
     changes, state, announced = step.changes, step.tracked.state, dict(step.tracked.announced)
     told = {}
@@ -144,7 +147,7 @@ def correct(step: Step, lost: Collection[Change]) -> Step:
 
 
 def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, News]) -> Step:
-    """The step and the present value of each subject of which something else was told."""
+    """Add a change to the step for each subject whose announced value is not the current one."""
     tracked, changes, state = step.tracked, list(step.changes), step.tracked.state
     announced = dict(tracked.announced)
     for subject in SUBJECTS:
@@ -154,7 +157,7 @@ def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, New
         place = subject.place(state) or state.latest
         summary = state.summary if place == state.latest else {}
         cause = known.get(place) or News(place, state.stored_at, summary=summary)
-        # A shipment of which all is void has no moment but that of storing.
+        # If all events are void, the only moment of the shipment is its time of storing.
         not_before = max(
             last.not_before, announced[subject.name].not_before, "" if place else state.stored_at
         )
@@ -166,11 +169,11 @@ def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, New
 def _change_of(
     subject: Subject, earlier: State, state: State, record: News, told: Announced
 ) -> Change | None:
-    """The change that a record makes or, where a reading made it before, announces with its own record."""
+    """The change that a record makes, or that a reading made before the record came."""
     value, was = subject.value(state), subject.value(earlier)
     if value == was:
-        # A retraction gives no value itself. It may have made another event the giver, now or, where a
-        # reading showed it, before its record came.
+        # A retraction gives no value. It can make another event give the value: now, or before its record
+        # came if a reading found it.
         place = subject.place(state)
         gives_it = record.place == place or place != subject.place(earlier)
         if record.retracts and (earlier.retracted is None or record.retracts in earlier.retracted):
@@ -182,23 +185,23 @@ def _change_of(
 
 
 def _not_before(subject: Subject, state: State, told: Announced) -> Announced:
-    """No later change may be dated before the event that gives the value in this state."""
+    """Raise the bound to the moment of the event that gives the value in this state."""
     return Announced(told.value, max(told.not_before, moment_of(subject.place(state))))
 
 
 def _without_idle_bound(subject: Subject, state: State, told: Announced) -> Announced:
-    """Nearly always the event that gives the value is the bound, and need not be remembered twice."""
+    """Drop a bound that follows from the event that gives the value, so that it is not stored twice."""
     return told if told.not_before > moment_of(subject.place(state)) else Announced(told.value)
 
 
 def _known_before(
     before: Tracked | None, records: Mapping[str, News], events: Collection[News]
 ) -> Collection[News]:
-    """What was read, but for the records, and for events that were stored later than all whose records came.
+    """The events that were read, without those of the records, and without those stored after the records.
 
-    No state holds the latter yet, and their own records will come. Folding them early would hide the changes
-    between now and then, and a repeat of this step would read more of them and find other changes. A record
-    that gives the present state a value is a repeat: without it, what a retraction takes away would not show.
+    The records of later events are still to come. If these events were folded now, the changes in between
+    would be lost, and a repeat of this step would read more events and find other changes. A record whose
+    event gives the current state a value is a repeat. It is kept, so that a retraction shows its effect.
     """
     if not records:
         return events
@@ -211,7 +214,7 @@ def _known_before(
 
 
 def _taken_as_known(state: State, history: Reading) -> dict[str, Announced]:
-    """The values of a state that was made from history, where the record of the event will not come."""
+    """The values of a new state whose events have no record to come. They are not announced."""
     known = {news.place: news for news in history.events}
     taken = {}
     for subject in SUBJECTS:

@@ -1,4 +1,4 @@
-"""The table of shipments: one request reads 100 states, and one writes 25, each under its version.
+"""The table of shipments. One request reads up to 100 states; another writes up to 25, with version checks.
 
 No other module writes to this table.
 """
@@ -33,11 +33,11 @@ _Thing = TypeVar("_Thing")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the table holds of a shipment.
+    """The item of a shipment, if there is one.
 
     Attributes:
-        tracked: None where there is no item.
-        attributes: names of the item's.
+        tracked: the shipment; None if there is no item.
+        attributes: names of the item's attributes.
     """
 
     tracked: Tracked | None = None
@@ -46,7 +46,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The item is not of the tracker's writing."""
+    """The tracker did not write this item."""
 
     why: str
 
@@ -58,7 +58,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """The item is no longer the one that was read. It may hold this very state, where an answer was lost."""
+    """The item has changed since it was read. It can be this state if the response to its write was lost."""
 
 
 ReadResult = Found | Unreadable | Unavailable
@@ -69,8 +69,8 @@ class ShipmentTable:
     """The table of one environment.
 
     Args:
-        client: DynamoDB client. It should not retry by itself where the caller does.
-        name: of the table.
+        client: DynamoDB client. It should not retry if the caller does.
+        name: name of the table.
         retention: how long the table of events keeps an event.
         run_statements: as for :class:`~shipment_events.table.store.EventTable`.
     """
@@ -89,9 +89,9 @@ class ShipmentTable:
         self._send = run_statements or (lambda request: client.batch_execute_statement(**json.loads(request)))
 
     def read(self, shipment_ids: Collection[str]) -> dict[str, ReadResult]:
-        """Read the states of shipments, as the last write left them; one request reads up to 100.
+        """Read the states of shipments with consistent reads, up to 100 in one request.
 
-        What the service leaves unprocessed (an answer has at most 16 MB) is ``Unavailable``.
+        Unprocessed keys are ``Unavailable``. A response has at most 16 MB.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
         """
@@ -101,7 +101,7 @@ class ShipmentTable:
         return found
 
     def statement(self, tracked: Tracked, found: Found) -> str:
-        """The statement that writes a state in place of the one that was found, as JSON text."""
+        """The statement that replaces the state that was found, as JSON text."""
         item = tracked_item(tracked, self.retention)
         if found.tracked is None:
             statement, values = self._insert(item)
@@ -111,10 +111,10 @@ class ShipmentTable:
         return f'{{"Statement":{json.dumps(statement)},"Parameters":[{parameters}]}}'
 
     def write(self, statements: Sequence[str]) -> Iterator[list[WriteResult]]:
-        """Run statements (see :meth:`statement`), no two for the same shipment, in requests of 25.
+        """Run statements (see :meth:`statement`), each for another shipment, in requests of 25.
 
         Yields:
-            The results of each request, in the order of the statements. The caller may stop between two.
+            The results of each request, in the order of the statements. The caller may stop between requests.
         """
         for part in _parts(statements, MAX_STATEMENTS):
             yield [
@@ -130,7 +130,7 @@ class ShipmentTable:
             )
         except (ClientError, BotoCoreError) as error:
             return dict.fromkeys(ids, Unavailable(error_code(error)))
-        # An item that does not exist is not returned, so only an answer that is whole proves its absence.
+        # Items that do not exist are not returned, so only a complete response proves that one is absent.
         if "Responses" not in answer or "UnprocessedKeys" not in answer:
             return dict.fromkeys(ids, Unavailable("IncompleteResponse"))
         found: dict[str, ReadResult] = dict.fromkeys(ids, Found())
@@ -141,7 +141,7 @@ class ShipmentTable:
         return found
 
     def _insert(self, item: Mapping[str, Any]) -> tuple[str, list[Any]]:
-        """An INSERT, which fails where there is an item.
+        """An INSERT, which fails if the item exists.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
         """
@@ -151,7 +151,7 @@ class ShipmentTable:
     def _update(self, item: Mapping[str, Any], found: Found) -> tuple[str, list[Any]]:
         """An UPDATE, which fails unless the item has the version that was read.
 
-        The names are quoted, as some are reserved words.
+        The names are quoted, because some are reserved words.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
         """
@@ -182,7 +182,7 @@ def _found(item: Mapping[str, Any]) -> Found | Unreadable:
 
 
 def _write_result(response: Mapping[str, Any]) -> WriteResult:
-    """A response of HTTP status 200 still tells of each statement whether it failed.
+    """The result of one statement. A statement can fail although the HTTP status is 200.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
     """

@@ -1,6 +1,6 @@
-"""What the tracker says: one JSON line for what needs attention, one with counts a batch.
+"""The log of the tracker: one JSON line with counts for each batch, and one for each problem.
 
-Both are plain standard output, which Lambda sends to CloudWatch Logs.
+They go to standard output, which Lambda sends to CloudWatch Logs.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from shipment_events.tracking.news import Finding
 from shipment_events.tracking.records import Unfoldable, lag_ms
 
 EXAMPLES: Final = "examples"
-"""Field with the first event of each kind of finding in the batch: where to look."""
+"""Field with the first event of each kind of finding in the batch."""
 
 
 def report_batch(tracking: Tracking, environment: str, request_id: str, version: str) -> None:
@@ -35,13 +35,13 @@ def report_batch(tracking: Tracking, environment: str, request_id: str, version:
     for one in tracking.unfoldable:
         print_line({**_unfoldable_line(one), **stage})
     for why, count in Counter(why for _, why in tracking.unsettled).items():
-        message = "events could not be tracked now; their records come again"
+        message = "events could not be tracked now; Lambda retries their records"
         print_line({"level": "WARNING", "message": message, "detail": why, "events": count, **stage})
     print_line({"level": "INFO", "message": TRACKED_MESSAGE, **_measures(tracking), **stage})
 
 
 def _unfoldable_line(one: Unfoldable) -> dict[str, Any]:
-    """Without the reason, which may show text of the event: the queue for failures has it."""
+    """Omits the reason, which can contain text of the event. The queue for failures has it."""
     return {
         "level": "ERROR",
         "message": "event could not be folded into its shipment's state; sent to the queue for failures",
@@ -55,7 +55,7 @@ def _measures(tracking: Tracking) -> dict[str, Any]:
     measures: dict[str, Any] = {
         FOLDED_FIELD: len(tracking.folded),
         ANNOUNCED_FIELD: tracking.announced,
-        # Zeros stay, or an alarm ends late:
+        # Zeros are logged too; without them, an alarm ends late:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
         UNFOLDABLE_FIELD: len(tracking.unfoldable),
         UNSETTLED_FIELD: len(tracking.unsettled),
@@ -65,14 +65,14 @@ def _measures(tracking: Tracking) -> dict[str, Any]:
         "unreadable_events": tracking.unreadable_events,
     }
     if lags := [lag_ms(record, tracking.settled_at) for record in tracking.folded]:
-        # One value a line is all that a metric filter takes.
+        # A metric filter takes one value from a line.
         measures[LAG_FIELD] = max(lags)
     counts, examples = _findings(tracking)
     return {**measures, **counts, **({EXAMPLES: examples} if examples else {})}
 
 
 def _findings(tracking: Tracking) -> tuple[dict[str, int], Mapping[str, Mapping[str, str]]]:
-    """How often each kind of finding was made, and the first event of each."""
+    """The number of findings of each kind, and the first event of each kind."""
     counts: Counter[str] = Counter()
     examples: dict[str, Mapping[str, str]] = {}
     for record in tracking.folded:

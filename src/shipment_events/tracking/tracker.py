@@ -1,12 +1,12 @@
-"""Process one batch of the stream: read the states, fold the events into them, announce, and then write.
+"""Process one batch of the stream: read the states, fold the events, announce the changes, write the states.
 
-Announced before written: a crash between the two repeats the changes, with the same ids, and loses none. The
-version of a state decides who writes it, never the order of the records: AWS promises one for each item of
-the table, and a shipment has many.
+Changes are announced before the states are written. A crash in between repeats them with the same ids, and
+loses none. Each write checks the version of the state, because the order of records does not protect it: the
+stream keeps the order of changes to one item, and a shipment has many items.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
 
-A partial failure makes Lambda send again all records from the lowest failed one on, those included that were
-settled. So each step bears repeats.
+After a partial failure, Lambda retries all records from the lowest failed one, including settled ones. So
+each step can be repeated.
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_EVENTS: Final = 100_000
-"""Of one shipment that are read: 160 MB where locations and descriptions are short."""
+"""Maximum number of events of one shipment that are read. They take 160 MB if their texts are short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Patience:
     """How long an invocation tries.
 
     Attributes:
-        budget: seconds of trying again.
-        reserve: seconds that must be left before the function's timeout to send another request: enough for
-            it, and for the report of failures.
+        budget: seconds for retries.
+        reserve: seconds that must remain before the function's timeout to send another request. They suffice
+            for the request and the report of failures.
     """
 
     budget: float = 10.0
@@ -59,11 +59,11 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """Settles every record of a batch: folded, reported as unfoldable, or to come again.
+    """Settles each record of a batch: it is folded, reported as unfoldable, or retried.
 
     Attributes:
         sqs: client for the queue for failures.
-        clock: tells the present, aware.
+        clock: gives the current time, aware.
     """
 
     shipments: ShipmentTable
@@ -78,8 +78,8 @@ class Tracker:
         """Track the records of one batch.
 
         Args:
-            records: as Lambda hands them over.
-            seconds_left: until the function's own timeout.
+            records: the records of Lambda's event.
+            seconds_left: gives the seconds until the function's timeout.
         """
         tracking = Tracking()
         shipments: dict[str, Shipment] = {}
@@ -99,7 +99,7 @@ class Tracker:
         return tracking
 
     def _settle(self, pending: list[Shipment], tracking: Tracking, seconds_left: Callable[[], float]) -> None:
-        """Take all shipments as far as it goes; what failed is tried again from where it stopped."""
+        """Fold, announce and write all shipments. A retry continues with the step that failed."""
 
         def has_time() -> bool:
             return seconds_left() > self.patience.reserve
@@ -130,7 +130,7 @@ class Tracker:
                 one.give_up(str(error))
             except (ClientError, BotoCoreError) as error:
                 one.trouble = error_code(error)
-            except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the stream
+            except Exception as error:  # noqa: BLE001 - a defect in our code must not stop the stream
                 one.give_up(*defect(error))
 
     def _fold_one(
@@ -153,17 +153,17 @@ class Tracker:
         if step.changes or step.tracked != before:
             one.take(step, self.shipments.statement(step.tracked, found))
         else:
-            # Nothing is new, as where records come again.
+            # The records are repeats, so nothing is new.
             one.is_settled = True
 
     def _read_events(
         self, shipment_id: str, tracking: Tracking, has_time: Callable[[], bool]
     ) -> Reading | None:
-        """All events of a shipment; None where time does not suffice.
+        """All events of a shipment; None if there is not enough time.
 
         Raises:
-            UnfoldableError: there are too many of them.
-            botocore.exceptions.ClientError, BotoCoreError: they cannot be read now.
+            UnfoldableError: there are too many events.
+            botocore.exceptions.ClientError, BotoCoreError: the events cannot be read now.
         """
         events, now = [], self.clock()
         for number, item in enumerate(self.events.items(shipment_id)):
@@ -205,7 +205,7 @@ class Tracker:
             one.trouble = "OutOfTime"
 
     def _report_failures(self, tracking: Tracking) -> None:
-        """Report what can never be folded; a record that could not be reported comes again."""
+        """Report records that can never be folded. A record that cannot be reported is retried."""
         failures = [one.failure for one in tracking.unfoldable]
         failed = report_failures(self.sqs, self.failures_queue_url, failures)
         for index, why in sorted(failed.items(), reverse=True):

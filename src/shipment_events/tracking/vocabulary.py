@@ -1,7 +1,7 @@
-"""The words for a shipment's status, and how an event says one.
+"""The words for a shipment's status, and how an event gives one.
 
-An event's status is the producer's ``status`` where that is one of the words; else its type decides, by one
-table; else the event has none, and is news without a status.
+If the producer's ``status`` is one of the words, it is the event's status. Otherwise the event type gives the
+status. An event without either is news without a status.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ STATUSES: Final = (
     "pre_transit", "picked_up", "in_transit", "exception", "out_for_delivery", "available_for_pickup",
     "cancelled", "returned", "delivered",
 )  # fmt: skip
-"""By rank: of two events at the same moment, the one whose status is further right is the later one."""
+"""In order of rank. Of two events at the same moment, the one with the higher rank is later."""
 
 RANKS: Final[Mapping[str | None, int]] = {
     None: 0,
     **{status: rank for rank, status in enumerate(STATUSES, 1)},
 }
-"""Rank of each status, one digit; 0 is that of an event without a status."""
+"""Rank of each status: one digit. An event without a status has rank 0."""
 
 FINISHED: Final = frozenset({"delivered", "returned", "cancelled"})
-"""Nothing more is expected of the shipment. News may come all the same."""
+"""No more events are expected after these statuses, but they can still come."""
 
-# Beside shipment.<word>, which means <word>. A type is here only where every carrier means one status by it:
-# `notified`, `update`, `scanned` and `estimate_updated` tell of shipments that are anywhere.
+# The type shipment.<word> means <word>. Other types are here only if every carrier means the same status:
+# `notified`, `update`, `scanned` and `estimate_updated` occur with any status.
 _OTHER_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "pre_transit": ("booked", "label_created", "manifested", "empty_released"),
     "in_transit": (
@@ -44,14 +44,14 @@ STATUS_OF_TYPE: Final[Mapping[str, str]] = {
     for status in STATUSES
     for word in (status, *_OTHER_TYPES.get(status, ()))
 }
-"""Status of each event type that means one. Types are compared exactly."""
+"""Status of each event type that has one. Types are compared exactly."""
 
 _LONGEST: Final = max(map(len, STATUSES))
 
 
 def producers_word(status: object) -> str | None:
-    """The word that a producer's ``status`` is, in any case and with spaces or dashes for underscores."""
-    # Foreign text can be long; only what may be a word is worth the work.
+    """The word in a producer's ``status``. Case is ignored; spaces and dashes count as underscores."""
+    # A producer's text can be long, so its length is checked first.
     if not isinstance(status, str) or len(status) > _LONGEST:
         return None
     word = status.lower().replace(" ", "_").replace("-", "_")
@@ -62,11 +62,11 @@ def status_of(event_type: str, status: object) -> tuple[str | None, bool]:
     """Status of an event.
 
     Args:
-        status: the event's own field of this name, whatever it holds.
+        status: the event's field ``status``, of any type.
 
     Returns:
-        The word or None, and whether the producer's word contradicts the type of the event. The word counts
-        then: a producer that says one means it, while types are often the nearest that was at hand.
+        The word or None, and whether the producer's word contradicts the event type. The word has precedence,
+        because a producer sets it on purpose and often chooses only the nearest type.
     """
     by_word = producers_word(status)
     by_type = STATUS_OF_TYPE.get(event_type)
@@ -74,7 +74,7 @@ def status_of(event_type: str, status: object) -> tuple[str | None, bool]:
 
 
 def status_table() -> str:
-    """The table of words and event types, as ``docs/contract.md`` shows it."""
+    """The table of words and event types in ``docs/contract.md``."""
     rows = ["| rank | status | event types |", "|---|---|---|"]
     for rank, status in enumerate(STATUSES, 1):
         types = ", ".join(f"`{name}`" for name, meant in STATUS_OF_TYPE.items() if meant == status)
