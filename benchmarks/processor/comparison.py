@@ -30,7 +30,7 @@ class Design:
 
     Attributes:
         repeats: handle the batch that ``worker`` has just stored once more.
-        returns_old_items: whether the service hands back what is in the place of a duplicate.
+        returns_old_items: whether the service returns the stored item for a duplicate.
     """
 
     what: str

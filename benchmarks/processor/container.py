@@ -1,4 +1,4 @@
-"""Workers as the one who measures sees them."""
+"""Start, bound and use the worker processes."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Container:
         self._share = share
 
     def run(self, command: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Let the worker do something with an event of Lambda's.
+        """Let the worker run a command on an event of Lambda.
 
         Raises:
             RuntimeError: the worker has ended.

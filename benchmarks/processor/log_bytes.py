@@ -1,6 +1,6 @@
 """What an invocation logs, in bytes: ``python -m benchmarks.processor.log_bytes``.
 
-The log bytes of ``shipment_events.cost.designs`` come from here. Lambda's own lines are not among them.
+The log bytes of ``shipment_events.cost.designs`` come from here. They do not include Lambda's own lines.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What the processor's memory setting costs: with memory comes CPU time; both are paid by the millisecond."""
+"""What the processor's memory setting costs. More memory brings more CPU; both are billed by the ms."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack

@@ -1,7 +1,7 @@
 """A process that is one container of a function: ``python -m benchmarks.processor.worker MODULE``.
 
-It reads a command a line from standard input and answers with a line, both JSON. What the handler itself
-prints goes nowhere.
+It reads one JSON command a line from standard input and answers with one JSON line. The output of the handler
+is discarded.
 """
 
 import gc
@@ -22,7 +22,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Lambda's context object, as far as handlers and Powertools ask for it."""
+    """The attributes of Lambda's context object that handlers and Powertools use."""
 
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
     function_name: str = "benchmark"
@@ -67,7 +67,7 @@ COMMANDS = {"timed": timed, "allocated": allocated, "resident": resident}
 
 
 def main() -> None:
-    """Make the handler, say so, and obey."""
+    """Make the handler, report this, and run the commands."""
     answers = os.fdopen(os.dup(1), "w")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

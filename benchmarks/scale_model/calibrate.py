@@ -1,9 +1,8 @@
-"""Hold the model against the running local engine: ``python -m benchmarks.scale_model.calibrate``.
+"""Compare the model with the running local engine: ``python -m benchmarks.scale_model.calibrate``.
 
-The parts are measured one by one, PutEvents and the function invoked directly, and the pause of the engine's
-event source is read off its source. The model is given these times and says what the whole pipeline does;
-then the pipeline does it, with events that come at random as the model's do. ``SHIPMENTS_PORT`` chooses the
-engine.
+PutEvents and the direct invocation of the function are measured separately. The pause of the engine's event
+source is a constant in its source. The model predicts the whole pipeline from these times. Then the pipeline
+is measured with events at random times, as in the model. ``SHIPMENTS_PORT`` chooses the engine.
 """
 
 import argparse
@@ -42,12 +41,12 @@ _RATES: Final = (5, 20, 50, 200)
 _SECONDS: Final = 20
 _ROUNDS: Final = 3
 _PAUSE: Final = 0.05
-"""MiniStack's ``_ESM_IDLE_WAKE_GAP_SECONDS``: its event source sleeps so long after a wake for nothing."""
+"""MiniStack's ``_ESM_IDLE_WAKE_GAP_SECONDS``: its event source sleeps for this time after a needless wake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One number, as the model says it and as the engine does it."""
+    """One number of the model and of the engine."""
 
     what: str
     predicted: float
@@ -153,7 +152,7 @@ def compare(engine: Engine) -> list[Comparison]:
         for name, model, percent in (("p50", predicted.p50, 50), ("p99", predicted.p99, 99)):
             measured = statistics.quantiles(latencies, n=100)[percent - 1]
             compared.append(Comparison(f"{name} at {rate} events/s (ms)", model * 1000, measured * 1000))
-    # In turns, as the machine's speed changes from minute to minute.
+    # The machine's speed changes from minute to minute, so both are measured in turns.
     rounds = [
         (engine.parallel(100), _publish(engine), engine.whole(_UNLIMITED, 3_000, entries=10)[1])
         for _ in range(_ROUNDS)

@@ -1,6 +1,6 @@
-"""Which part of each limit a rate needs, in the order in which an event meets them: plain arithmetic.
+"""The part of each limit that a rate needs, in the order in which an event reaches the limits.
 
-The simulation adds what arithmetic cannot: queues, ramps, retries and latency.
+This is arithmetic. The simulation adds queues, ramps, retries and latency.
 """
 
 from collections.abc import Iterator

@@ -72,7 +72,7 @@ def simulate(scenario: Scenario) -> Outcome:
         "messages in flight": pipeline.in_flight.mean(now) / scenario.quotas.in_flight,
         "concurrent executions": pipeline.running.mean(now) / scenario.quotas.lambda_concurrency,
     }
-    # What never came through cannot be measured there.
+    # Events that did not reach a limit are missing from its measurement.
     shares = {name: max(share, needed[name]) if name in needed else share for name, share in shares.items()}
     return Outcome(
         scenario=scenario,

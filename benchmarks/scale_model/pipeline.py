@@ -1,8 +1,8 @@
 """The pipeline as a discrete-event simulation: bus, queue, event source, function, table.
 
-From 1,000 a second on events that arrive in the same hundredth of a second travel as one parcel, and
-neighbouring batches in work are one worker, so that a run takes seconds at any rate. At low rates a parcel is
-an event, a worker a batch.
+From 1,000 events a second on, events of the same hundredth of a second form one parcel, and one worker stands
+for several batches. A run therefore takes seconds at any rate. At low rates, a parcel is one event and a
+worker is one batch.
 """
 
 from collections import deque

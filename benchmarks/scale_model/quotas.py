@@ -23,7 +23,7 @@ class Quotas:
     put_events: float = 10_000
     """Requests of PutEvents, of all buses of the account."""
     rule_invocations: float = 18_750
-    """Events that rules hand to targets; more are delayed, not refused."""
+    """Events that rules send to targets. More are delayed, not refused."""
     in_flight: float = 120_000
     """Messages of a queue that are received and not deleted."""
     lambda_concurrency: float = 1_000

@@ -1,4 +1,4 @@
-"""Incidents of containers, connections and the engine. Faults of requests are in ``faults.py``."""
+"""Incidents of containers, connections and the engine. ``faults.py`` has the faults of requests."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ TABLE_OUTAGE: Final = "table_outage_begun"
 ENGINE_RESTART: Final = "engine_restart"
 
 _HOOK_SECONDS: Final = 5.0
-# A pause before the engine stops, so that no request is in progress when it writes its state.
+# The pause lets requests end before the engine stops and writes its state.
 _SETTLE_SECONDS: Final = 0.5
 
 

@@ -1,8 +1,8 @@
 """Answers of HTTP status 200 in which single statements, keys or entries failed.
 
-A fault proxy fails whole requests. These services also fail parts of one, and a client that looks at the
-status alone loses those parts. What fails is taken out of the request, so it did not happen, or, for a
-statement whose answer alone is lost, only out of the answer.
+A fault proxy fails whole requests. AWS also fails parts of a request. A client that checks only the status
+loses these parts. The proxy removes the failed parts from the request, so the service does not act on them.
+If only the answer of a statement is lost, the service acts on it.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PartialFault:
-    """What becomes of one request.
+    """A fault in parts of one request.
 
     Attributes:
         kind: name of the fault, for the report.
-        request: what the service still gets; None where nothing is left of it.
-        complete: makes the answer that the client gets from the service's.
+        request: the rest of the request for the service; None if all parts failed.
+        complete: makes the client's answer from the service's answer.
     """
 
     kind: str
@@ -44,10 +44,10 @@ class PartialFault:
 
 
 def partial_fault(operation: str, request: Json, rng: Random) -> PartialFault | None:
-    """A fault for a part of this request, or None where the operation has no parts that can fail."""
+    """A fault for a part of this request, or None if the operation has no parts that can fail."""
     match operation:
         case "BatchExecuteStatement":
-            # The second is a statement that was executed and whose answer says otherwise.
+            # The service executes an unanswered statement, but its answer is an error.
             fault = _fail_statements if rng.random() < 0.7 else _unanswer_statements
             return fault(request, rng)
         case "BatchGetItem":

@@ -1,4 +1,4 @@
-"""The proxy that puts partial faults into requests and answers, and says when a batch is being written."""
+"""The proxy that fails parts of requests and calls a hook when a batch is written."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from workbench.drill.partial_faults import PartialFault, partial_fault
 from workbench.drill.serving import MAX_REQUEST_BYTES, listen
 
 _WRITE: Final = "BatchExecuteStatement"
-# aiohttp sets these itself, and a checksum does not fit a changed answer.
+# aiohttp sets these headers itself. The checksum is not correct for a changed answer.
 _NOT_PASSED_ON: Final = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "x-amz-crc32", "keep-alive"}
 )
@@ -26,9 +26,9 @@ class WriteHook:
     """Something to do once in the middle of a batch.
 
     Attributes:
-        after_write: when the table has acted and the client does not know it yet; else before, and then the
-            table does not act.
-        action: must be quick, since every request waits for it.
+        after_write: True calls the hook after the table acted and before the client gets the answer. False
+            calls it before, and the table does not act.
+        action: must be quick, because every request waits for it.
     """
 
     after_write: bool
@@ -39,10 +39,10 @@ class PartialProxy:
     """Passes requests on to the engine.
 
     Attributes:
-        share: of the requests that have parts, how many lose some.
+        share: share of the batch requests in which parts fail.
         hook: called at the next batch of writes, once.
         fired: number of faults by kind.
-        last_fired_at: seconds since 1970; 0 for never.
+        last_fired_at: time of the last fault, seconds since 1970; 0 if there was none.
     """
 
     def __init__(self, engine_endpoint: str, rng: Random) -> None:
@@ -76,7 +76,7 @@ class PartialProxy:
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         fault = self._fault(operation, body)
         if operation == _WRITE and self._call_hook(after_write=False):
-            # Its sender ended before it was sent.
+            # The hook killed or stopped the sender, so the request must not reach the table.
             raise web.HTTPBadGateway
         if fault is None:
             status, headers, answer = await self._forward(request, body)
@@ -118,7 +118,7 @@ class PartialProxy:
             ) as answer:
                 return answer.status, _passed_on(answer.headers), await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            # The engine is down: to its clients a gateway without a service.
+            # The engine is down.
             raise web.HTTPBadGateway(text=str(error)) from error
 
 

@@ -2,8 +2,8 @@
 
     client ──> microburst, one for each service ──> partial faults ──> engine
 
-microburst fails whole requests the way AWS does; what it cannot do, failing single parts of a request, a
-small proxy behind it does. Both listen on loopback only.
+microburst fails whole requests as AWS does. A small proxy behind it fails single parts of a request. Both
+listen only on loopback.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ class FaultProxies:
     """A proxy for each service; a context manager.
 
     Args:
-        engine_port: of loopback, where requests go in the end.
+        engine_port: the engine's port on loopback.
         ports: one for each of :data:`SERVICES`, and one named ``partial``.
-        seed: of all that is left to chance here.
+        seed: the seed of all random choices.
     """
 
     def __init__(self, engine_port: int, ports: Mapping[str, int], seed: int) -> None:

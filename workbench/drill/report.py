@@ -1,4 +1,4 @@
-"""What a drill found, for people and for machines."""
+"""The report of a drill."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -36,7 +36,7 @@ PROXY_LOG: Final = "drill-proxies.log"
 
 _PUBLISHER_TIMEOUT: Final = 1.0
 _POLL_SECONDS: Final = 0.2
-# An event counts as lost only after several looks, because a busy engine may be late.
+# A busy engine may be late, so an event counts as lost only after several checks.
 _SECOND_LOOKS: Final = 3
 _SECOND_LOOK_SECONDS: Final = 2.0
 
@@ -47,8 +47,8 @@ class DrillPlan:
 
     Attributes:
         root: the repository.
-        folder: gets journal and events, and for the time of the drill the engine.
-        minutes: for which faults are thrown, or up to double until events and faults are reached.
+        folder: for the journal and the events, and for the engine during the drill.
+        minutes: duration of the faults; up to double if events or faults are too few by then.
         visibility_timeout: seconds of the scaled stage, a multiple of 6.
     """
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from workbench.engine.settings import HOST
 
-# PutEvents takes 1 MB of text, which JSON within JSON can make several times as long.
+# PutEvents accepts 1 MB of text. Escapes of JSON within JSON can make it several times as long.
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 
 

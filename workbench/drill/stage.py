@@ -50,12 +50,12 @@ class Stage:
 
     @property
     def queue(self) -> Queue:
-        """URL of the queue between bus and processor."""
+        """The queue between bus and processor."""
         return Queue(self.sqs, self.resources.queue_url, self.resources.timing)
 
     @property
     def dead_letters(self) -> DeadLetterQueue:
-        """URL of the dead-letter queue."""
+        """The dead-letter queue."""
         letters = Queue(self.sqs, self.resources.dead_letter_queue_url, self.resources.timing)
         return DeadLetterQueue(letters, self.queue)
 
@@ -65,7 +65,7 @@ class Stage:
         return self.visibility_timeout // _VISIBILITY_MULTIPLE
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that run the function, in the place of Lambda's containers."""
+        """The processes that run the function. They stand for Lambda's containers."""
         return psutil.Process(self._pid).children(recursive=True)
 
     def signal_workers(self, number: signal.Signals) -> None:
@@ -76,7 +76,7 @@ class Stage:
                 worker.send_signal(number)
 
     def restart(self) -> None:
-        """Stop the engine politely, so that it keeps its state, and start it again.
+        """Stop the engine with its state saved and start it again.
 
         Raises:
             LocalEngineError: the engine had to be killed, or does not start.

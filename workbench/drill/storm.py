@@ -29,7 +29,7 @@ class Storm:
     """Faults of requests and incidents over a time.
 
     Attributes:
-        seconds: duration; up to double, until there were enough events and faults.
+        seconds: duration; up to double if events or faults are too few by then.
         client_timeouts: seconds after which the client of each service gives up.
     """
 

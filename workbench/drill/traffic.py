@@ -26,7 +26,7 @@ _BURSTS_A_MINUTE: Final = 6
 
 @dataclass(slots=True)
 class Traffic:
-    """Entries of the drill as they fall due.
+    """Entries of the drill at the times when they are due.
 
     Attributes:
         expected: for each entry by its position, why it must be quarantined; None for a good event.
@@ -58,7 +58,7 @@ class Traffic:
             try:
                 entry = to_entry(event)
             except InvalidEventError as error:
-                # A producer without our publisher would send it like this.
+                # A producer that does not use our publisher sends such events too.
                 if (careless := careless_entry(event)) is None:
                     self.refused[error.reason.value] += 1
                     continue

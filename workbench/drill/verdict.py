@@ -1,7 +1,6 @@
 """Checks that each accepted event ended where its feed line belongs. The reconciliation does not check this.
 
-It shares no rule with the pipeline. The feed says what is wrong with each line, and the journal what was
-sent.
+It shares no rule with the pipeline. The feed knows the defect of each line. The journal has the sent events.
 """
 
 import json
@@ -26,7 +25,7 @@ class SentEvent:
 
 @dataclass(slots=True)
 class Verdict:
-    """Events that are in the wrong place, each with where.
+    """Events that are in the wrong place, with their place.
 
     Attributes:
         misjudged: good ones that were quarantined, broken ones that were not or for another reason.

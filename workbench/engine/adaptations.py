@@ -1,8 +1,8 @@
-"""Changes private functions of the engine at its start, if it differs from AWS and no public API helps.
+"""Changes private functions of the engine at its start, where it differs from AWS and has no public API.
 
-All of it is the reading side of a table: its stream, and the delivery of the stream to a function.
-``gaps.py`` lists the gaps, and ``tests/integration/test_streams.py`` shows each one on the engine as it is.
-The start fails if a function of the engine is not the one that the adaptation was written for.
+The adaptations concern a table's stream and its delivery to a function. ``gaps.py`` lists the gaps.
+``tests/integration/test_streams.py`` shows each gap on the unchanged engine. The start fails if a function of
+the engine is not the one that the adaptation was written for.
 
 The engine's own interpreter runs this file, so it imports nothing but the engine, the standard library and
 ``stream_delivery.py``.
@@ -33,7 +33,7 @@ PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 
 
 def adapt() -> None:
-    """Make all changes. Raises NotAsExpectedError if the engine has another version."""
+    """Make all changes. Raises NotAsExpectedError if the engine has other functions than expected."""
     write_stream_records_of_partiql()
     keep_stream_records()
     deliver_streams_as_lambda_does()
@@ -58,10 +58,10 @@ def require(module: ModuleType, **fingerprints: str) -> None:
 
 
 def write_stream_records_of_partiql() -> None:
-    """Let INSERT, UPDATE and DELETE by PartiQL write stream records, as PutItem and its like do.
+    """Let PartiQL's INSERT, UPDATE and DELETE write stream records, as PutItem does.
 
-    Each change of a statement is noted when the engine stores it. The records are written after the statement
-    succeeded, because a transaction may be rolled back.
+    Each change is noted when the engine stores it. The records are written after the statement succeeded,
+    because a transaction may be rolled back.
     """
     require(
         dynamodb,
@@ -115,7 +115,7 @@ def write_stream_records_of_partiql() -> None:
 
 
 def keep_stream_records() -> None:
-    """Save and load the records of streams with the tables. The engine keeps only positions of readers."""
+    """Save and load the records of streams with the tables. The engine saves only readers' positions."""
     require(dynamodb, get_state="ce90690a6033", load_persisted_state="6f58d9dc1e6e")
     get_state, load_state = dynamodb.get_state, dynamodb.load_persisted_state
     stores = ("_stream_records", "_stream_trimmed", "_closed_streams")
@@ -138,10 +138,10 @@ def keep_stream_records() -> None:
 
 
 def deliver_streams_as_lambda_does() -> None:
-    """Read each mapping's stream on its own thread, and handle failures by the mapping's settings.
+    """Read each mapping's stream on its own thread and handle failures by the mapping's settings.
 
-    The engine reads streams and queues on one thread, which waits for each function. It has no partial
-    failures and no retries.
+    The engine reads streams and queues on one thread, which waits for each function. It supports neither
+    partial failures nor retries.
     """
     require(
         lambda_svc,
@@ -172,7 +172,7 @@ def deliver_streams_as_lambda_does() -> None:
 
 @contextlib.contextmanager
 def _scope(account: str, region: str) -> Iterator[None]:
-    """Look at the resources of this account and region, also on threads that are started here."""
+    """Use the resources of this account and region, also on threads that start in the block."""
     tokens = lambda_svc._request_account_id.set(account), lambda_svc._request_region.set(region)
     try:
         yield
@@ -189,11 +189,11 @@ class StreamReader:
         self._id = mapping["UUID"]
         self._stream = mapping["EventSourceArn"]
         self._table = self._stream.split("/")[1]
-        # Places of the records that are being delivered, by sequence number.
+        # Positions of the records in delivery, by sequence number.
         self._places: dict[str, int] = {}
 
     def run(self) -> None:
-        """Deliver the records, and poll as often as Lambda does, until a poll finds none."""
+        """Deliver records and poll as often as Lambda does, until a poll finds none."""
         size = int(self._mapping.get("BatchSize", 100))
         while self.active():
             start = self._position()
@@ -205,13 +205,13 @@ class StreamReader:
             batch = _within_payload(wanted)
             settled = deliver(batch, Rules.of(self._mapping), self)
             if settled and len(batch) == len(wanted):
-                # The records after the last one that the filter left out are done as well.
+                # The filter may have removed the records at the end. They need no delivery.
                 self._move_to(start + len(read))
             if len(read) < size:
                 time.sleep(POLL_SECONDS)
 
     def waiting(self) -> bool:
-        """Whether the stream has records that were not delivered yet."""
+        """Whether the stream has records that are not delivered yet."""
         return bool(self._read(self._position(), 1))
 
     def active(self) -> bool:
@@ -279,7 +279,7 @@ class StreamReader:
 
     def _move_to(self, position: int) -> None:
         with lambda_svc._dynamodb_stream_positions_lock:
-            # A mapping that was deleted meanwhile no longer has a position.
+            # A mapping that was deleted in the meantime has no position.
             if self._id in lambda_svc._dynamodb_stream_positions:
                 lambda_svc._dynamodb_stream_positions[self._id] = position
 

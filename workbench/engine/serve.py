@@ -1,7 +1,7 @@
-"""Starts the engine as ``python -m ministack`` does, with an interpreter that is set for it.
+"""Starts the engine as ``python -m ministack`` does, with settings of the interpreter that make it faster.
 
 The engine's own interpreter runs this file, so it imports nothing but the engine, the standard library and
-``adaptations.py``. With ADAPTATIONS=off in its environment the engine stays as it is.
+``adaptations.py``. The environment variable ADAPTATIONS=off leaves the engine unchanged.
 """
 
 import gc
@@ -15,13 +15,13 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Set the interpreter, and become the engine. Each setting gives some 5 % more events a second."""
-    # All that the engine stores is Python objects, which the collector would look through again and again.
+    """Set the interpreter and run the engine. Each setting gives about 5 % more events a second."""
+    # The engine stores Python objects. By default, the garbage collector would examine them too often.
     gc.set_threshold(100_000, 50, 1_000)
-    # The engine's one busy thread gives up the interpreter at each system call, and an idle thread that takes
-    # it may keep it for this long: 0.2 ms, by default 5.
+    # The engine's one busy thread releases the interpreter at each system call. An idle thread that takes it
+    # can keep it for this interval: 0.2 ms instead of Python's default of 5 ms.
     sys.setswitchinterval(0.0002)
-    # An id from the system costs such a call; this generator asks the system for its seed alone.
+    # By default, each id costs a system call. This generator needs the system only for its seed.
     ids = random.Random()  # noqa: S311 - ids of an emulator on the loopback interface are no secrets
     uuid.uuid4 = lambda: uuid.UUID(int=ids.getrandbits(128), version=4)
     if os.environ.get("ADAPTATIONS") != "off":
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def _adapt() -> None:
-    """Change what differs from AWS in the engine. The clone is on the path for this import alone."""
+    """Change what differs from AWS in the engine. The clone is on the path only for this import."""
     clone = str(Path(__file__).resolve().parents[2])
     sys.path.append(clone)
     importlib.import_module("workbench.engine.adaptations").adapt()

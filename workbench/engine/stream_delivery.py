@@ -1,6 +1,6 @@
-"""How Lambda delivers a batch of a table's stream: what it takes for a failure, and what it does then.
+"""How Lambda delivers a batch of a table's stream and handles failures.
 
-The engine knows little of this, so its start-up program gives it these rules (``adaptations.py``). Sources:
+The engine implements only a part of this, so ``adaptations.py`` adds these rules. Sources:
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html and
 https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
 
@@ -15,15 +15,15 @@ from typing import Any, Final, Protocol
 RETRIES_EXHAUSTED: Final = "RetryAttemptsExhausted"
 TOO_OLD: Final = "RecordAgeExceeded"
 
-# A record of the stream, as the function gets it.
+# A record of the stream in the function's event.
 Record = Mapping[str, Any]
-# What the engine has of an invocation: ``body`` (what the function returned), ``error``, ``throttle``.
+# The engine's result of an invocation: ``body`` (the function's answer), ``error``, ``throttle``.
 Answer = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How an event source mapping treats failures. None means without limit.
+    """How an event source mapping handles failures. None means no limit.
 
     ``retries`` does not count the first attempt. ``maximum_age`` is in seconds.
     """
@@ -35,7 +35,7 @@ class Rules:
 
     @classmethod
     def of(cls, mapping: Mapping[str, Any]) -> "Rules":
-        """The rules of a mapping, given by the names of Lambda's API, where -1 means without limit."""
+        """The rules of a mapping with the names of Lambda's API, where -1 means no limit."""
         retries = int(mapping.get("MaximumRetryAttempts", -1))
         age = int(mapping.get("MaximumRecordAgeInSeconds", -1))
         return cls(
@@ -47,32 +47,32 @@ class Rules:
 
 
 class Reader(Protocol):
-    """What reads a stream for one mapping."""
+    """Reads a stream for one mapping."""
 
     def active(self) -> bool:
-        """Whether the mapping still is to be served."""
+        """Whether the mapping is still active."""
 
     def age(self, record: Record) -> float:
         """Seconds since the record was written."""
 
     def invoke(self, records: Sequence[Record]) -> Answer:
-        """Invoke the function with the records, and wait for its answer."""
+        """Invoke the function with the records and wait for its answer."""
 
     def checkpoint(self, last: Record) -> None:
-        """Never deliver this record nor an earlier one again."""
+        """Note that this record and all earlier ones are not delivered again."""
 
     def discard(self, records: Sequence[Record], condition: str, answer: Answer) -> None:
-        """Tell the mapping's destination for failures that the records will not be delivered again."""
+        """Report the records to the mapping's destination for failures. They are not delivered again."""
 
     def back_off(self) -> None:
         """Wait before the next attempt."""
 
 
 def deliver(batch: Sequence[Record], rules: Rules, reader: Reader) -> bool:
-    """Deliver the records, in their order, until each one is processed or discarded.
+    """Deliver the records in their order until each one is processed or discarded.
 
-    Nothing behind a failed record is delivered before that record is settled. Returns False if the mapping
-    became inactive before all were settled; the others are without a checkpoint then.
+    A record after a failed one is delivered only when the failed one is processed or discarded. Returns False
+    if the mapping became inactive first. The remaining records then have no checkpoint.
     """
     pending = [(batch, 0)] if batch else []
     while pending and reader.active():
@@ -88,11 +88,11 @@ def deliver(batch: Sequence[Record], rules: Rules, reader: Reader) -> bool:
         if not rest:
             continue
         if answer.get("throttle"):
-            # The function was not invoked, so this is no retry.
+            # The function was not invoked, so this does not count as a retry.
             reader.back_off()
             pending.append((rest, retries))
         elif rules.bisects and (failed > 0 or len(rest) > 1):
-            # A split is no retry either. The parts stand in reverse, as the last one is taken first.
+            # A split does not count as a retry. The parts are reversed because the last is taken first.
             pending += [(part, retries) for part in reversed(_parts(rest, at_checkpoint=failed > 0))]
         elif retries == rules.retries:
             reader.discard(rest, RETRIES_EXHAUSTED, answer)
@@ -104,10 +104,10 @@ def deliver(batch: Sequence[Record], rules: Rules, reader: Reader) -> bool:
 
 
 def first_failed(records: Sequence[Record], answer: Answer, rules: Rules) -> int:
-    """Index of the first record that has to be delivered again: the number of records where none has.
+    """Index of the first record to deliver again. It is the number of records if there is no such record.
 
-    An answer without failures is a success, whatever else it is; one that names no record of the batch is a
-    failure of the whole batch.
+    Any answer without failures is a success. If a failure names no record of the batch, the whole batch
+    failed.
     """
     if answer.get("error"):
         return 0
@@ -134,7 +134,7 @@ def _parts(records: Sequence[Record], *, at_checkpoint: bool) -> list[Sequence[R
 
 
 def _discard_old(records: Sequence[Record], rules: Rules, reader: Reader) -> Sequence[Record]:
-    """Discard the records that are older than the mapping allows, and return the others."""
+    """Discard the records that are older than the mapping allows. Return the others."""
     limit = rules.maximum_age
     if limit is None:
         return records

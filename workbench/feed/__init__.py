@@ -1,9 +1,9 @@
 """A feed of shipment events that behaves like real carriers: for trying out, demonstrating and measuring.
 
-Whole journeys of many shipments, interleaved in the order in which their events arrive: five carriers with
-habits of their own (:mod:`workbench.feed.carriers` names their vocabularies), local offsets, places in
-many scripts, late arrivals, two events in one second, repeats in every spelling, enriched repeats, and a
-small share of events that are broken in one of the ways of :data:`BROKEN_KINDS`.
+The feed interleaves the journeys of many shipments in the order in which their events arrive. Five carriers
+(:mod:`workbench.feed.carriers`) write events in their own ways, with local offsets and places in many
+scripts. Some events arrive late, share a second, or repeat an earlier event. A small share is broken in one
+of the ways of :data:`BROKEN_KINDS`.
 
 The same arguments give the same bytes, on every machine and every version of Python.
 """
@@ -32,7 +32,7 @@ class FeedLine:
     """One line of the feed.
 
     Attributes:
-        text: one line of NDJSON as its producer writes it, without the newline. It can be encoded in UTF-8.
+        text: a line of NDJSON as the producer writes it, without the newline. It can be encoded in UTF-8.
         kind: one of :data:`VALID_KINDS` or :data:`BROKEN_KINDS`.
         expected_reason: why the line must be refused or quarantined; None for a valid one.
     """
@@ -54,30 +54,31 @@ def generate(
     late_share: float = 0.01,
     same_second_share: float = 0.005,
 ) -> Iterator[FeedLine]:
-    """Generate a feed, line by line; memory does not grow with its length.
+    """Generate a feed line by line. Memory does not grow with its length.
 
-    A shorter feed is the beginning of a longer one with the same other arguments. Lines come in the order of
-    arrival: seconds after the event, or half an hour to three days for late ones, and repeats after what they
-    repeat. A journey takes about three days and nine events, and the last ones are cut off by the feed's end.
+    A shorter feed is the beginning of a longer one with the same other arguments. Lines are in the order of
+    arrival. An event arrives within seconds, or half an hour to three days late. A repeat arrives after the
+    event that it repeats. A journey takes about three days and has about nine events. The feed ends before
+    the last journeys do.
 
     Args:
         count: number of lines.
         seed: another seed gives other shipments.
         start: when the first shipment begins; a time with an offset, from 1970 to 2100.
-        shipments_per_day: mean number of shipments that begin in a day, 1 to 1,000,000. The lines of the
-            shipments that are under way, those of about three days, are held in memory.
+        shipments_per_day: mean number of shipments that begin in a day, 1 to 1,000,000. Memory holds the
+            lines of about three days.
         broken_share: share of the lines that are broken.
         repeat_share: share of the valid lines that repeat an earlier event with the same content, in any
             spelling.
-        enriched_share: share of the valid lines that repeat an earlier event with more content: a conflict
-            where the event has an id of its own, and another event where it has none.
+        enriched_share: share of the valid lines that repeat an earlier event with more content. The repeat
+            is a conflict if the event has an id, and another event if it has none.
         late_share: share of the valid lines that arrive late.
         same_second_share: share of the valid lines whose event happens in the second of another event of the
             same shipment.
 
     Raises:
-        ValueError: a count or seed below 0, a share outside 0 to 1, more than 0.9 for the shares of the valid
-            lines together, or a rate or start outside its range.
+        ValueError: a count or seed is below 0, a share is outside 0 to 1, the shares of the valid lines add
+            up to more than 0.9, or a rate or start is outside its range.
     """
     if count < 0:
         raise ValueError(f"count: expected 0 or more, got {count}")
@@ -129,13 +130,13 @@ def _stream(count: int, rng: Random, lines: Iterator[Line], broken_share: float)
 
 
 def _arrivals(rng: Random, begin: int, mean_gap: float, chances: Chances) -> Iterator[Line]:
-    """Lines of all shipments in the order of arrival, without end."""
+    """Yield the lines of all shipments in the order of arrival, without end."""
     waiting: list[Line] = []
     serial = int(rng.random() * _SERIALS)
     next_start = begin
     while True:
-        # No line of a shipment arrives before the shipment begins, so the earliest line of the begun ones is
-        # next.
+        # No line arrives before its shipment begins. The earliest line of the shipments that have begun is
+        # therefore next.
         while not waiting or next_start <= waiting[0][0]:
             for line in journey(serial, next_start, chances, rng):
                 heapq.heappush(waiting, line)

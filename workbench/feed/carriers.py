@@ -1,6 +1,6 @@
-"""The carriers of the feed, the places they serve and the way their shipments take: data, and how to read it.
+"""The carriers of the feed, their places and the steps of their shipments.
 
-The carriers are invented; their vocabularies are the ones of the field:
+The carriers are invented. Their codes are real:
 
 - air freight: status codes of IATA Cargo-IMP (message FSU), as airlines and Cargo iQ use them: ``RCS``
   received from shipper, ``MAN`` manifested, ``DEP`` departed, ``RCF`` received from flight, ``CCD`` cleared
@@ -30,8 +30,8 @@ class Place:
 
     Attributes:
         code: IATA's code of the airport, or of the nearest one.
-        offset: of local time from UTC as ISO 8601 writes it. Standard time all year round: the moments are
-            right, and a wall clock in summer may be an hour off.
+        offset: offset of local time from UTC in ISO 8601. It is standard time all year: the moments are
+            correct, but local times in summer may be an hour off.
     """
 
     city: str
@@ -47,8 +47,8 @@ class Milestone:
     """One step of a journey.
 
     Attributes:
-        event: the event's type without its prefix.
-        where: which of the journey's three places it happens at.
+        event: the event type without its prefix.
+        where: the place of the journey.
         after: shortest and longest time since the step before, in minutes.
         chance: share of journeys that have it.
     """
@@ -64,19 +64,19 @@ class Carrier:
     """A carrier and its habits.
 
     Attributes:
-        tracking_number: from a shipment's serial number.
+        tracking_number: makes the tracking number from a shipment's serial number.
         places: where it picks up, transfers and delivers.
         way: the steps of every journey before its ending.
-        endings: how journeys end; the first one is the usual one.
+        endings: how journeys end. The first is the most frequent.
         codes: the carrier's own code and words for each type of event.
         reasons: code and words for each type of event that needs an explanation.
-        resolution: of its clocks, in microseconds.
-        local_time: times with the place's offset, rather than in UTC with ``Z``.
+        resolution: resolution of its clocks in microseconds.
+        local_time: whether it writes times with the place's offset instead of in UTC with ``Z``.
         event_ids: ``leg`` (tracking number, step and code), ``uuid``, ``sequence`` (1, 2, … within a
             shipment), ``sometimes`` (a UUID or null) or ``none``.
-        extra: which further fields it sends: exact numbers, nested objects, counts, or none.
-        spaced: white space after commas and colons.
-        ascii_only: everything beyond ASCII as ``\\u`` escapes.
+        extra: further fields: exact numbers, nested objects, counts, or none.
+        spaced: whether it writes a space after commas and colons.
+        ascii_only: whether it writes other characters than ASCII as ``\\u`` escapes.
     """
 
     name: str
@@ -95,19 +95,19 @@ class Carrier:
     ascii_only: bool = False
 
     def encode(self, value: object) -> str:
-        """A value as the carrier's system writes JSON."""
+        """Encode a value as JSON in the carrier's spelling."""
         return (ASCII if self.ascii_only else SPACED if self.spaced else PLAIN)(value)
 
     def members(self, fields: Mapping[str, str]) -> str:
-        """Members of an object, each after a comma, from their names and JSON texts."""
+        """Join names and JSON texts to members of an object. Each member begins with a comma."""
         comma, colon = (", ", ": ") if self.spaced else (",", ":")
         return "".join([f'{comma}"{name}"{colon}{value}' for name, value in fields.items()])
 
 
 def air_waybill(serial: int) -> str:
-    """IATA air waybill number: airline prefix, seven digits, and these modulo 7 (IATA Resolution 600a).
+    """IATA air waybill number: airline prefix, seven digits, and their remainder modulo 7.
 
-    The prefix 000 stands for no airline.
+    IATA Resolution 600a defines it. No airline has the prefix 000.
     """
     number = serial % 10**7
     return f"000-{number:07d}{number % 7}"
@@ -116,7 +116,7 @@ def air_waybill(serial: int) -> str:
 def postal_item(serial: int) -> str:
     """UPU S10 identifier: service indicator, eight digits, check digit and country.
 
-    The digits are weighted 8, 6, 4, 2, 3, 5, 9, 7; the check digit is 11 minus the sum modulo 11, where 10
+    The digits have the weights 8, 6, 4, 2, 3, 5, 9 and 7. The check digit is 11 minus the sum modulo 11; 10
     becomes 0 and 11 becomes 5 (UPU standard S10).
     """
     number = f"{serial % 10**8:08d}"
@@ -127,10 +127,10 @@ def postal_item(serial: int) -> str:
 
 
 def serial_shipping_container(serial: int) -> str:
-    """GS1 SSCC: extension digit, company prefix, serial reference and check digit, 18 digits in all.
+    """GS1 SSCC of 18 digits: extension digit, company prefix, serial reference and check digit.
 
-    Weights 3 and 1 alternate from the right; the check digit completes the sum to a multiple of ten (GS1
-    General Specifications 7.9.1). Company prefixes that begin with 952 are for examples.
+    The weights 3 and 1 alternate from the right. The check digit makes the sum a multiple of ten (GS1 General
+    Specifications 7.9.1). Company prefixes that begin with 952 are for examples.
     """
     number = f"09521234{serial % 10**9:09d}"
     weighted = sum(int(digit) * (3, 1)[index % 2] for index, digit in enumerate(reversed(number)))
@@ -138,12 +138,12 @@ def serial_shipping_container(serial: int) -> str:
 
 
 def progressive_number(serial: int) -> str:
-    """PRO number of a North American road carrier: nine digits; there is no common check digit."""
+    """PRO number of a North American road carrier: nine digits without a common check digit."""
     return f"{serial % 10**9:09d}"
 
 
 def japanese_slip(serial: int) -> str:
-    """Slip number of Japanese parcel carriers: eleven digits, and these modulo 7 ("7DR")."""
+    """Slip number of Japanese parcel carriers: eleven digits and their remainder modulo 7 ("7DR")."""
     number = 40_000_000_000 + serial % 10**9
     return f"{number}{number % 7}"
 

@@ -20,7 +20,7 @@ from workbench.feed import generate
     help="Share of lines that break the contract.",
 )  # fmt: skip
 def feed(*, count: int, seed: int, broken_share: float) -> None:
-    """Print a feed of events that behaves like real carriers, one JSON object a line.
+    """Print a feed of events as real carriers send them, one JSON object a line.
 
     \b
     Example:

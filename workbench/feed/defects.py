@@ -1,4 +1,4 @@
-"""Broken events: what goes wrong between a carrier's system and ours, one kind for each way."""
+"""Broken events, by the kind of their defect."""
 
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
@@ -8,13 +8,15 @@ from shipment_events.contract.outcome import Reason
 from workbench.feed.spelling import PLAIN, Raw, parse, pick, write
 
 UNMATCHED: Final = "unmatched"
-"""Reason of an event whose type lacks the prefix that the bus's rule matches. A check of the event itself
-calls it ``invalid_field``."""
+"""Reason of an event whose type does not have the prefix that the rule matches.
+
+The contract's check gives such an event the reason ``invalid_field``.
+"""
 
 _DEEP: Final = 40
 _LARGE_BYTES: Final = 420_000
-# Large events cost time and memory at every step of a run, so there are few: with the usual share of broken
-# lines none in a feed of 10,000, and one in a feed of 20,000.
+# Large events cost time and memory at every step of a run, so they are rare. With the default share of broken
+# lines, a feed of 10,000 lines has none and a feed of 20,000 has one.
 _LARGE_EVERY: Final = 2_000
 _LARGE_AT: Final = 150
 
@@ -100,7 +102,7 @@ BROKEN_KINDS: Final[Mapping[str, str]] = {
 
 
 def kinds(rng: Random) -> Iterator[str]:
-    """Kinds of broken lines without end: each equally often, in a random order; large ones very rarely."""
+    """Yield kinds of broken lines without end, equally often and in a random order. Large lines are rare."""
     order = sorted(_DEFECTS, key=lambda _: rng.random())
     count = 0
     while True:
@@ -112,9 +114,9 @@ def kinds(rng: Random) -> Iterator[str]:
 
 
 def broken(text: str, kind: str, rng: Random) -> str:
-    """A valid line, broken in the given way."""
+    """Break a valid line in the way of the kind."""
     event = parse(text)
     if kind == _TOO_LARGE:
-        # Plain letters: a bus that escapes others would make it too large for a queue, too.
+        # ASCII only: a bus that escapes other characters would make the event too large for a queue as well.
         return write({**event, "description": "x" * _LARGE_BYTES})
     return _DEFECTS[kind][1](event, rng)

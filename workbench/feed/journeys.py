@@ -1,4 +1,4 @@
-"""One shipment's whole journey, as its carrier reports it."""
+"""The events of one shipment's journey, as its carrier reports them."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ _SECOND: Final = 1_000_000
 _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - local clocks are written from it, offset apart
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the offset of a local time is written separately
 _USUAL_ENDING: Final = 0.8
 _OTHER_OFFSETS: Final = ("+00:00", "+01:00", "-05:00", "+05:30", "+09:00")
 _STATUS: Final[Mapping[str, str]] = {
@@ -47,13 +47,13 @@ _STATUS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """How often things happen, per event of a journey.
+    """How often things happen for each event of a journey.
 
     Attributes:
         late: chance that the event arrives half an hour to three days late.
         same_second: mean number of further events in the same second.
-        repeats: mean number of repeats, per event or further event.
-        enriched: mean number of enriched repeats, per event as well.
+        repeats: mean number of repeats of each event, including the further events.
+        enriched: mean number of enriched repeats of each event, including the further events.
     """
 
     late: float
@@ -63,11 +63,11 @@ class Chances:
 
 
 def journey(serial: int, start: int, chances: Chances, rng: Random) -> Iterator[Line]:
-    """All lines of one shipment, not yet in the order of their arrival.
+    """Yield all lines of one shipment. They are not in the order of arrival.
 
     Args:
         serial: number of the shipment.
-        start: when it begins, in microseconds since 1970; no line arrives before.
+        start: when the shipment begins, in microseconds since 1970. No line arrives earlier.
     """
     carrier = pick(rng, CARRIERS)
     reporter = _Reporter(carrier, serial, chances, rng)
@@ -77,7 +77,7 @@ def journey(serial: int, start: int, chances: Chances, rng: Random) -> Iterator[
     for step in carrier.way + ending:
         if step.chance < 1 and rng.random() >= step.chance:
             continue
-        # At least two minutes, so that a clock without seconds still gives two steps different times.
+        # Two steps are at least two minutes apart, so a clock without seconds gives them different times.
         moment += (2 + step.after[0]) * _MINUTE + _up_to(rng, (step.after[1] - step.after[0]) * _MINUTE)
         place = places[step.where]
         lag = 0
@@ -92,10 +92,10 @@ def journey(serial: int, start: int, chances: Chances, rng: Random) -> Iterator[
 
 
 class _Reporter:
-    """Writes one shipment's events the way its carrier does.
+    """Writes the events of one shipment as its carrier does.
 
-    Events are built from JSON text. Shared parts are encoded only once, and numbers keep the digits that a
-    float would lose.
+    Events are built from JSON text. Shared parts are therefore encoded only once, and numbers keep all their
+    digits.
     """
 
     def __init__(self, carrier: Carrier, serial: int, chances: Chances, rng: Random) -> None:
@@ -116,7 +116,7 @@ class _Reporter:
         self._timespec = {1: "microseconds", 1_000: "milliseconds"}.get(carrier.resolution, "seconds")
 
     def lines(self, name: str, moment: int, place: Place, *, kind: str, lag: int) -> Iterator[Line]:
-        """The lines of one event: its own line and its repeats."""
+        """Yield the line of one event and the lines of its repeats."""
         rng = self._rng
         carrier = self._carrier
         arrival = moment + lag + _SECOND // 5 + _up_to(rng, 8 * _SECOND)
@@ -144,7 +144,7 @@ class _Reporter:
             else:
                 offset = pick(rng, [other for other in _OTHER_OFFSETS if other != place.offset])
                 yield again, "repeat_other_offset", f"{before}{self._timestamp(moment, offset)}{after}}}"
-        # Each has other content than the ones before, so that none is an exact repeat.
+        # The revision differs, so no enriched repeat is an exact repeat of another.
         for revision in range(2, 2 + _times(rng, self._chances.enriched)):
             signature = carrier.encode(pick(rng, ("Ł. Żak", "M. Müller", "佐藤", "N. O'Neill")))
             more = carrier.members({"revision": str(revision), "signed_by": signature})

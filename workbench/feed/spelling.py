@@ -1,4 +1,4 @@
-"""The same JSON in another spelling: other key order, other white space, other escapes, every digit kept."""
+"""Spellings of JSON: order of keys, white space and escapes. Every digit of a number is kept."""
 
 import json
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ ASCII: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class Raw(str):
-    """JSON text that is written as it is: a number with all its digits, or something that is no JSON."""
+    """Text that is written unchanged: a number with all its digits, or text that is not JSON."""
 
     __slots__ = ()
 
 
 def pick(rng: Random, items: Sequence[_Item]) -> _Item:
-    """One of the items.
+    """Pick one of the items at random.
 
-    Python promises the same sequence for the same seed only for ``random()``, so the feed draws from that
-    alone; ``choice`` and its like have changed between versions.
+    Python guarantees the same sequence for the same seed only for ``random()``. The feed therefore does not
+    use ``choice`` and other methods, which changed between versions.
     """
     return items[int(rng.random() * len(items))]
 
@@ -33,12 +33,12 @@ def parse(text: str) -> Any:
 
 
 def write(value: object) -> str:
-    """Encode what :func:`parse` gave, compactly."""
+    """Encode a result of :func:`parse` without white space."""
     return _write(value, None, ",", ":", ascii_only=False)
 
 
 def respelt(text: str, rng: Random) -> str:
-    """The same content with the keys of every object in another order, and other white space and escapes."""
+    """Write the same content with another order of keys, other white space and other escapes."""
     comma, colon = pick(rng, ((",", ":"), (", ", ": "), (" ,\t", " :  ")))
     return _write(parse(text), rng, comma, colon, ascii_only=rng.random() < 0.5)
 
