@@ -1,5 +1,6 @@
 """A synthesized template, asked by resource type and public name instead of logical id."""
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -72,9 +73,9 @@ class Template:
     def statements(
         self, resource_type: str, target: str, reference: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        """Statements of the resource policy whose list ``target`` holds ``reference``."""
+        """A copy of the statements of the resource policy whose list ``target`` holds ``reference``."""
         found = [
-            properties["PolicyDocument"]["Statement"]
+            copy.deepcopy(properties["PolicyDocument"]["Statement"])
             for _, properties in self.of_type(resource_type)
             if reference in properties[target]
         ]
