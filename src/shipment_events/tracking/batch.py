@@ -80,7 +80,7 @@ class Shipment:
 
     def write_ended(self, result: WriteResult) -> None:
         """Note the result of a write."""
-        assert self.step is not None  # noqa: S101
+        assert self.step is not None  # noqa: S101 - for the type checker: a write follows a step
         match result:
             case Unavailable(why):
                 self.trouble = why

@@ -212,7 +212,7 @@ class Fold:
         return self.state
 
     def _begin_anew(self) -> None:
-        assert self._known is not None  # noqa: S101
+        assert self._known is not None  # noqa: S101 - for the type checker: the caller has read the events
         state = _outlived(self._before, self._known, self._retracted, self._outlived_until)
         for news in self._known.values():
             state = _plus(state, news, self._retracted)

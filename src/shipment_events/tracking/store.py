@@ -155,7 +155,7 @@ class ShipmentTable:
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
         """
-        assert found.tracked is not None  # noqa: S101
+        assert found.tracked is not None  # noqa: S101 - for the type checker: only a found item is updated
         new = {name: value for name, value in item.items() if name != SHIPMENT_ID}
         changes = [f'SET "{name}"=?' for name in new]
         changes += [f'REMOVE "{name}"' for name in sorted(found.attributes - item.keys())]
