@@ -11,9 +11,9 @@ from tests.infrastructure.conftest import REPOSITORY
 from tests.infrastructure.template import Template
 
 CLIENT = "benchmarks.cold_start.handlers.bare_botocore"
-# Measured: 1.2 to 1.34. Ours also prepares a request of each operation, as a client does at its first call.
-# Lambda gives a whole core to the start, and 0.29 of one to the first batch.
-BUDGET = 1.5
+# Measured on a quiet machine: 1.17 to 1.22.
+BUDGET = 1.3
+ROUNDS = 7
 
 
 def imported_besides(bundle: Path) -> dict[str, float]:
@@ -52,10 +52,17 @@ def test_offender_is_named(template: Template, tmp_path: Path, module: str) -> N
 
 def test_start_takes_little_longer_than_that_of_a_botocore_client(template: Template) -> None:
     bundle = deployed_bundle(template.folder)
+    ratio = _ratio(bundle, ROUNDS)
+    if ratio > BUDGET:
+        # A busy machine only adds to the time, so more rounds come nearer to the truth.
+        ratio = _ratio(bundle, 3 * ROUNDS)
+    assert ratio <= BUDGET, f"{ratio:.2f} times a client's start; {imported_besides(bundle)}"
+
+
+def _ratio(bundle: Path, rounds: int) -> float:
+    """The least CPU time of our start, divided by the least of a client's."""
     ours, client = [], []
-    for _ in range(7):
+    for _ in range(rounds):
         ours.append(start(HANDLER, bundle).cpu)
         client.append(start(CLIENT, REPOSITORY).cpu)
-    # The least of each: what else the machine does can only add to it.
-    ratio = min(ours) / min(client)
-    assert ratio <= BUDGET, f"{ratio:.2f} times a client's start; {imported_besides(bundle)}"
+    return min(ours) / min(client)

@@ -33,14 +33,14 @@ class Installation:
     folder: Path
 
     def __call__(
-        self, program: str, *arguments: str, environment: Mapping[str, str], status: int | None = 0
+        self, program: str, *arguments: str, environment: Mapping[str, str], status: int = 0
     ) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment, away from the clone."""
         done = subprocess.run(
             [str(self.folder / "bin" / program), *arguments],
             cwd=self.folder, env=dict(environment), capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        assert status in (None, done.returncode), (arguments, done.stdout, done.stderr)
+        assert done.returncode == status, (arguments, done.stdout, done.stderr)
         return done
 
 
@@ -119,22 +119,25 @@ def test_the_command_says_how_to_install_it(library: Installation) -> None:
 def test_commands_work_against_a_running_stack(with_commands: Installation, engine: LocalEngine) -> None:
     environment = {**exported(engine.endpoint), "ENV": "dev", "COLUMNS": "200"}
 
-    def shipments(*arguments: str, status: int | None = 0) -> str:
+    def shipments(*arguments: str, status: int = 0) -> str:
         return with_commands("shipments", *arguments, environment=environment, status=status).stdout
 
-    event = {
+    good = {
         "shipment_id": "WHEEL-2",
         "event_timestamp": "2026-05-04T10:00:00Z",
         "event_type": "shipment.departed",
     }
-    (with_commands.folder / "events.ndjson").write_text(json.dumps(event) + "\n", encoding="utf-8")
+    broken = {**good, "shipment_id": "WHEEL-3", "carrier": 7}
+    lines = "".join(json.dumps(event) + "\n" for event in (good, broken))
+    (with_commands.folder / "events.ndjson").write_text(lines, encoding="utf-8")
     report = json.loads(shipments("run", "events.ndjson", "--json"))
-    assert (report["stored"] + report["duplicate"], report["lost"]) == (1, 0)
+    assert (report["stored"], report["quarantined"], report["lost"]) == (1, 1, 0)
     assert "WHEEL-2" in shipments("timeline", "WHEEL-2")
-    # Other tests on this engine may have left dead letters.
-    letters = json.loads(shipments("dead-letters", "list", "--json", status=None))
-    assert "WHEEL-2" not in {letter["shipment_id"] for letter in letters}
-    assert json.loads(shipments("status", "--json", status=None))["dead_letters"] >= len(letters)
+    letters = json.loads(shipments("dead-letters", "list", "--shipment", "WHEEL-3", "--json", status=1))
+    assert [letter["reason"] for letter in letters] == ["invalid_field"]
+    assert json.loads(shipments("status", "--json", status=1))["health"] == "failing"
+    shipments("dead-letters", "discard", "--shipment", "WHEEL-3", "--export", "given-up.ndjson", "--yes")
+    assert json.loads(shipments("dead-letters", "list", "--shipment", "WHEEL-3", "--json")) == []
     assert "USD" in shipments("cost", "--events-per-day", "30000", "--stage", "prod")
     _, _, commands = shipments("--help").partition("Commands:")
     listed = {line.split()[0] for line in commands.splitlines() if line.strip()}
