@@ -64,7 +64,7 @@ run: up ## Send a feed through the pipeline and account for every event (FEED=pa
 	@eval "$$(shipments local env)" && $(if $(FEED),shipments run "$(FEED)",shipments feed | shipments run -)
 
 .PHONY: drill
-drill: setup ## Throw faults at the stack on an engine of its own, and prove that nothing is lost
+drill: setup ## Run the stack under faults on its own engine, and account for every event
 	@shipments drill $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: test
@@ -78,7 +78,7 @@ test-slow: setup ## Run the tests that take long or need a machine that is not b
 	@pytest -m slow
 
 .PHONY: audit
-audit: setup $(AUDIT_VENV)/.ready ## Let every security judge look at every stage; fail on what nobody has accepted
+audit: setup $(AUDIT_VENV)/.ready ## Run all security checks on every stage; fail on findings that are not accepted
 	@python -m workbench.audit
 
 .PHONY: check
@@ -92,7 +92,7 @@ lint: setup node_modules/.ready ## Lint, format, strict types and plain English
 	@node_modules/.bin/textlint --format unix README.md CONTRIBUTING.md SECURITY.md docs
 
 .PHONY: mutants
-mutants: setup ## Put each known mistake back and show that a test goes red
+mutants: setup ## Put each known mistake back, one at a time; fail if no test fails
 	@python -m workbench.mutants.run $(if $(ONLY),--only $(ONLY))
 
 .PHONY: scale
@@ -118,7 +118,7 @@ synth: $(VENV)/.ready ## Write the CloudFormation template to cdk.out/
 	@echo "cdk.out/shipmentevents-$(ENV).template.json"
 
 .PHONY: diff
-diff: setup node_modules/.ready ## Show what a deploy would change, by reading alone
+diff: setup node_modules/.ready ## Show what a deploy would change; reads only
 	@npx --no-install cdk diff --method=template
 
 .PHONY: bootstrap
@@ -126,7 +126,7 @@ bootstrap: setup node_modules/.ready ## Prepare an AWS account and region for CD
 	@npx --no-install cdk bootstrap
 
 .PHONY: deploy
-deploy: setup node_modules/.ready ## Deploy the stack to AWS (or where AWS_ENDPOINT_URL names the local engine, to it)
+deploy: setup node_modules/.ready ## Deploy to AWS, or to the local engine if AWS_ENDPOINT_URL names it
 	@$(if $(findstring //127.0.0.1:,$(AWS_ENDPOINT_URL)),shipments local deploy,$(deploy_to_aws))
 
 .PHONY: destroy
@@ -134,13 +134,13 @@ destroy: setup node_modules/.ready ## Take the stack down; table and queues stay
 	@npx --no-install cdk destroy
 
 .PHONY: adopt
-adopt: synth node_modules/.ready ## Begin a stack anew with the table and queues that are left of it; then deploy
+adopt: synth node_modules/.ready ## Import the table and queues that a destroyed stack left; then run make deploy
 	@python -m infrastructure.first_deploy >/dev/null
 	@python -m infrastructure.retained cdk.out/shipmentevents-$(ENV).template.json cdk.out/retained.json
 	@npx --no-install cdk import --resource-mapping cdk.out/retained.json </dev/null
 
 .PHONY: lock
-lock: $(VENV)/.ready ## Resolve the dependencies anew and pin them by hash
+lock: $(VENV)/.ready ## Resolve the dependencies again and pin them by hash
 	@for group in setup dev engine audit bench; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo --extra cli pyproject.toml) || exit 1; \

@@ -234,7 +234,9 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
 def _expected_events(settings: StageSettings) -> list[AlarmSpec]:
     if settings.expected_event_hours is None:
         return []
-    hours = PipelineMetrics(settings.environment, period_seconds=settings.expected_event_hours * 3600)
+    hours = PipelineMetrics(
+        settings.environment, period_seconds=settings.expected_event_hours * SECONDS_PER_HOUR
+    )
     return [
         AlarmSpec(
             name="no-events",

@@ -31,12 +31,12 @@ LOG_RETENTION: Final = {
 }
 
 SYSTEM_LOG_LEVEL: Final = lambda_.SystemLogLevel.WARN
-"""Of Lambda's own lines: those on an invocation that failed or timed out are at WARN, all others are lower.
-Only the format JSON has levels. It makes one JSON line of an exception.
+"""Level of Lambda's own lines. WARN keeps only those of invocations that failed or timed out.
+Only the JSON format has levels. It writes an exception as one JSON line.
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html"""
 APPLICATION_LOG_LEVEL: Final = lambda_.ApplicationLogLevel.INFO
-"""Of our lines. The format leaves what is printed as it is, so log_metrics.py finds the fields of a line.
-Where Lambda looks for a level in it, INFO is the lowest that telemetry.py writes.
+"""Level of our lines. INFO is the lowest level that they have. The JSON format does not change printed lines,
+so log_metrics.py finds their fields.
 https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html"""
 VERSION_POLICY: Final = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 """Older versions stay, so that there is one to shift back to. A version whose own deployment failed goes,

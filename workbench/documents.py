@@ -19,6 +19,7 @@ from cogapp import Cog
 
 from shipment_events.contract.schema import event_schema
 from shipment_events.dead_letters.reasons import DeadLetterReason
+from shipment_events.tracking.vocabulary import FINISHED, STATUS_OF_TYPE, STATUSES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
@@ -70,6 +71,15 @@ def dead_letter_reasons() -> str:
     """The table of every reason for which an event is a dead letter."""
     rows = [[f"`{reason.value}`", reason.meaning] for reason in DeadLetterReason]
     return markdown_table(["reason", "meaning"], rows)
+
+
+def status_table() -> str:
+    """The table of every status with the event types that have it, by rank."""
+    rows = []
+    for rank, status in enumerate(STATUSES, start=1):
+        types = ", ".join(f"`{name}`" for name, meant in STATUS_OF_TYPE.items() if meant == status)
+        rows.append([str(rank), f"`{status}`{', finished' if status in FINISHED else ''}", types])
+    return markdown_table(["rank", "status", "event types"], rows)
 
 
 def schema_text() -> str:

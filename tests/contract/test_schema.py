@@ -29,7 +29,7 @@ def is_accepted(detail: object) -> bool:
 
 
 def test_file_is_what_the_command_prints() -> None:
-    """After a change of the contract: shipments schema > schemas/shipment-event.schema.json"""
+    """After a change of the contract: make docs"""
     printed = CliRunner().invoke(command).output
     assert FILE.read_text() == printed
     assert json.loads(printed) == event_schema()

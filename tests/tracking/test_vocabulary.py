@@ -1,23 +1,8 @@
 """The words for a status, and how an event says one."""
 
-import re
-from pathlib import Path
-from typing import Final
-
 import pytest
 
-from shipment_events.tracking.vocabulary import STATUSES, producers_word, status_of, status_table
-
-CONTRACT: Final = Path(__file__).resolve().parents[2] / "docs" / "contract.md"
-
-
-def test_document_shows_the_table_of_the_code() -> None:
-    """After a change: put the output of ``status_table()`` there."""
-    shown = re.search(
-        r"<!-- status table: begin -->\n(.*)\n<!-- status table: end -->", CONTRACT.read_text(), re.DOTALL
-    )
-    assert shown
-    assert shown[1] == status_table()
+from shipment_events.tracking.vocabulary import STATUSES, producers_word, status_of
 
 
 @pytest.mark.parametrize("spelled", ["out_for_delivery", "OUT FOR DELIVERY", "Out-For_delivery"])

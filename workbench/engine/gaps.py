@@ -152,17 +152,17 @@ GAPS: Final = (
     Gap(
         "Stream records of statements by PartiQL",
         Remedy.MADE_UP,
-        "The engine writes none.",
+        "Added at the engine's start: it writes none itself.",
     ),
     Gap(
         "Stream records after a restart",
         Remedy.MADE_UP,
-        "The engine forgets them.",
+        "Saved with the tables. The engine itself forgets them.",
     ),
     Gap(
         "Functions of streams beside those of queues",
         Remedy.MADE_UP,
-        "The engine reads streams and queues on one thread. A slow stream would delay the queues.",
+        "Each stream has its own thread. On the engine's one thread, a slow stream would delay the queues.",
     ),
     Gap(
         "Failures in a batch of a stream",

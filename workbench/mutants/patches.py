@@ -12,7 +12,7 @@ from typing import Final
 
 LIST: Final = Path(__file__).with_name("mutants.toml")
 # Folders to search if the code is no longer in its definition.
-_SEARCHED: Final = ("src", "infrastructure")
+_SEARCHED: Final = ("src", "infrastructure", "workbench")
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _CLOSING: Final = frozenset(")]}")
 _CANDIDATES: Final = 3

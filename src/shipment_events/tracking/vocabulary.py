@@ -71,12 +71,3 @@ def status_of(event_type: str, status: object) -> tuple[str | None, bool]:
     by_word = producers_word(status)
     by_type = STATUS_OF_TYPE.get(event_type)
     return by_word or by_type, bool(by_word and by_type and by_word != by_type)
-
-
-def status_table() -> str:
-    """The table of words and event types in ``docs/contract.md``."""
-    rows = ["| rank | status | event types |", "|---|---|---|"]
-    for rank, status in enumerate(STATUSES, 1):
-        types = ", ".join(f"`{name}`" for name, meant in STATUS_OF_TYPE.items() if meant == status)
-        rows.append(f"| {rank} | `{status}`{', finished' if status in FINISHED else ''} | {types} |")
-    return "\n".join(rows)

@@ -1,1 +1,1 @@
-"""Operations: the status of the pipeline, the trace of an event, and replays."""
+"""Whether the pipeline is healthy: its status, the trace of an event, and replays."""
