@@ -32,11 +32,14 @@ define begin
 @test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 endef
 
+# Anything but empty: a deploy also sets table and queues back to what the template says.
+REVERT_DRIFT ?=
+
 # A protected stage cannot be rolled back, so a stage is made without protection and gets it once it stands.
 define deploy_to_aws
 first="$$(python -m infrastructure.first_deploy)" || exit 1; \
   if [ -n "$$first" ]; then npx --no-install cdk deploy --require-approval never --context first_deploy=true || exit 1; fi; \
-  npx --no-install cdk deploy --require-approval never
+  npx --no-install cdk deploy --require-approval never $(if $(REVERT_DRIFT),--revert-drift)
 endef
 
 .PHONY: help
@@ -134,7 +137,7 @@ destroy: setup node_modules/.ready ## Take the stack down; table and queues stay
 	@npx --no-install cdk destroy
 
 .PHONY: adopt
-adopt: synth node_modules/.ready ## Import the table and queues that a destroyed stack left; then run make deploy
+adopt: synth node_modules/.ready ## Import the tables and queues that a destroyed stack left; then run make deploy REVERT_DRIFT=1
 	@python -m infrastructure.first_deploy >/dev/null
 	@python -m infrastructure.retained cdk.out/shipmentevents-$(ENV).template.json cdk.out/retained.json
 	@npx --no-install cdk import --resource-mapping cdk.out/retained.json </dev/null

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+class MissingQueueError(Exception):
+    """A queue cannot be adopted without its dead-letter queue. The message says what to do."""
+
+
 def retained(
     template: Mapping[str, Any], dynamodb: "DynamoDBClient", sqs: "SQSClient"
 ) -> dict[str, dict[str, str]]:
     """Identifier of each existing table and queue of the template, by logical id.
 
-    Raises ClientError if the service cannot look one of them up.
+    Raises:
+        MissingQueueError: a queue exists, but its dead-letter queue does not.
+        botocore.exceptions.ClientError: the service cannot look one of them up.
     """
     found: dict[str, dict[str, str]] = {}
     for logical_id, resource in template["Resources"].items():
@@ -37,7 +43,24 @@ def retained(
         except (dynamodb.exceptions.ResourceNotFoundException, sqs.exceptions.QueueDoesNotExist):
             # A failed first deploy may have left only some of them. The next deploy creates the others.
             continue
+    _check_references(template, found)
     return found
+
+
+def _check_references(template: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse a queue whose dead-letter queue is missing: an import cannot create what the queue refers to."""
+    for logical_id in found:
+        redrive = template["Resources"][logical_id]["Properties"].get("RedrivePolicy", {})
+        target = redrive.get("deadLetterTargetArn", {}).get("Fn::GetAtt", [None])[0]
+        if target is not None and target not in found:
+            queue, dead_letters = (
+                template["Resources"][each]["Properties"]["QueueName"] for each in (logical_id, target)
+            )
+            raise MissingQueueError(
+                f"{queue} can only be adopted together with its dead-letter queue {dead_letters}, which does"
+                " not exist. Create it, then run this again:"
+                f" aws sqs create-queue --queue-name {dead_letters}"
+            )
 
 
 def main() -> None:
@@ -45,7 +68,7 @@ def main() -> None:
     template, mapping = map(Path, sys.argv[1:])
     try:
         found = retained(json.loads(template.read_text()), boto3.client("dynamodb"), boto3.client("sqs"))
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, MissingQueueError) as error:
         sys.exit(f"error: {error}")
     if not found:
         sys.exit("error: no table and no queue exists, so there is nothing to adopt. Run: make deploy")

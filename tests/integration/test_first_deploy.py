@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from infrastructure.first_deploy import FailedStackError, is_first_deploy
-from infrastructure.retained import retained
+from infrastructure.retained import MissingQueueError, retained
 from tests.integration.conftest import LocalEngine
 
 BAD: Final = {
@@ -100,6 +100,27 @@ def test_what_a_failed_first_deploy_could_not_delete_is_adopted(engine: LocalEng
     engine.client("dynamodb").delete_table(TableName=name)
     assert not retained(body, engine.client("dynamodb"), engine.client("sqs"))
     assert deploy(engine, name, template(name, broken=False)) == "CREATE_COMPLETE"
+
+
+@pytest.mark.engine
+def test_a_queue_is_not_adopted_without_its_dead_letter_queue(engine: LocalEngine) -> None:
+    """CloudFormation would refuse the import: the template refers to a queue that is not in it."""
+    name = f"adopted-{uuid.uuid4().hex[:8]}"
+    policy = {"deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetters", "Arn"]}, "maxReceiveCount": 3}
+    dead_letters = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}-dlq"}}
+    body = template(name, broken=False)
+    body["Resources"]["DeadLetters"] = dead_letters
+    body["Resources"]["Queue"]["Properties"]["RedrivePolicy"] = policy
+    services = engine.client("dynamodb"), engine.client("sqs")
+    urls = [services[1].create_queue(QueueName=name)["QueueUrl"]]
+    try:
+        with pytest.raises(MissingQueueError, match=f"create-queue --queue-name {name}-dlq"):
+            retained(body, *services)
+        urls.append(services[1].create_queue(QueueName=f"{name}-dlq")["QueueUrl"])
+        assert retained(body, *services).keys() == {"Queue", "DeadLetters"}
+    finally:
+        for url in urls:
+            services[1].delete_queue(QueueUrl=url)
 
 
 def test_a_failed_stack_that_cannot_be_deleted_is_named_with_the_way_out() -> None:

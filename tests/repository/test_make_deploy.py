@@ -35,7 +35,14 @@ def test_a_first_deploy_that_fails_is_not_followed_by_the_second(tmp_path: Path)
     assert called == [f"{DEPLOY} --context first_deploy=true"]
 
 
-def make_deploy(folder: Path, *, python: str, npx: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+def test_adopted_tables_and_queues_get_the_settings_that_an_import_does_not_compare(tmp_path: Path) -> None:
+    _, called = make_deploy(tmp_path, "REVERT_DRIFT=1", python="exit 0", npx="exit 0")
+    assert called == [f"{DEPLOY} --revert-drift"]
+
+
+def make_deploy(
+    folder: Path, *variables: str, python: str, npx: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     shutil.copy(MAKEFILE, folder)
     for ready in (".venv/.ready", ".venv-engine/.ready", "node_modules/.ready"):
         (folder / ready).parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +54,7 @@ def make_deploy(folder: Path, *, python: str, npx: str) -> tuple[subprocess.Comp
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE"))}
     run = subprocess.run(
         # What is installed is installed: only the recipe itself is tried.
-        ["make", "--silent", "deploy", "--assume-old=setup", "--assume-old=node_modules/.ready"],
+        ["make", "--silent", "deploy", *variables, "--assume-old=setup", "--assume-old=node_modules/.ready"],
         cwd=folder,
         env=kept,
         capture_output=True,

@@ -108,6 +108,10 @@ def dead_letter_alarm(broken: Broken) -> dict[str, Any]:
     return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-dead-letters")
 
 
+def delivery_alarm(broken: Broken) -> dict[str, Any]:
+    return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-delivery-lost")
+
+
 def old_letters_alarm(broken: Broken) -> dict[str, Any]:
     return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-dead-letters-old")
 
@@ -174,6 +178,11 @@ MISTAKES: Final[tuple[tuple[str, Change], ...]] = (
     ("AlarmReceiver", one_topic_has_no_receiver),
     ("AlarmAction", given(dead_letter_alarm, ActionsEnabled=False)),
     ("DeadLetterAlarm", given(dead_letter_alarm, Threshold=10)),
+    ("DeadLetterAlarm", given(dead_letter_alarm, ComparisonOperator="GreaterThanThreshold")),
+    ("DeadLetterAlarm", given(dead_letter_alarm, ComparisonOperator="LessThanThreshold")),
+    ("ExpiryAlarm", given(old_letters_alarm, ComparisonOperator="LessThanThreshold")),
+    ("ExpiryAlarm", given(old_letters_alarm, Threshold=1000)),
+    ("DeliveryAlarm", given(delivery_alarm, ComparisonOperator="LessThanThreshold")),
     ("DeadLetterAlarm", given(dead_letter_alarm, MetricName="NumberOfMessagesSent")),
     ("ExpiryAlarm", lambda broken: broken.remove(alarm_on("ApproximateAgeOfOldestMessage"))),
     ("ExpiryAlarm", given(old_letters_alarm, EvaluationPeriods=10 * 24)),

@@ -53,7 +53,7 @@ def _dead_letters_unseen(template: Template) -> Breaches:
     queues = dict(template.queues())
     for logical_id in sorted(template.dead_letter_queues()):
         dimension = _queue_dimension(logical_id, queues[logical_id])
-        if not any(alarm["Threshold"] <= 1 for alarm in _alarms(template, _DEPTH, dimension)):
+        if not any(_goes_off_at(1, alarm) for alarm in _alarms(template, _DEPTH, dimension)):
             yield logical_id, f"no alarm on the first message ({_DEPTH})"
 
 
@@ -66,7 +66,9 @@ def _expiry_unseen(template: Template) -> Breaches:
             # Another rule handles a time of zero: every letter may be deleted on arrival.
             if life > 0 and not any(each < life for each in _never_empty(template, dimension)):
                 yield logical_id, f"no alarm on messages that wait, read or not, for less than {life} s"
-        elif not any(alarm["Threshold"] < _retention(queue) for alarm in _alarms(template, _AGE, dimension)):
+        elif not any(
+            _goes_off_at(_retention(queue) - 1, alarm) for alarm in _alarms(template, _AGE, dimension)
+        ):
             yield logical_id, f"no alarm on {_AGE} before its retention ends"
 
 
@@ -88,7 +90,7 @@ def _never_empty(template: Template, dimension: Mapping[str, Any]) -> Iterator[i
             stat["Metric"]["MetricName"] for stat in stats if dimension in stat["Metric"]["Dimensions"]
         }
         sums = [each for each in alarm.get("Metrics", []) if _SUM.fullmatch(each.get("Expression", ""))]
-        if sums and watched == {_DEPTH, _IN_WORK}:
+        if sums and watched == {_DEPTH, _IN_WORK} and _goes_off_at(1, alarm):
             yield alarm["EvaluationPeriods"] * stats[0]["Period"]
 
 
@@ -109,7 +111,8 @@ def _failed_delivery_unseen(template: Template) -> Breaches:
             # The last delivery counts: into the dead-letter queue, if there is one.
             has_next = "DeadLetterConfig" in target
             metric = "InvocationsFailedToBeSentToDlq" if has_next else "FailedInvocations"
-            if not list(_alarms(template, metric, {"Name": "RuleName", "Value": name})):
+            alarms = _alarms(template, metric, {"Name": "RuleName", "Value": name})
+            if not any(_goes_off_at(1, alarm) for alarm in alarms):
                 yield logical_id, f"no alarm on {metric}"
 
 
@@ -117,6 +120,15 @@ def _alarms(template: Template, metric: str, dimension: Mapping[str, Any]) -> It
     for _, alarm in template.of_type("AWS::CloudWatch::Alarm"):
         if alarm.get("MetricName") == metric and dimension in alarm.get("Dimensions", []):
             yield alarm
+
+
+def _goes_off_at(value: float, alarm: Mapping[str, Any]) -> bool:
+    match alarm["ComparisonOperator"]:
+        case "GreaterThanOrEqualToThreshold":
+            return bool(value >= alarm["Threshold"])
+        case "GreaterThanThreshold":
+            return bool(value > alarm["Threshold"])
+    return False
 
 
 def _wildcard_actions(template: Template) -> Breaches:
