@@ -1,5 +1,6 @@
 """The function that stores events, and the event source that feeds it from the queue."""
 
+from datetime import timedelta
 from typing import Final
 
 from aws_cdk import aws_dynamodb as dynamodb
@@ -11,6 +12,7 @@ from constructs import Construct
 from infrastructure.bundled_function import BundledFunction
 from infrastructure.encryption import StageKey
 from shipment_events.contract import names
+from shipment_events.processor.settings import ProcessorSettings
 from shipment_events.stages import StageSettings
 
 BUNDLED_ROOMS: Final = ("contract", "processor", "queue", "table")
@@ -31,7 +33,6 @@ class EventProcessing(BundledFunction):
         dead_letter_queue: sqs.Queue,
     ) -> None:
         """Build the processor of the stage, which reads ``queue`` and writes to ``table``."""
-        shards = settings.status_index_shards
         super().__init__(
             scope,
             construct_id,
@@ -43,15 +44,15 @@ class EventProcessing(BundledFunction):
             handler="processor.handler.handler",
             rooms=BUNDLED_ROOMS,
             statements=_permissions(table, queue, dead_letter_queue),
-            environment={
-                "EVENTS_TABLE_NAME": table.table_name,
-                "ENVIRONMENT": settings.environment,
-                "QUEUE_URL": queue.queue_url,
-                "DEAD_LETTER_QUEUE_URL": dead_letter_queue.queue_url,
-                "VISIBILITY_TIMEOUT_SECONDS": str(settings.visibility_timeout_seconds),
-                "EVENT_RETENTION_DAYS": str(settings.event_retention_days),
-                **({} if shards is None else {"STATUS_INDEX_SHARDS": str(shards)}),
-            },
+            environment=ProcessorSettings(
+                environment=settings.environment,
+                table_name=table.table_name,
+                queue_url=queue.queue_url,
+                dead_letter_queue_url=dead_letter_queue.queue_url,
+                visibility_timeout=settings.visibility_timeout_seconds,
+                retention=timedelta(days=settings.event_retention_days),
+                status_index_shards=settings.status_index_shards,
+            ).variables(),
             memory_mb=settings.processor_memory_mb,
             timeout_seconds=settings.processor_timeout_seconds,
         )

@@ -19,6 +19,7 @@ from cogapp import Cog
 
 from shipment_events.contract.schema import event_schema
 from shipment_events.dead_letters.reasons import DeadLetterReason
+from shipment_events.stages import StageSettings
 from shipment_events.tracking.vocabulary import FINISHED, STATUS_OF_TYPE, STATUSES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -80,6 +81,50 @@ def status_table() -> str:
         types = ", ".join(f"`{name}`" for name, meant in STATUS_OF_TYPE.items() if meant == status)
         rows.append([str(rank), f"`{status}`{', finished' if status in FINISHED else ''}", types])
     return markdown_table(["rank", "status", "event types"], rows)
+
+
+def numbers_table() -> str:
+    """The table of the numbers that a stage has unless it sets others."""
+    stage = StageSettings(environment="default")
+    rows = [
+        ["archive", f"retention {stage.archive_retention_days} days"],
+        [
+            "rule",
+            f"{stage.delivery_retry_attempts} retries, {stage.delivery_max_age_hours} hours; then the"
+            " dead-letter queue",
+        ],
+        [
+            "queue",
+            f"visibility {stage.visibility_timeout_seconds} s ({stage.visibility_timeout_multiple} times the"
+            f" processor's timeout), retention {stage.queue_retention_days} days, long polling"
+            f" {stage.queue_long_poll_seconds} s; {stage.queue_max_receives} receives, then the dead-letter"
+            " queue",
+        ],
+        [
+            "dead-letter queue",
+            f"visibility {stage.dead_letter_visibility_seconds} s, retention"
+            f" {stage.dead_letter_retention_days} days",
+        ],
+        [
+            "alarms on age",
+            f"oldest event in the queue: warning after {stage.queue_age_threshold_seconds // 60} minutes,"
+            f" page after {stage.queue_age_page_seconds // 60}; dead letters: daily reminder, page after"
+            f" {stage.dead_letter_age_threshold_days} days without an empty queue",
+        ],
+        [
+            "processor",
+            f"Python 3.12, arm64, {stage.processor_memory_mb} MB, timeout"
+            f" {stage.processor_timeout_seconds} s; batches of at most {stage.batch_size}, batching window"
+            f" {stage.batching_window_seconds} s, partial batch responses; logs kept"
+            f" {stage.log_retention_days} days",
+        ],
+        [
+            "table",
+            f"on-demand, events kept {stage.event_retention_days} days, point-in-time recovery, stream of new"
+            " and old images",
+        ],
+    ]
+    return markdown_table(["thing", "numbers"], rows)
 
 
 def schema_text() -> str:

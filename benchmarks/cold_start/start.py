@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.processor.variables import function_variables
+
 # The process sees only the site-packages of this environment, and not our own installed package.
 _PROGRAM: Final = """
 import sys, time
@@ -21,12 +23,7 @@ import json
 print(json.dumps([wall, cpu, len(sys.modules)]))
 """
 FUNCTION_ENVIRONMENT: Final = {
-    "EVENTS_TABLE_NAME": "table",
-    "ENVIRONMENT": "dev",
-    "QUEUE_URL": "https://queue",
-    "DEAD_LETTER_QUEUE_URL": "https://dead-letters",
-    "VISIBILITY_TIMEOUT_SECONDS": "360",
-    "EVENT_RETENTION_DAYS": "90",
+    **function_variables("https://queues", "table"),
     "AWS_DEFAULT_REGION": "eu-central-1",
     "PATH": "/usr/bin:/bin",
 }

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from benchmarks.cpu_share import PERIOD_SECONDS, CpuShare
 from benchmarks.fake_services.endpoint import Endpoint
+from benchmarks.processor.variables import function_variables
 
 _TABLE: Final = "shipmentevents-bench"
 
@@ -50,14 +51,7 @@ class Container:
 @contextmanager
 def container(name: str, module: str, endpoint: Endpoint, share: CpuShare) -> Iterator[Container]:
     """Start a worker with a table of its own and end it with the block."""
-    variables = {
-        "EVENTS_TABLE_NAME": f"{_TABLE}-{name}",
-        "ENVIRONMENT": "bench",
-        "QUEUE_URL": f"{endpoint.url}/queue",
-        "DEAD_LETTER_QUEUE_URL": f"{endpoint.url}/dead-letters",
-        "VISIBILITY_TIMEOUT_SECONDS": "360",
-        "EVENT_RETENTION_DAYS": "90",
-    }
+    variables = function_variables(endpoint.url, f"{_TABLE}-{name}")
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.processor.worker", module],
         env={**os.environ, **endpoint.environment, **variables},

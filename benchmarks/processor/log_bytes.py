@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from benchmarks.fake_services.endpoint import running_endpoint
 from benchmarks.processor.batches import batches
+from benchmarks.processor.variables import STAGE, function_variables
 from benchmarks.processor.worker import Context, Handler
+from shipment_events.contract import names
 
 HANDLERS: Final = {
     "ours": "shipment_events.processor.handler",
@@ -29,15 +31,8 @@ _CONTEXT: Final = Context(
 def log_bytes(module: str) -> Mapping[str, int]:
     """Bytes that a handler logs of a batch of one, of ten, of ten with a repeat, and of ten in a trace."""
     with running_endpoint() as endpoint:
-        os.environ |= {
-            **endpoint.environment,
-            "EVENTS_TABLE_NAME": "shipmentevents-prod",
-            "ENVIRONMENT": "prod",
-            "QUEUE_URL": f"{endpoint.url}/queue",
-            "DEAD_LETTER_QUEUE_URL": f"{endpoint.url}/dead-letters",
-            "VISIBILITY_TIMEOUT_SECONDS": "360",
-            "EVENT_RETENTION_DAYS": "90",
-        }
+        table_name = names.table_name(STAGE.environment)
+        os.environ |= {**endpoint.environment, **function_variables(endpoint.url, table_name)}
         # From before the import on: a logger keeps the stream that it has found.
         with redirect_stdout(io.StringIO()) as log:
             handler: Handler = importlib.import_module(module).handler

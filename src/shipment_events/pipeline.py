@@ -7,7 +7,7 @@ pipeline.dead_letters.redrive(Selection(reason="retries_exhausted"))
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -106,7 +106,6 @@ class Pipeline:
         return EventTable(
             self._dynamodb,
             self.resources.table_name,
-            timedelta(days=self.stage.event_retention_days),
             shards=self.resources.status_index_shards,
         )
 

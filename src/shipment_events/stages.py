@@ -134,8 +134,9 @@ class StageSettings:
     event_retention_days: int = 90
     """How long an event is kept after it was stored."""
     infrequent_access: bool = True
-    """Table class Standard-IA: storage costs 60 % less, writes and reads 25 % more. With 90 days of retention
-    it is cheaper; ``shipments cost`` compares. The class can change in place, at most twice in 30 days."""
+    """Table class Standard-IA: storage costs 60 % less, writes and reads 25 % more. With the default
+    retention it is cheaper; ``shipments cost`` compares. The class can change in place, at most twice in 30
+    days."""
     status_index_shards: int | None = None
     """Index partitions of each status (count, 2 to 1,000). One partition allows 1,000 writes a second. If the
     index is throttled, so is the table. The number may be raised at any time. It must not be lowered while

@@ -39,7 +39,7 @@ def line(bill: Bill, item: str) -> float:
 def test_a_million_events_by_hand() -> None:
     """A month of a million events in all, 800 bytes of item each, none twice, in batches of ten."""
     workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=567, duplicate_share=0)
-    bill = monthly_bill(workload, STANDARD, OURS, batch=10)
+    bill = monthly_bill(workload, replace(STANDARD, event_retention_days=60), OURS, batch=10)
     assert line(bill, "events") == pytest.approx(1.00)
     assert line(bill, "archive, ingestion") == pytest.approx(0.790 * 0.10)
     assert line(bill, "archive, 7 days") == pytest.approx(0.790 * 7 / DAYS_A_MONTH * 0.023)
@@ -48,8 +48,8 @@ def test_a_million_events_by_hand() -> None:
     assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.018 * 0.5 * 0.0000133334)
     assert line(bill, "writes of the table") == line(bill, "writes of the index") == pytest.approx(0.625)
     assert line(bill, "writes of duplicates") == line(bill, "reads of duplicates") == 0
-    # 900 bytes with the overhead, for 90 days.
-    stored = 0.9 * 90 / DAYS_A_MONTH
+    # 900 bytes with the overhead, for 60 days.
+    stored = 0.9 * 60 / DAYS_A_MONTH
     assert line(bill, "storage of the table") == line(bill, "storage of the index")
     assert line(bill, "storage of the table") == pytest.approx(stored * 0.25)
     assert line(bill, "point-in-time recovery") == pytest.approx(stored * 0.20)
@@ -75,7 +75,7 @@ def test_the_textbook_pays_for_its_records() -> None:
     workload = Workload(events_per_day=1e6 / DAYS_A_MONTH, event_bytes=567, duplicate_share=0)
     bill = monthly_bill(workload, PROD, TEXTBOOK, batch=10)
     assert line(bill, "writes of idempotency records") == pytest.approx(2 * 0.625)
-    kept = 0.28 * 90 / DAYS_A_MONTH
+    kept = 0.28 * PROD.event_retention_days / DAYS_A_MONTH
     assert line(bill, "storage of idempotency records") == pytest.approx(kept * 0.25)
     assert line(bill, "duration at 512 MB") == pytest.approx(100_000 * 0.3 * 0.5 * 0.0000133334)
 

@@ -21,7 +21,7 @@ from shipment_events.processor.telemetry import report_batch
 from shipment_events.table.store import EventTable
 from tests.contract.json_values import typed
 from tests.faults.bad_input import BAD_INPUT, MAX_ITEM_BYTES, STORED, Row, event, filled
-from tests.stand_ins.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, TABLE, FakeQueues, FakeTable
+from tests.stand_ins.fakes import RETENTION, FakeQueues, FakeTable, processor_on
 from workbench.engine import engine as engines
 from workbench.engine.clients import LOCAL_CONFIG, local_session
 from workbench.engine.health import free_port
@@ -56,6 +56,7 @@ class Pipeline:
         """Settle the bodies as one batch; results in their order."""
         processor = BatchProcessor(
             EventTable(self.services.dynamodb, self.table_name),
+            RETENTION,
             self.services.sqs,
             self.queue_url,
             self.dead_letter_queue_url,
@@ -198,8 +199,7 @@ def test_message_without_room_for_a_reason_is_left_to_the_queue() -> None:
     With fakes, because the local engine does not count attributes.
     """
     queues = FakeQueues()
-    table = EventTable(FakeTable().client, TABLE)
-    processor = BatchProcessor(table, queues.client, QUEUE_URL, DEAD_LETTER_QUEUE_URL, RetryPolicy(360))
+    processor = processor_on(FakeTable(), queues, RetryPolicy(360))
     bodies = [event(), "x" * 1024 * 1024, "hopeless too"]
     records = [Record(str(number), f"receipt {number}", 1, body) for number, body in enumerate(bodies)]
     settled = {result.record.message_id: result.outcome for result in processor.process(records, lambda: 60)}

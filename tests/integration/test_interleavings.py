@@ -39,7 +39,7 @@ from shipment_events.processor.retries import RetryPolicy
 from shipment_events.table.item import CONFLICT, PROCESSED
 from shipment_events.table.store import EventTable
 from tests.integration.conftest import LocalEngine
-from tests.stand_ins.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, FakeQueues, client_error
+from tests.stand_ins.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, RETENTION, FakeQueues, client_error
 
 pytestmark = pytest.mark.engine
 
@@ -151,7 +151,7 @@ class Interleavings(RuleBasedStateMachine):
         self.table = EventTable(cast("Any", self.faulty), table_name)
         self.queues = FakeQueues()
         self.processor = BatchProcessor(
-            self.table, self.queues.client, QUEUE_URL, DEAD_LETTER_QUEUE_URL, POLICY
+            self.table, RETENTION, self.queues.client, QUEUE_URL, DEAD_LETTER_QUEUE_URL, POLICY
         )
         self.queue: list[Message] = []
         self.dead: list[Message] = []

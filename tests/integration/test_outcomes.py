@@ -20,6 +20,7 @@ from shipment_events.contract import names
 from shipment_events.contract.exact_json import loads
 from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.queue.timing import EXACT_TIMING
+from shipment_events.stages import settings_for
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
 from tests.contract.json_values import typed
@@ -268,7 +269,7 @@ def test_unmatched_event_is_in_the_dead_letter_queue_exactly_once(
     assert pipeline.stored(at_least=0) == []
 
 
-def test_item_expires_90_days_after_it_was_stored(pipeline: Pipeline) -> None:
+def test_item_expires_a_retention_after_it_was_stored(pipeline: Pipeline) -> None:
     pipeline.put(pipeline.event())
     (stored,) = pipeline.stored(at_least=1)
     item = pipeline.engine.client("dynamodb").get_item(
@@ -276,8 +277,9 @@ def test_item_expires_90_days_after_it_was_stored(pipeline: Pipeline) -> None:
         Key={"shipment_id": {"S": pipeline.shipment_id}, "event_timestamp": {"S": stored.sort_key}},
     )["Item"]
     stored_at = datetime.fromisoformat(stored.stored_at)
+    retention = timedelta(days=settings_for("dev").event_retention_days)
     assert abs(datetime.now(UTC) - stored_at) < timedelta(minutes=1)
-    assert int(item["expires_at"]["N"]) == int((stored_at + timedelta(days=90)).timestamp())
+    assert int(item["expires_at"]["N"]) == int((stored_at + retention).timestamp())
 
 
 def test_index_finds_events_by_status_in_order_of_time(pipeline: Pipeline) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from shipment_events.contract import names
 from shipment_events.contract.event import parse_event
-from shipment_events.table.item import CONFLICT, PROCESSED, Write
+from shipment_events.table.item import CONFLICT, PROCESSED, ItemTimes, Write
 from shipment_events.table.results import Inserted
 from shipment_events.table.store import EventTable
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import LocalEngine
+from tests.stand_ins.fakes import RETENTION
 
 # Windows in which no other test's events happened.
 SHARDED_DAY = datetime(1999, 5, 1, tzinfo=UTC)
@@ -38,7 +39,8 @@ def writes(day: datetime, count: int) -> list[Write]:
 
 def fill(table: EventTable, made: list[Write]) -> None:
     for start in range(0, len(made), 25):
-        assert set(table.insert(made[start : start + 25], datetime.now(UTC))) == {Inserted()}
+        times = ItemTimes.of(datetime.now(UTC), RETENTION)
+        assert set(table.insert(made[start : start + 25], times)) == {Inserted()}
 
 
 def test_shards_are_merged_in_order(engine: LocalEngine) -> None:

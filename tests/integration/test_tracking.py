@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import pytest
 
-from shipment_events.table.item import StoredEvent, prepare_write, value_of_attribute
+from shipment_events.table.item import ItemTimes, StoredEvent, prepare_write, value_of_attribute
 from shipment_events.table.results import Inserted
 from shipment_events.table.store import EventTable, slices
 from tests.integration.conftest import ROOT, LocalEngine
+from tests.stand_ins.fakes import RETENTION
 from tests.tracking import oracle
 
 pytestmark = pytest.mark.engine
@@ -88,7 +89,7 @@ def client(engine: LocalEngine) -> Iterator[Client]:
                 "SHIPMENTS_TABLE_NAME": SHIPMENTS,
                 "STATUS_BUS_NAME": BUS,
                 "FAILURES_QUEUE_URL": failures,
-                "EVENT_RETENTION_DAYS": "90",
+                "EVENT_RETENTION_DAYS": str(RETENTION.days),
             }
         },
     )
@@ -116,7 +117,7 @@ def write(client: Client, *events: dict[str, Any]) -> None:
     writes = [prepare_write(body)[1] for body in bodies]
     table = EventTable(client("dynamodb"), EVENTS)
     for part in slices(writes):
-        assert table.insert(part, datetime.now(UTC)) == [Inserted()] * len(part)
+        assert table.insert(part, ItemTimes.of(datetime.now(UTC), RETENTION)) == [Inserted()] * len(part)
 
 
 def event(shipment_id: str, minute: int, kind: str, **fields: Any) -> dict[str, Any]:

@@ -15,19 +15,15 @@ from hypothesis import strategies as st
 
 from shipment_events.contract.outcome import Outcome, Reason
 from shipment_events.processor import batch as batch_module
-from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.records import Quarantined, Record, Retried, Settled, Stored
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.table.item import prepare_write
-from shipment_events.table.store import EventTable
 from tests.stand_ins.fakes import (
-    DEAD_LETTER_QUEUE_URL,
-    QUEUE_URL,
-    TABLE,
     FakeQueues,
     FakeTable,
     Fault,
     client_error,
+    processor_on,
 )
 
 POLICY: Final = RetryPolicy(visibility_timeout=360)
@@ -60,13 +56,7 @@ class Pipeline:
     seconds: float = 60
 
     def process(self, *records: Record) -> list[Settled]:
-        processor = BatchProcessor(
-            EventTable(self.table.client, TABLE),
-            self.queues.client,
-            QUEUE_URL,
-            DEAD_LETTER_QUEUE_URL,
-            POLICY,
-        )
+        processor = processor_on(self.table, self.queues, POLICY)
         deadline = self.clock.now + self.seconds
         with patch.object(batch_module, "time", self.clock):
             settled = processor.process(records, lambda: deadline - self.clock.now)

@@ -7,17 +7,15 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any, Final
 
 import pytest
 
-from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
-from shipment_events.table.store import EventTable
 from tests.stand_ins.fakes import (
     DEAD_LETTER_QUEUE_URL,
     QUEUE_URL,
@@ -26,6 +24,7 @@ from tests.stand_ins.fakes import (
     FakeTable,
     Fault,
     client_error,
+    processor_on,
 )
 
 MODULE: Final = "shipment_events.processor.handler"
@@ -35,7 +34,7 @@ ENVIRONMENT: Final = {
     "QUEUE_URL": QUEUE_URL,
     "DEAD_LETTER_QUEUE_URL": DEAD_LETTER_QUEUE_URL,
     "VISIBILITY_TIMEOUT_SECONDS": "360",
-    "EVENT_RETENTION_DAYS": "90",
+    "EVENT_RETENTION_DAYS": "30",
 }
 AWS: Final = {
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -104,14 +103,7 @@ def body(shipment_id: str) -> str:
 def on_fakes(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, table: FakeTable, queues: FakeQueues
 ) -> None:
-    processor = BatchProcessor(
-        EventTable(table.client, TABLE),
-        queues.client,
-        QUEUE_URL,
-        DEAD_LETTER_QUEUE_URL,
-        RetryPolicy(360, budget=0),
-    )
-    monkeypatch.setattr(module, "_PROCESSOR", processor)
+    monkeypatch.setattr(module, "_PROCESSOR", processor_on(table, queues, RetryPolicy(360, budget=0)))
 
 
 def test_answer_names_the_records_to_retry_and_no_other(
@@ -145,14 +137,7 @@ def test_deadline_of_the_context_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     """With too little time left for a second attempt there is only the first."""
     module = import_handler(monkeypatch)
     table = FakeTable(faults=[Fault(error=client_error("ThrottlingException"))] * 9)
-    processor = BatchProcessor(
-        EventTable(table.client, TABLE),
-        FakeQueues().client,
-        QUEUE_URL,
-        DEAD_LETTER_QUEUE_URL,
-        RetryPolicy(360),
-    )
-    monkeypatch.setattr(module, "_PROCESSOR", processor)
+    monkeypatch.setattr(module, "_PROCESSOR", processor_on(table, FakeQueues(), RetryPolicy(360)))
     answer = module.handler({"Records": [sqs_record(1, body("S-1"))]}, Context(24_000))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
     assert len(table.statements) == 1
@@ -178,7 +163,7 @@ def test_settings_reach_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processor.policy.visibility_timeout == 720
     assert processor.policy.wait_in_queue(2) == 720
     assert (processor.queue_url, processor.dead_letter_queue_url) == (QUEUE_URL, DEAD_LETTER_QUEUE_URL)
-    assert module._SETTINGS.retention.days == 7
+    assert processor.retention == timedelta(days=7)
 
 
 def test_what_the_import_loads(tmp_path: Any) -> None:

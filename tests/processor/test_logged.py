@@ -9,13 +9,11 @@ import pytest
 
 from shipment_events.contract.event import FIELDS
 from shipment_events.contract.outcome import Outcome, Reason
-from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.records import Quarantined, Record, Settled
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.telemetry import report_batch
-from shipment_events.table.store import EventTable
 from tests.processor.test_batch import body
-from tests.stand_ins.fakes import DEAD_LETTER_QUEUE_URL, QUEUE_URL, TABLE, FakeQueues, FakeTable
+from tests.stand_ins.fakes import FakeQueues, FakeTable, processor_on
 
 # In no line, whatever its case; digits make numbers of it.
 SECRET: Final = "Hedwig"
@@ -78,9 +76,7 @@ def refuse(item: Mapping[str, Any]) -> str | None:
 
 
 def settle(records: list[Record]) -> list[Settled]:
-    queues = FakeQueues()
-    table = EventTable(FakeTable(refuses=refuse).client, TABLE)
-    processor = BatchProcessor(table, queues.client, QUEUE_URL, DEAD_LETTER_QUEUE_URL, RetryPolicy(360))
+    processor = processor_on(FakeTable(refuses=refuse), FakeQueues(), RetryPolicy(360))
     return processor.process(records, lambda: 60)
 
 

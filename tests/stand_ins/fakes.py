@@ -9,12 +9,17 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import botocore.session
 from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+
+from shipment_events.processor.batch import BatchProcessor
+from shipment_events.processor.retries import RetryPolicy
+from shipment_events.table.store import EventTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 TABLE: Final = "shipmentevents-test"
 QUEUE_URL: Final = "https://sqs/queue"
 DEAD_LETTER_QUEUE_URL: Final = "https://sqs/dead-letters"
+RETENTION: Final = timedelta(days=30)
 
 Item = dict[str, dict[str, Any]]
 
@@ -243,3 +249,10 @@ class FakeQueues:
         assert 1 <= len(entries) <= 10
         assert len({entry["Id"] for entry in entries}) == len(entries)
         return entries
+
+
+def processor_on(table: FakeTable, queues: FakeQueues, policy: RetryPolicy) -> BatchProcessor:
+    """A processor between the stand-ins."""
+    return BatchProcessor(
+        EventTable(table.client, TABLE), RETENTION, queues.client, QUEUE_URL, DEAD_LETTER_QUEUE_URL, policy
+    )

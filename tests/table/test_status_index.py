@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from shipment_events.contract.event import parse_event
 from shipment_events.processor.settings import ProcessorSettings
 from shipment_events.resources import find_resources
-from shipment_events.table.item import CONFLICT, PROCESSED, StoredEvent, Write
+from shipment_events.table.item import CONFLICT, PROCESSED, ItemTimes, StoredEvent, Write
 from shipment_events.table.store import EventTable
 from tests.processor.test_handler import ENVIRONMENT, import_handler
-from tests.stand_ins.fakes import TABLE, FakeTable
+from tests.stand_ins.fakes import RETENTION, TABLE, FakeTable
 
 NOW: Final = datetime(2026, 3, 1, tzinfo=UTC)
+TIMES: Final = ItemTimes.of(NOW, RETENTION)
 BEGIN: Final = datetime(2026, 2, 1, tzinfo=UTC)
 
 
@@ -82,7 +83,7 @@ def index_values(table: FakeTable) -> Counter[str]:
 
 def insert(table: FakeTable, shards: int | None, *writes: Write) -> None:
     for start in range(0, len(writes), 25):
-        EventTable(table.client, TABLE, shards=shards).insert(writes[start : start + 25], NOW)
+        EventTable(table.client, TABLE, shards=shards).insert(writes[start : start + 25], TIMES)
 
 
 def test_without_shards_the_status_is_the_index_key() -> None:
@@ -171,7 +172,7 @@ def test_function_is_told_of_the_shards_by_its_environment(monkeypatch: pytest.M
         "_send",
         lambda request: table.client.batch_execute_statement(**json.loads(request)),
     )
-    module._PROCESSOR.table.insert([write(1)], NOW)
+    module._PROCESSOR.table.insert([write(1)], TIMES)
     (value,) = index_values(table)
     assert value.startswith("PROCESSED#")
 

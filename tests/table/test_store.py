@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from shipment_events.contract.event import ShipmentEvent, parse_event
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.table import item as item_module
-from shipment_events.table.item import StoredEvent, Write, ensure_fits
+from shipment_events.table.item import ItemTimes, StoredEvent, Write, ensure_fits
 from shipment_events.table.results import Inserted, InsertResult, Occupied, Rejected, Unavailable
 from shipment_events.table.store import MAX_REQUEST_BYTES, EventTable, slices
 from tests.contract.json_values import OWN_ATTRIBUTES, details, typed
-from tests.stand_ins.fakes import TABLE, FakeTable, Fault, Item, client_error
+from tests.stand_ins.fakes import RETENTION, TABLE, FakeTable, Fault, Item, client_error
 
 NOW: Final = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+TIMES: Final = ItemTimes.of(NOW, RETENTION)
 CORRELATION_ID: Final = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
 
 
@@ -46,7 +47,7 @@ def writes(count: int) -> list[Write]:
 
 
 def insert(table: FakeTable, *events: Write) -> list[InsertResult]:
-    return EventTable(table.client, TABLE).insert(events, NOW)
+    return EventTable(table.client, TABLE).insert(events, TIMES)
 
 
 def stored(table: FakeTable) -> list[StoredEvent]:
@@ -90,7 +91,7 @@ class TestItem:
                         "stored_at": {"S": "2026-03-01T12:30:15.250000Z"},
                     }
                 },
-                "expires_at": {"N": str(int((NOW + timedelta(days=90)).timestamp()))},
+                "expires_at": {"N": str(int((NOW + RETENTION).timestamp()))},
                 "detail": {
                     "M": {
                         "shipment_id": {"S": "S-1"},
@@ -145,7 +146,7 @@ class TestItem:
 
     def test_stays_as_long_as_it_is_told_to(self) -> None:
         table = FakeTable()
-        EventTable(table.client, TABLE, timedelta(days=7)).insert([write()], NOW)
+        EventTable(table.client, TABLE).insert([write()], ItemTimes.of(NOW, timedelta(days=7)))
         (item,) = table.items.values()
         assert item["expires_at"] == {"N": str(int(NOW.timestamp()) + 7 * 86_400)}
 
@@ -480,7 +481,7 @@ def test_verdict_does_not_depend_on_the_clock() -> None:
     """A time that ends with zeros is a smaller number, so then one byte more would seem to fit."""
     one = write(event_id="E-1", description="")
     table = LargeTable()
-    EventTable(table.client, TABLE).insert([replace(one, correlation_id="0" * 36)], NOW)
+    insert(table, replace(one, correlation_id="0" * 36))
     room = LIMIT - table.size()
     for second in (1_800_000_000, 1_799_999_999):
         with patch.object(item_module, "datetime", wraps=datetime) as clock:

@@ -258,7 +258,7 @@ class World:
         client: Any = self.tables
         return Tracker(
             shipments=ShipmentTable(client, SHIPMENTS, RETENTION),
-            events=EventTable(client, EVENTS, RETENTION),
+            events=EventTable(client, EVENTS),
             announcer=Announcer(cast("Any", self.bus), BUS),
             sqs=cast("Any", self.failures),
             failures_queue_url=FAILURES_URL,

@@ -13,7 +13,7 @@ from shipment_events.tracking.state import Reading, must_be_read
 from shipment_events.tracking.step import Tracked, correct, fold_records
 from tests.tracking.histories import NOON, SHIPMENT
 
-RETENTION: Final = timedelta(days=90)
+RETENTION: Final = timedelta(days=30)
 
 
 def news_in(events: Iterable[StoredEvent]) -> list[News]:

@@ -11,6 +11,7 @@ from shipment_events.contract.event import parse_event
 from shipment_events.table.item import ATTRIBUTES, ItemTimes, Write, parameters_json
 from shipment_events.tracking.news import Finding, News, UnfoldableError, news_of, news_of_item
 from tests.tracking.histories import NOON, stored, text
+from tests.tracking.small_tracker import RETENTION
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -21,7 +22,7 @@ def item_of(**fields: Any) -> "dict[str, AttributeValueTypeDef]":
     event = parse_event(
         {"shipment_id": "S-1", "event_timestamp": text(NOON), "event_type": "shipment.arrived", **fields}
     )
-    values = parameters_json(Write.of(event, "c"), ItemTimes.of(NOON, timedelta(days=90)), shards=8)
+    values = parameters_json(Write.of(event, "c"), ItemTimes.of(NOON, RETENTION), shards=8)
     return dict(zip(ATTRIBUTES, json.loads(values), strict=True))
 
 

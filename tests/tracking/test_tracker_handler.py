@@ -24,7 +24,7 @@ ENVIRONMENT: Final = {
     "SHIPMENTS_TABLE_NAME": SHIPMENTS,
     "STATUS_BUS_NAME": BUS,
     "FAILURES_QUEUE_URL": FAILURES_URL,
-    "EVENT_RETENTION_DAYS": "90",
+    "EVENT_RETENTION_DAYS": "7",
 }
 PICKED_UP: Final = stored(NOON, "p", "shipment.picked_up")
 
@@ -137,7 +137,7 @@ def test_missing_variable_is_named(missing: str) -> None:
 def test_settings_reach_the_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = import_handler(monkeypatch)._TRACKER
     assert tracker.failures_queue_url == FAILURES_URL
-    assert tracker.shipments.retention == timedelta(days=90)
+    assert tracker.shipments.retention == timedelta(days=7)
 
 
 def test_reserve_is_enough_for_a_request_and_a_report(monkeypatch: pytest.MonkeyPatch) -> None:

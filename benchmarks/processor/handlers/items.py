@@ -1,12 +1,13 @@
 """The item of an event, as the compared handlers make it."""
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-_RETENTION_SECONDS: Final = 90 * 24 * 3600
+_RETENTION_SECONDS: Final = int(os.environ["EVENT_RETENTION_DAYS"]) * 24 * 3600
 
 
 def read_event(record: Mapping[str, Any]) -> dict[str, Any]:

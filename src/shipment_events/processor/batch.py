@@ -21,7 +21,7 @@ from shipment_events.processor.records import (
 )
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES, DeadLetter, put_off, send_dead_letters
-from shipment_events.table.item import Write, prepare_write
+from shipment_events.table.item import ItemTimes, Write, prepare_write
 from shipment_events.table.results import Inserted, InsertResult, Occupied, Rejected, Unavailable
 from shipment_events.table.store import EventTable, slices
 
@@ -60,10 +60,12 @@ class BatchProcessor:
     """Gives every record of a batch exactly one outcome.
 
     Attributes:
+        retention: how long the table keeps an event.
         queue_url: URL of the queue that the batch came from.
     """
 
     table: EventTable
+    retention: timedelta
     sqs: "SQSClient"
     queue_url: str
     dead_letter_queue_url: str
@@ -137,12 +139,13 @@ class BatchProcessor:
         for one in pending:
             leaders.setdefault(one.write.key, one)
         of_key: dict[tuple[str, str], InsertResult] = {}
+        times = ItemTimes.of(now, self.retention)
         for part in slices([one.write for one in leaders.values()]):
             results: Sequence[InsertResult]
             if of_key and seconds_left() < self.policy.reserve:
                 results = [Unavailable("OutOfTime")] * len(part)
             else:
-                results = self.table.insert(part, now)
+                results = self.table.insert(part, times)
             of_key.update((write.key, result) for write, result in zip(part, results, strict=True))
         return [(one, _result_for(one, leaders[one.write.key], of_key[one.write.key])) for one in pending]
 

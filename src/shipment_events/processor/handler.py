@@ -60,10 +60,10 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
         table=EventTable(
             cast("DynamoDBClient", direct),
             settings.table_name,
-            settings.retention,
             shards=settings.status_index_shards,
             run_statements=direct.run_statements,
         ),
+        retention=settings.retention,
         sqs=sqs,
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,

@@ -42,3 +42,16 @@ class ProcessorSettings:
             retention=timedelta(days=int(variables["EVENT_RETENTION_DAYS"])),
             status_index_shards=int(shards) if shards else None,
         )
+
+    def variables(self) -> dict[str, str]:
+        """The variables that :meth:`from_environment` reads."""
+        shards = self.status_index_shards
+        return {
+            "ENVIRONMENT": self.environment,
+            "EVENTS_TABLE_NAME": self.table_name,
+            "QUEUE_URL": self.queue_url,
+            "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
+            "VISIBILITY_TIMEOUT_SECONDS": str(self.visibility_timeout),
+            "EVENT_RETENTION_DAYS": str(self.retention.days),
+            **({} if shards is None else {"STATUS_INDEX_SHARDS": str(shards)}),
+        }

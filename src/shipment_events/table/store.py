@@ -6,7 +6,7 @@ Besides this module, only ``table/copy.py`` and ``tracking/store.py`` call Dynam
 import heapq
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,7 +49,6 @@ class EventTable:
     Args:
         client: DynamoDB client. It should not retry if the caller does.
         name: name of the table.
-        retention: how long an event is kept.
         shards: index partitions of each status; None if the index is not sharded.
         run_statements: sends a BatchExecuteStatement request, given as JSON text. The default is the
             client's method.
@@ -59,30 +58,28 @@ class EventTable:
         self,
         client: "DynamoDBClient",
         name: str,
-        retention: timedelta = timedelta(days=90),
         *,
         shards: int | None = None,
         run_statements: Send | None = None,
     ) -> None:
         self.name = name
         self._client = client
-        self._retention = retention
         self._shards = shards
         values = ", ".join(f"'{attribute}': ?" for attribute in ATTRIBUTES)
         self._insert_statement = json.dumps(f'INSERT INTO "{name}" VALUE {{{values}}}')
         self._send = run_statements or (lambda request: client.batch_execute_statement(**json.loads(request)))
 
-    def insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
+    def insert(self, writes: Sequence[Write], times: ItemTimes) -> list[InsertResult]:
         """Insert events in one request, and read the content hashes of keys that are taken.
 
         Args:
             writes: at most 25, with distinct keys; see :func:`slices`.
-            now: time of storing, aware.
+            times: when the items are stored, and when they expire.
 
         Returns:
             One result per write, in the same order. A result is ``Inserted`` only if DynamoDB confirmed it.
         """
-        results = self._insert(writes, now)
+        results = self._insert(writes, times)
         taken = [
             write.key
             for write, result in zip(writes, results, strict=True)
@@ -194,8 +191,7 @@ class EventTable:
         for page in pages:
             yield from map(stored_event, page["Items"])
 
-    def _insert(self, writes: Sequence[Write], now: datetime) -> list[InsertResult]:
-        times = ItemTimes.of(now, self._retention)
+    def _insert(self, writes: Sequence[Write], times: ItemTimes) -> list[InsertResult]:
         responses = run_each(self._send, [self._statement(write, times) for write in writes])
         return [
             response if isinstance(response, Unavailable | Rejected) else _statement_result(response)

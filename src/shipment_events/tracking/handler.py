@@ -52,7 +52,7 @@ def _build_tracker(settings: TrackerSettings) -> Tracker:
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return Tracker(
         shipments=ShipmentTable(dynamodb, settings.shipments_table_name, settings.retention),
-        events=EventTable(dynamodb, settings.events_table_name, settings.retention),
+        events=EventTable(dynamodb, settings.events_table_name),
         announcer=Announcer(events, settings.status_bus_name),
         sqs=sqs,
         failures_queue_url=settings.failures_queue_url,
