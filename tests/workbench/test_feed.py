@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.outcome import InvalidEventError, Outcome, Reason
+from shipment_events.tracking.vocabulary import status_of
 from workbench.feed import BROKEN_KINDS, DEFAULT_START, UNMATCHED, VALID_KINDS, FeedLine, generate
 from workbench.feed import carriers as carriers_module
 from workbench.feed.carriers import CARRIERS
+from workbench.feed.defects import _DEFECTS
 
 TEXTS = ("event_id", "carrier", "tracking_number", "carrier_code", "status", "reason_code", "description")
 STORED_KINDS = {kind for kind, outcome in VALID_KINDS.items() if outcome is Outcome.STORED}
@@ -100,7 +102,7 @@ def test_is_the_same_bytes_everywhere() -> None:
     digest = hashlib.sha256()
     for line in generate(1_000, seed=1):
         digest.update(f"{line.kind}\t{line.text}\n".encode())
-    assert digest.hexdigest() == "941b192a6193a668f0d5ffb2cef92b46a3783822ec9bf43081cfde976b5f465d"
+    assert digest.hexdigest() == "23fc658655c60f03efe8513aa7f651ed72880c7569dc42af46da59bbc1c19c36"
 
 
 def test_another_seed_gives_other_shipments() -> None:
@@ -182,6 +184,7 @@ def test_shares_of_zero_leave_whole_journeys_of_valid_events() -> None:
             enriched_share=0,
             late_share=0,
             same_second_share=0,
+            unusual_share=0,
             shipments_per_day=25,
         )
     )
@@ -189,7 +192,8 @@ def test_shares_of_zero_leave_whole_journeys_of_valid_events() -> None:
     journeys: dict[str, list[str]] = {}
     for _, event in valid(lines):
         journeys.setdefault(event["shipment_id"], []).append(event["event_type"])
-    assert all(steps[0] == "shipment.picked_up" for steps in journeys.values())
+    assert {steps[0] for steps in journeys.values()} == {"shipment.picked_up", "shipment.manifested"}
+    assert all("shipment.picked_up" in steps[:2] or len(steps) == 1 for steps in journeys.values())
     over = [steps for steps in journeys.values() if steps[-1] in {"shipment.delivered", "shipment.returned"}]
     assert len(over) > 0.8 * len(journeys)
     assert any("shipment.delivery_failed" in steps and steps[-1] == "shipment.delivered" for steps in over)
@@ -257,6 +261,8 @@ def test_most_events_come_in_order_and_late_ones_after_later_events_of_their_shi
     newest_of: dict[str, datetime] = {}
     on_time = overtaken = late = 0
     for kind, event in valid(feed):
+        if kind not in {"new", "late"}:
+            continue
         moment = moment_of(event)
         if kind == "new":
             on_time += moment > newest - timedelta(minutes=2)
@@ -300,6 +306,109 @@ def test_feed_shows_the_habits_of_real_carriers(feed: list[FeedLine]) -> None:
     assert any(re.search(r'"weight_kg": \d+\.\d0\b', text) for text in texts)
     assert any(re.search(r'"freight_bill": \d{16}\b', text) for text in texts)
     assert any(r"\u" in text and text.isascii() for text in texts)
+
+
+@pytest.fixture(scope="module")
+def unusual_feed() -> list[FeedLine]:
+    return list(generate(12_000, seed=5, broken_share=0, unusual_share=0.8, shipments_per_day=60))
+
+
+def of_kind(lines: list[FeedLine], kind: str) -> list[tuple[int, dict[str, Any]]]:
+    """The events of a kind, with the number of their lines; at least ten."""
+    found = [(number, strict(line.text)) for number, line in enumerate(lines) if line.kind == kind]
+    assert len(found) >= 10
+    return found
+
+
+def test_a_new_kind_of_broken_line_changes_no_other_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = list(generate(3_000, broken_share=0.1))
+    defects = {"another": (Reason.INVALID_JSON, lambda event, rng: f"{rng.random()}{event}"), **_DEFECTS}
+    monkeypatch.setattr("workbench.feed.defects._DEFECTS", defects)
+    monkeypatch.setattr("workbench.feed.BROKEN_KINDS", {**BROKEN_KINDS, "another": "invalid_json"})
+    after = list(generate(3_000, broken_share=0.1))
+    assert "another" in {line.kind for line in after}
+    assert [line for line in before if line.kind in VALID_KINDS] == [
+        line for line in after if line.kind in VALID_KINDS
+    ]
+
+
+def test_unusual_lines_change_no_other_line() -> None:
+    plain = {line.text for line in generate(3_000, broken_share=0, unusual_share=0)}
+    other = list(generate(3_300, broken_share=0, unusual_share=0.5))
+    numbers = {(event["shipment_id"], event["tracking_number"]) for _, event in valid(other)}
+    gone = {text for text in plain if text not in {line.text for line in other}}
+    for text in gone:
+        event = strict(text)
+        assert (event["shipment_id"], event["tracking_number"]) not in numbers
+    assert len(gone) < 0.2 * len(plain)
+
+
+def test_a_retraction_names_an_event_of_its_shipment_that_came_before_or_comes_after(
+    unusual_feed: list[FeedLine],
+) -> None:
+    mistakes = {
+        (event["shipment_id"], event["event_id"]): (number, moment_of(event))
+        for number, event in of_kind(unusual_feed, "mistaken")
+    }
+    for kind in ("retraction", "early_retraction"):
+        named = [
+            (number, moment_of(event), mistakes[event["shipment_id"], event["retracts"]])
+            for number, event in of_kind(unusual_feed, kind)
+            if (event["shipment_id"], event["retracts"]) in mistakes
+        ]
+        assert len(named) >= 10
+        for number, moment, (at, mistaken) in named:
+            assert moment > mistaken
+            assert (at < number) == (kind == "retraction")
+
+
+def test_a_parcel_goes_back_after_its_delivery_and_late_scans_come_after_theirs(
+    unusual_feed: list[FeedLine],
+) -> None:
+    ends = {
+        event["shipment_id"]: (number, moment_of(event))
+        for number, event in enumerate(strict(line.text) for line in unusual_feed)
+        if unusual_feed[number].kind in {"new", "late"} and event["status"] in {"DELIVERED", "RETURNED"}
+    }
+    for _, event in of_kind(unusual_feed, "return_after_delivery"):
+        assert event["status"] == "RETURNED"
+        if event["shipment_id"] in ends:
+            assert moment_of(event) > ends[event["shipment_id"]][1]
+    for number, event in of_kind(unusual_feed, "late_scan"):
+        if event["shipment_id"] in ends:
+            end, ended = ends[event["shipment_id"]]
+            # The end itself can be late.
+            assert number > end or unusual_feed[end].kind == "late"
+            assert moment_of(event) < ended
+
+
+def test_status_and_type_contradict_each_other_only_where_they_should(unusual_feed: list[FeedLine]) -> None:
+    for kind, event in valid(unusual_feed):
+        if kind.startswith(("repeat", "enriched")):
+            continue
+        _, contradicts = status_of(event["event_type"], event["status"])
+        assert contradicts == (kind == "contradiction"), (kind, event["event_type"], event["status"])
+    assert of_kind(unusual_feed, "contradiction")
+
+
+def test_some_events_are_dated_ahead_of_their_arrival(unusual_feed: list[FeedLine]) -> None:
+    arrivals = [moment_of(strict(line.text)) if line.kind == "new" else None for line in unusual_feed]
+    for number, event in of_kind(unusual_feed, "dated_ahead"):
+        arrival = next((one for one in arrivals[number:] if one), None)
+        assert arrival is None or moment_of(event) - arrival > timedelta(days=1)
+    assert {moment_of(event).year for _, event in of_kind(unusual_feed, "far_future")} == {2099}
+
+
+def test_tracking_numbers_are_used_again_and_estimates_move(feed: list[FeedLine]) -> None:
+    shipments: dict[str, set[str]] = {}
+    estimates: dict[str, set[datetime]] = {}
+    for _, event in valid(feed):
+        shipments.setdefault(event["tracking_number"], set()).add(event["shipment_id"])
+        if "estimated_delivery" in event:
+            expected = estimates.setdefault(event["shipment_id"], set())
+            expected.add(parse_moment(event["estimated_delivery"]))
+    assert sum(len(ids) > 1 for ids in shipments.values()) >= 10
+    assert sum(len(moments) > 1 for moments in estimates.values()) > 0.2 * len(estimates)
 
 
 def test_tracking_numbers_are_right() -> None:

@@ -2,8 +2,9 @@
 
 The feed interleaves the journeys of many shipments in the order in which their events arrive. Five carriers
 (:mod:`workbench.feed.carriers`) write events in their own ways, with local offsets and places in many
-scripts. Some events arrive late, share a second, or repeat an earlier event. A small share is broken in one
-of the ways of :data:`BROKEN_KINDS`.
+scripts. Some events arrive late, share a second, or repeat an earlier event. Some shipments are hard to
+follow (:mod:`workbench.feed.unusual`). A small share of the lines is broken in one of the ways of
+:data:`BROKEN_KINDS`.
 
 The same arguments give the same bytes, on every machine and every version of Python.
 """
@@ -12,11 +13,11 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import Final
 
 from workbench.feed.defects import BROKEN_KINDS, UNMATCHED, broken, kinds
 from workbench.feed.journeys import VALID_KINDS, Chances, Line, journey
+from workbench.feed.randomness import random_of
 
 __all__ = ["BROKEN_KINDS", "DEFAULT_START", "UNMATCHED", "VALID_KINDS", "FeedLine", "generate"]
 
@@ -53,6 +54,7 @@ def generate(
     enriched_share: float = 0.004,
     late_share: float = 0.01,
     same_second_share: float = 0.005,
+    unusual_share: float = 0.1,
 ) -> Iterator[FeedLine]:
     """Generate a feed line by line. Memory does not grow with its length.
 
@@ -75,6 +77,8 @@ def generate(
         late_share: share of the valid lines that arrive late.
         same_second_share: share of the valid lines whose event happens in the second of another event of the
             same shipment.
+        unusual_share: share of the shipments that have an unusual event, or the tracking number of an earlier
+            shipment.
 
     Raises:
         ValueError: a count or seed is below 0, a share is outside 0 to 1, the shares of the valid lines add
@@ -94,7 +98,8 @@ def generate(
         "late_share": late_share,
         "same_second_share": same_second_share,
     }
-    for name, share in {"broken_share": broken_share, **shares}.items():
+    others = {"broken_share": broken_share, "unusual_share": unusual_share}
+    for name, share in {**others, **shares}.items():
         if not 0 <= share <= 1:
             raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
     # Special events are made from ordinary ones, so some ordinary events must remain.
@@ -110,17 +115,20 @@ def generate(
         same_second=same_second_share / step_share,
         repeats=repeat_share / first_share,
         enriched=enriched_share / first_share,
+        unusual=unusual_share,
     )
     begin = (start - _EPOCH) // timedelta(microseconds=1)
-    rng = Random(seed)  # noqa: S311 - a feed must be predictable
-    return _stream(count, rng, _arrivals(rng, begin, _DAY / shipments_per_day, chances), broken_share)
+    arrivals = _arrivals(seed, begin, _DAY / shipments_per_day, chances)
+    return _stream(count, seed, arrivals, broken_share)
 
 
-def _stream(count: int, rng: Random, lines: Iterator[Line], broken_share: float) -> Iterator[FeedLine]:
-    defects = kinds(rng)
+def _stream(count: int, seed: int, lines: Iterator[Line], broken_share: float) -> Iterator[FeedLine]:
+    defects = kinds(random_of(seed, "defects"))
+    chances = random_of(seed, "broken")
     coming = next(lines)
-    for _ in range(count):
-        if rng.random() < broken_share:
+    for number in range(count):
+        if chances.random() < broken_share:
+            rng = random_of(seed, "line", number)
             # The producer also sends the correct event, so the broken line does not replace another.
             defect = next(defects)
             yield FeedLine(broken(coming[2], defect, rng), defect, BROKEN_KINDS[defect])
@@ -129,16 +137,17 @@ def _stream(count: int, rng: Random, lines: Iterator[Line], broken_share: float)
             coming = next(lines)
 
 
-def _arrivals(rng: Random, begin: int, mean_gap: float, chances: Chances) -> Iterator[Line]:
+def _arrivals(seed: int, begin: int, mean_gap: float, chances: Chances) -> Iterator[Line]:
     """Yield the lines of all shipments in the order of arrival, without end."""
     waiting: list[Line] = []
+    rng = random_of(seed, "starts")
     serial = int(rng.random() * _SERIALS)
     next_start = begin
     while True:
         # No line arrives before its shipment begins. The earliest line of the shipments that have begun is
         # therefore next.
         while not waiting or next_start <= waiting[0][0]:
-            for line in journey(serial, next_start, chances, rng):
+            for line in journey(seed, serial, next_start, chances):
                 heapq.heappush(waiting, line)
             serial = (serial + 1) % _SERIALS
             next_start += 1 + int(rng.random() * 2 * mean_gap)

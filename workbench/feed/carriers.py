@@ -2,9 +2,9 @@
 
 The carriers are invented. Their codes are real:
 
-- air freight: status codes of IATA Cargo-IMP (message FSU), as airlines and Cargo iQ use them: ``RCS``
-  received from shipper, ``MAN`` manifested, ``DEP`` departed, ``RCF`` received from flight, ``CCD`` cleared
-  by customs, ``NFD`` consignee notified, ``DLV`` delivered, ``DIS`` discrepancy;
+- air freight: status codes of IATA Cargo-IMP (message FSU), as airlines and Cargo iQ use them: ``FWB``
+  electronic air waybill received, ``RCS`` received from shipper, ``DEP`` departed, ``RCF`` received from
+  flight, ``CCD`` cleared by customs, ``NFD`` consignee notified, ``DLV`` delivered, ``DIS`` discrepancy;
 - post: event codes of the UPU's EMSEVT messages: ``EMA`` posting, ``EMC`` and ``EMD`` departure from and
   arrival at an office of exchange, ``EDB``, ``EME`` and ``EDC`` presented to, held by and returned from
   customs, ``EMG`` arrival at the delivery office, ``EDG`` out for delivery, ``EMH`` attempted delivery,
@@ -74,6 +74,7 @@ class Carrier:
         local_time: whether it writes times with the place's offset instead of in UTC with ``Z``.
         event_ids: ``leg`` (tracking number, step and code), ``uuid``, ``sequence`` (1, 2, … within a
             shipment), ``sometimes`` (a UUID or null) or ``none``.
+        estimates: whether it says when it expects to deliver, and changes that on the way.
         extra: further fields: exact numbers, nested objects, counts, or none.
         spaced: whether it writes a space after commas and colons.
         ascii_only: whether it writes other characters than ASCII as ``\\u`` escapes.
@@ -91,6 +92,7 @@ class Carrier:
     local_time: bool
     event_ids: Literal["leg", "uuid", "sequence", "sometimes", "none"]
     extra: Literal["numbers", "nested", "counts", "none"]
+    estimates: bool = False
     spaced: bool = False
     ascii_only: bool = False
 
@@ -191,8 +193,8 @@ _COLLECTED_AT_AIRPORT = (
 )
 
 _AIR_WAY = (
-    Milestone("picked_up", "origin", (0, 5)),
-    Milestone("manifested", "origin", (2 * _HOUR, 20 * _HOUR)),
+    Milestone("manifested", "origin", (0, 5)),
+    Milestone("picked_up", "origin", (2 * _HOUR, 20 * _HOUR)),
     Milestone("departed", "origin", (30, 5 * _HOUR)),
     Milestone("arrived", "hub", (2 * _HOUR, 12 * _HOUR)),
     Milestone("exception", "hub", (5, 4 * _HOUR), chance=0.06),
@@ -234,7 +236,7 @@ CARRIERS: Final[tuple[Carrier, ...]] = (
         endings=(_COLLECTED_AT_AIRPORT,),
         codes={
             "picked_up": ("RCS", "Received from shipper"),
-            "manifested": ("MAN", "Manifested"),
+            "manifested": ("FWB", "Electronic air waybill received"),
             "departed": ("DEP", "Departed"),
             "arrived": ("RCF", "Received from flight"),
             "exception": ("DIS", "Discrepancy"),
@@ -246,6 +248,7 @@ CARRIERS: Final[tuple[Carrier, ...]] = (
         resolution=60_000_000,
         local_time=False,
         event_ids="leg",
+        estimates=True,
         extra="counts",
     ),
     Carrier(
@@ -301,6 +304,7 @@ CARRIERS: Final[tuple[Carrier, ...]] = (
         resolution=1_000,
         local_time=False,
         event_ids="uuid",
+        estimates=True,
         extra="nested",
     ),
     Carrier(
@@ -327,6 +331,7 @@ CARRIERS: Final[tuple[Carrier, ...]] = (
         resolution=1,
         local_time=True,
         event_ids="sometimes",
+        estimates=True,
         extra="numbers",
         spaced=True,
     ),

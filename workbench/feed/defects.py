@@ -5,7 +5,8 @@ from random import Random
 from typing import Any, Final
 
 from shipment_events.contract.outcome import Reason
-from workbench.feed.spelling import PLAIN, Raw, parse, pick, write
+from workbench.feed.randomness import pick
+from workbench.feed.spelling import PLAIN, Raw, parse, write
 
 UNMATCHED: Final = "unmatched"
 """Reason of an event whose type does not have the prefix that the rule matches.

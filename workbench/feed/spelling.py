@@ -1,11 +1,10 @@
 """Spellings of JSON: order of keys, white space and escapes. Every digit of a number is kept."""
 
 import json
-from collections.abc import Sequence
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-_Item = TypeVar("_Item")
+from workbench.feed.randomness import pick
 
 PLAIN: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 SPACED: Final = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
@@ -16,15 +15,6 @@ class Raw(str):
     """Text that is written unchanged: a number with all its digits, or text that is not JSON."""
 
     __slots__ = ()
-
-
-def pick(rng: Random, items: Sequence[_Item]) -> _Item:
-    """Pick one of the items at random.
-
-    Python guarantees the same sequence for the same seed only for ``random()``. The feed therefore does not
-    use ``choice`` and other methods, which changed between versions.
-    """
-    return items[int(rng.random() * len(items))]
 
 
 def parse(text: str) -> Any:
