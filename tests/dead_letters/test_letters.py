@@ -16,10 +16,11 @@ from shipment_events.accounting.reconcile import Reconciliation
 from shipment_events.contract.exact_json import dumps, loads
 from shipment_events.dead_letters.edits import Edit, broken_after, edited
 from shipment_events.dead_letters.explain import explain
-from shipment_events.dead_letters.exports import open_export, read_letters
+from shipment_events.dead_letters.exports import Decision, open_export, read_letters, write_export
 from shipment_events.dead_letters.letters import DeadLetterMessage, Selection
 from shipment_events.dead_letters.queue import CAME_BACK, DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
+from shipment_events.table.item import StoredEvent
 from tests.stand_ins.queues import dead_letters_on
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
@@ -151,13 +152,15 @@ def test_half_a_line_of_a_killed_command_does_not_spoil_the_next(tmp_path: Path)
     assert [json.loads(line)["body"] for line in whole] == [body("a"), body("b")]
 
 
-def audited(journal: JournalRecord, folder: Path) -> Reconciliation:
-    """The account of one event that is nowhere, with what the exports say of it."""
+def audited(
+    journal: JournalRecord, folder: Path, *stored: StoredEvent, export: str = "discarded"
+) -> Reconciliation:
+    """The account of one event, with what the export says of it."""
     with JournalWriter(folder / "journal") as writer:
         writer.write(journal)
-    table = SimpleNamespace(timeline=lambda _: iter([]))
+    table = SimpleNamespace(timeline=lambda _: iter(stored))
     return audit_journal(
-        folder / "journal", cast("Any", table), letters_in(Queues()), exports=[folder / "discarded"]
+        folder / "journal", cast("Any", table), letters_in(Queues()), exports=[folder / export]
     )
 
 
@@ -181,6 +184,27 @@ def test_a_discarded_event_that_is_sent_again_and_lost_is_missing(tmp_path: Path
     found = audited(record, tmp_path)
     assert found.discarded == 0
     assert [lost.envelope_id for lost in found.lost] == ["a"]
+
+
+def test_a_later_redrive_keeps_the_changes_of_an_earlier_one(tmp_path: Path) -> None:
+    """A redriven event that fails again is a dead letter with its changes."""
+    path = tmp_path / "redriven"
+    changed = edited(body("a"), [Edit("carrier", "Meridian")])
+    both = edited(changed, [Edit("status", "DELIVERED")])
+    for dead, changes in (
+        (body("a"), {"carrier": "Meridian"}),
+        (changed, {"status": "DELIVERED"}),
+        (both, {}),
+    ):
+        with open_export(path) as file:
+            write_export(file, [letter("invalid_field", dead, envelope_id="a")], Decision.REDRIVEN, changes)
+    detail = loads(both)["detail"]
+    record = JournalRecord(
+        "a", NOW.isoformat(), "shipment.service", "shipment.scanned", dumps(loads(body("a"))["detail"])
+    )
+    item = StoredEvent("key", "PROCESSED", "1", NOW.isoformat(), "a", detail)
+    found = audited(record, tmp_path, item, export="redriven")
+    assert (found.lost, found.altered) == ([], [])
 
 
 def test_nothing_is_sent_from_an_export_that_cannot_note_it() -> None:

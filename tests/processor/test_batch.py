@@ -243,6 +243,12 @@ class TestLate:
         assert pipeline.outcomes(self.late(how=how, note="second")) == [Outcome.DUPLICATE]
         assert pipeline.table.items == before
 
+    def test_one_that_was_received_before_may_have_been_stored_then(self, pipeline: Pipeline) -> None:
+        """The answer of the first time may be lost, and the event that it lies beside deleted since."""
+        again = record(2, event_id="E", note="second", receive_count=2)
+        assert pipeline.outcomes(again) == [Outcome.DUPLICATE]
+        assert pipeline.statuses() == {"second": "CONFLICT"}
+
     def test_what_was_deleted_comes_back(self, pipeline: Pipeline) -> None:
         outcomes = pipeline.outcomes(self.late(1, note="first"), self.late(2, note="second"))
         assert outcomes == [Outcome.STORED, Outcome.DUPLICATE]
@@ -343,6 +349,21 @@ class TestQuarantined:
         assert set(attributes) == {"reason", "detail"}
         assert not pipeline.table.statements
         assert not pipeline.queues.visibility
+
+    def test_what_there_is_no_time_to_send_is_retried(self) -> None:
+        """Each request may take as long as its client waits, and a batch of large events needs several."""
+        pipeline = Pipeline(seconds=POLICY.reserve + 10)
+
+        class SlowQueues(FakeQueues):
+            def send_message_batch(self, **request: Any) -> dict[str, Any]:
+                pipeline.clock.now += 12
+                return super().send_message_batch(**request)
+
+        pipeline.queues = SlowQueues()
+        records = [record(n, text=body(note="x" * 600_000, shipment_id=f"S-{n}")) for n in range(3)]
+        outcomes = pipeline.outcomes(*records)
+        assert outcomes == [Outcome.QUARANTINED, Outcome.RETRIED, Outcome.RETRIED]
+        assert len(pipeline.queues.letters) == 1
 
     def test_neighbours_are_stored(self) -> None:
         pipeline = Pipeline()

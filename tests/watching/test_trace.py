@@ -135,6 +135,14 @@ def test_says_where_the_log_has_more_than_is_read(monkeypatch: pytest.MonkeyPatc
     assert traced("MAC-1", *lines[:2]).is_whole
 
 
+def test_says_where_more_deliveries_are_known_than_are_sought(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_module, "_MOST_SEARCHES", 2)
+    bodies = [json.dumps({"id": f"e-{n}", "detail": {"shipment_id": "MAC-1"}}) for n in range(2)]
+    # The item in the table is one more delivery.
+    assert not traced("MAC-1", bodies=tuple(bodies)).is_whole
+    assert traced("MAC-1", bodies=tuple(bodies[:1])).is_whole
+
+
 def test_what_has_no_delivery_id_is_nobody_elses_either(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead letter that is not an envelope has no id. An item that bypassed the bus may have no id."""
     item = StoredEvent("key", "PROCESSED", "other", NOW.isoformat(), "", {})

@@ -47,7 +47,7 @@ def audit_journal(
         OSError: the journal or an export cannot be read.
         botocore.exceptions.ClientError: the table or the queue cannot be read.
     """
-    decided = {found.letter.envelope_id: found for path in exports for found in read_export(path)}
+    decided = _decided(exports)
     shipment_ids = list(dict.fromkeys(_shipment_ids(_as_decided(read_journal_file(journal_path), decided))))
     read = dead_letters.read()
     found = reconcile(
@@ -58,6 +58,19 @@ def audit_journal(
     )
     found.hidden_dead_letters = read.hidden
     return found
+
+
+def _decided(exports: Sequence[Path]) -> dict[str, Exported]:
+    """The last decision for each envelope. A later redrive keeps the changes of an earlier one."""
+    decided: dict[str, Exported] = {}
+    for path in exports:
+        for found in read_export(path):
+            before = decided.get(found.letter.envelope_id)
+            if before and before.decision is Decision.REDRIVEN:
+                kept = {name: value for name, value in before.changes.items() if name not in found.changes}
+                found = replace(found, changes={**kept, **found.changes})  # noqa: PLW2901
+            decided[found.letter.envelope_id] = found
+    return decided
 
 
 def _as_decided(records: Iterable[JournalRecord], decided: Mapping[str, Exported]) -> Iterator[JournalRecord]:

@@ -69,7 +69,10 @@ class Age(click.ParamType[datetime]):
             self.fail(
                 f"{value!r} is not a length of time; expected 90s, 15m, 2h or 3d, for example", param, ctx
             )
-        return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        try:
+            return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        except OverflowError:
+            self.fail(f"{value!r} is before the year 1", param, ctx)
 
 
 def ago(moment: datetime) -> str:

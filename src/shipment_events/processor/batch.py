@@ -42,14 +42,15 @@ class _Pending:
     def may_lie_beside(self, now: datetime) -> bool:
         """Whether its own place may have been taken, and become free, since the event was stored.
 
-        A fresh event is not worth a read. One of a replay, a redrive or a backlog is, and so is one that does
-        not say when it came.
+        A fresh event is not worth a read. One of a replay, a redrive or a backlog is, and so is one that was
+        received before or does not say when it came.
         """
         if self.write.is_conflict:
             return False
         accepted_at = self.envelope.accepted_at
         return (
             self.envelope.replay_name is not None
+            or self.record.receive_count > 1
             or accepted_at is None
             or abs(now - accepted_at) > LATE_AFTER
         )
@@ -89,7 +90,7 @@ class BatchProcessor:
             else:
                 settled.append(result)
         settled += self._write(pending, seconds_left)
-        return self._put_off(self._quarantine(settled))
+        return self._put_off(self._quarantine(settled, seconds_left))
 
     def _write(self, pending: Sequence[_Pending], seconds_left: Callable[[], float]) -> list[Settled]:
         settled: list[Settled] = []
@@ -149,7 +150,7 @@ class BatchProcessor:
             of_key.update((write.key, result) for write, result in zip(part, results, strict=True))
         return [(one, _result_for(one, leaders[one.write.key], of_key[one.write.key])) for one in pending]
 
-    def _quarantine(self, settled: Sequence[Settled]) -> list[Settled]:
+    def _quarantine(self, settled: Sequence[Settled], seconds_left: Callable[[], float]) -> list[Settled]:
         """Quarantine events. If that fails, the event is retried; SQS moves it after the last receive."""
         quarantined = [result for result in settled if isinstance(result, Quarantined)]
         if not quarantined:
@@ -157,7 +158,9 @@ class BatchProcessor:
         letters = [
             DeadLetter(result.record.body, result.reason, result.letter_detail) for result in quarantined
         ]
-        failed = send_dead_letters(self.sqs, self.dead_letter_queue_url, letters)
+        failed = send_dead_letters(
+            self.sqs, self.dead_letter_queue_url, letters, lambda: seconds_left() > self.policy.reserve
+        )
         retried = {
             quarantined[index].record.message_id: quarantined[index].retried(f"quarantine: {why}")
             for index, why in failed.items()

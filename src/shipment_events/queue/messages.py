@@ -51,14 +51,23 @@ class DeadLetter:
         return body + len(self.reason) + len(self.detail) + _ATTRIBUTE_OVERHEAD_BYTES
 
 
-def send_dead_letters(client: "SQSClient", queue_url: str, letters: Sequence[DeadLetter]) -> dict[int, str]:
+def send_dead_letters(
+    client: "SQSClient", queue_url: str, letters: Sequence[DeadLetter], has_time: Callable[[], bool]
+) -> dict[int, str]:
     """Quarantine events in as few requests as the limits allow.
+
+    Args:
+        has_time: whether there is time for one more request. The first one is always sent.
 
     Returns:
         Why, for the index of each message that may not be in the queue.
     """
     return _send(
-        client, queue_url, [letter.size for letter in letters], lambda index: _entry(index, letters[index])
+        client,
+        queue_url,
+        [letter.size for letter in letters],
+        lambda index: _entry(index, letters[index]),
+        has_time,
     )
 
 
@@ -120,9 +129,13 @@ def _send(
     queue_url: str,
     sizes: Sequence[int],
     entry: "Callable[[int], SendMessageBatchRequestEntryTypeDef]",
+    has_time: Callable[[], bool] = lambda: True,
 ) -> dict[int, str]:
     failed: dict[int, str] = {}
-    for indices in _pack(sizes):
+    for request, indices in enumerate(_pack(sizes)):
+        if request and not has_time():
+            failed.update(dict.fromkeys(indices, "OutOfTime"))
+            continue
         try:
             answer = client.send_message_batch(
                 QueueUrl=queue_url, Entries=[entry(index) for index in indices]

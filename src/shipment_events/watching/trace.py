@@ -101,16 +101,17 @@ def trace(identifier: str, sources: Sources, since: datetime, shipment_id: str |
     known.discard("")
     items = list(_items(sources.table, filter(None, shipments), identifier, known))
     others = dict.fromkeys([*known, *(item.correlation_id for _, item in items)])
-    for correlation_id in list(others)[:_MOST_SEARCHES]:
-        if correlation_id and correlation_id != identifier:
-            lines += log.naming(correlation_id)
+    sought = [each for each in others if each and each != identifier]
+    for correlation_id in sought[:_MOST_SEARCHES]:
+        lines += log.naming(correlation_id)
     steps = [
         *map(_published, published),
         *(_stored(shipment, item) for shipment, item in items),
         *map(_dead, letters),
         *_logged(lines, {identifier, *others}),
     ]
-    return Trace(sorted(steps, key=lambda step: step.at), log.is_whole)
+    is_whole = log.is_whole and len(sought) <= _MOST_SEARCHES
+    return Trace(sorted(steps, key=lambda step: step.at), is_whole)
 
 
 def _items(
