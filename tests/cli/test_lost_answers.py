@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 
 from shipment_events.pipeline import CLIENT_CONFIG
 from shipment_events.table.copy import Copied, copy_missing
-from shipment_events.watching.archive import Archive
+from shipment_events.watching.archive import Archive, ReplayError, ReplayPlan
 from shipment_events.watching.replays import ArchiveContent, cancel_replay, start_replay
 from tests.stand_ins.http_service import Reply, Service, answer, hang_up
 from workbench.engine import assets, completion
@@ -100,6 +100,17 @@ def test_two_starts_have_two_names() -> None:
     names = {archive.plan(NOW, until, all_rules=True).name for _ in range(20)}
     assert len(names) == 20
     assert all(len(name) <= 64 for name in names)
+
+
+def test_a_replay_that_cannot_be_followed_is_said_to_continue(connect: Connect) -> None:
+    """The name is needed to stop it, and a second start would replay everything again."""
+    client, service = connect("events", says(ReplayArn="arn:r", State="STARTING"), refuses("AccessDenied"))
+    plan = ReplayPlan("ours", ARCHIVE, NOW, NOW, None, 1, 1, is_early=False)
+    archive = Archive(client, "dev", "archive", cast("Any", None), cast("Any", None))
+    with pytest.raises(ReplayError, match=r"ours was started and continues.*AccessDenied") as error:
+        archive.replay(plan)
+    assert "shipments replay --cancel ours" in error.value.next_step
+    assert operations(service) == ["StartReplay", "DescribeReplay"]
 
 
 def test_a_replay_that_is_cancelled_already_is_cancelled(connect: Connect) -> None:
