@@ -1,5 +1,6 @@
 """The pipeline: nothing is asked of AWS before a part is used, and the stack is found once."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -19,15 +20,19 @@ OUTPUTS = {
     "EventBusName": "bus",
     "ArchiveName": "archive",
     "StatusIndexShards": "4",
+    "ShipmentsTableName": "shipments",
+    "StatusBusName": "changes",
     "LocalEngineCountsAreExact": "true",
 }
-PARTS = ["bus", "queue", "dead_letters", "table", "archive", "log", "metrics"]
+TRACKING = ["shipments", "rebuilder", "tracking_failures"]
+PARTS = ["bus", "queue", "dead_letters", "table", "archive", "log", "metrics", *TRACKING]
 
 
 class Session:
     """Makes clients that know one stack, and counts what is asked for."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *, without: Sequence[str] = ()) -> None:
+        self._without = without
         self.made: list[str] = []
         self.configs: list[Any] = []
         self.asked = 0
@@ -39,6 +44,7 @@ class Session:
         return SimpleNamespace(
             describe_stacks=self._describe,
             describe_event_bus=lambda **_: {},
+            get_queue_url=lambda QueueName: {"QueueUrl": QueueName},  # noqa: N803 - boto3's
             meta=SimpleNamespace(endpoint_url="http://x"),
         )
 
@@ -46,7 +52,11 @@ class Session:
         self.asked += 1
         if self._error:
             raise self._error
-        outputs = [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS.items()]
+        outputs = [
+            {"OutputKey": name, "OutputValue": value}
+            for name, value in OUTPUTS.items()
+            if name not in self._without
+        ]
         return {"Stacks": [{"Outputs": outputs, "CreationTime": datetime(2026, 5, 4, tzinfo=UTC)}]}
 
 
@@ -94,6 +104,17 @@ def test_stage_without_a_stack_says_what_to_do() -> None:
     with pytest.raises(NotDeployedError, match="no stack shipmentevents-prod at http://x") as refused:
         _ = pipeline_on(Session(error)).queue
     assert "make deploy ENV=prod" in refused.value.next_step
+
+
+@pytest.mark.parametrize("part", TRACKING)
+@pytest.mark.parametrize("output", ["ShipmentsTableName", "StatusBusName"])
+def test_stage_without_tracking_says_what_to_do_and_has_its_other_parts(part: str, output: str) -> None:
+    pipeline = pipeline_on(Session(without=[output]))
+    with pytest.raises(NotDeployedError, match="stage prod does not track shipments") as refused:
+        getattr(pipeline, part)
+    assert "tracking must not be False" in refused.value.next_step
+    assert "make deploy ENV=prod" in refused.value.next_step
+    assert pipeline.table.name == "events"
 
 
 def test_unknown_stage_is_refused_at_once() -> None:

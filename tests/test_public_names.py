@@ -23,8 +23,8 @@ def test_importing_the_package_loads_no_part_of_it() -> None:
 
 
 def test_name_that_is_not_public_is_refused() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'Shipments'"):
-        shipment_events.Shipments  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'Shipping'"):
+        shipment_events.Shipping  # noqa: B018
 
 
 def test_old_place_of_the_publisher_still_works_and_says_where_it_went() -> None:

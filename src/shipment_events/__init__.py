@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from shipment_events.publishing.event_files import EventFileError
     from shipment_events.publishing.journal import JournalError
     from shipment_events.publishing.publisher import BusNotFoundError, Publisher
-    from shipment_events.resources import StackNotFoundError
+    from shipment_events.resources import StackNotFoundError, TrackingNotDeployedError
     from shipment_events.stages import UnknownStageError
     from shipment_events.table.store import EventTable
+    from shipment_events.tracking.reader import InvalidSearchError
+    from shipment_events.tracking.shipment import Shipment
     from shipment_events.watching.archive import ReplayError
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "EventFileError",
     "EventTable",
     "InvalidEventError",
+    "InvalidSearchError",
     "JournalError",
     "LetterExportError",
     "NotDeployedError",
@@ -36,8 +39,10 @@ __all__ = [
     "Publisher",
     "ReplayError",
     "Selection",
+    "Shipment",
     "ShipmentEventsError",
     "StackNotFoundError",
+    "TrackingNotDeployedError",
     "UnknownStageError",
 ]
 
@@ -47,6 +52,7 @@ _MODULES: Final = {
     "EventFileError": "publishing.event_files",
     "EventTable": "table.store",
     "InvalidEventError": "contract.outcome",
+    "InvalidSearchError": "tracking.reader",
     "JournalError": "publishing.journal",
     "LetterExportError": "dead_letters.exports",
     "NotDeployedError": "errors",
@@ -55,8 +61,10 @@ _MODULES: Final = {
     "Publisher": "publishing.publisher",
     "ReplayError": "watching.archive",
     "Selection": "dead_letters.letters",
+    "Shipment": "tracking.shipment",
     "ShipmentEventsError": "errors",
     "StackNotFoundError": "resources",
+    "TrackingNotDeployedError": "resources",
     "UnknownStageError": "stages",
 }
 

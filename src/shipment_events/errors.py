@@ -17,12 +17,13 @@ class ShipmentEventsError(Exception):
 
 
 class NotDeployedError(ShipmentEventsError):
-    """The stage, or a part of it, is not deployed."""
+    """The stage, or a part of it, is not deployed.
 
-    def __init__(self, message: str, stage: str = "") -> None:
+    Args:
+        first: a sentence that says what to do before the deployment, with a space at its end.
+    """
+
+    def __init__(self, message: str, stage: str = "", *, first: str = "") -> None:
         command = f"make deploy ENV={stage}" if stage else "make deploy"
-        super().__init__(
-            message,
-            f"Deploy the stack with 'make up' (local engine) or '{command}' (AWS), or name another stage"
-            " with --env.",
-        )
+        deploy = f"Deploy the stack with 'make up' (local engine) or '{command}' (AWS)"
+        super().__init__(message, f"{first}{deploy}, or name another stage with --env.")

@@ -1,13 +1,15 @@
-"""A deployed stage as one object: its bus, queues, table, archive, log and metrics.
+"""A deployed stage as one object: its bus, queues, table, shipments, archive, log and metrics.
 
 pipeline = Pipeline.connect("prod")
 for event in pipeline.table.timeline("C2K-00030"):
     print(event.detail)
+for shipment in pipeline.shipments.find(stalled=True):
+    print(shipment.shipment_id, shipment.latest_at)
 pipeline.dead_letters.redrive(Selection(reason="retries_exhausted"))
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,13 +17,20 @@ import boto3
 from botocore.config import Config
 
 from shipment_events.aws_session import aws_session
+from shipment_events.contract.names import tracker_failures_queue_name
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.queue.queue import Queue
-from shipment_events.resources import Resources, find_resources
+from shipment_events.resources import Resources, TrackingNotDeployedError, find_resources
 from shipment_events.stages import DEFAULT_STAGE, StageSettings, settings_for
 from shipment_events.table.copy import Copied, copy_missing
+from shipment_events.table.scan import TableScan
 from shipment_events.table.store import EventTable
+from shipment_events.tracking.announcer import Announcer
+from shipment_events.tracking.failure_repair import FailureQueue
+from shipment_events.tracking.reader import Shipments
+from shipment_events.tracking.rebuilder import Rebuilder
+from shipment_events.tracking.store import ShipmentTable
 from shipment_events.watching.archive import Archive
 from shipment_events.watching.log import ProcessorLog
 from shipment_events.watching.metrics import Metrics
@@ -108,6 +117,52 @@ class Pipeline:
             self.resources.table_name,
             shards=self.resources.status_index_shards,
         )
+
+    @cached_property
+    def shipments(self) -> Shipments:
+        """The current state of each shipment.
+
+        Raises:
+            TrackingNotDeployedError: the stage does not track shipments.
+        """
+        name, _ = self._tracking
+        return Shipments(self._dynamodb, name, self.table, self.stage.stalled_after_hours)
+
+    @cached_property
+    def rebuilder(self) -> Rebuilder:
+        """Compares the states of shipments with their events, and repairs them.
+
+        Raises:
+            TrackingNotDeployedError: the stage does not track shipments.
+        """
+        name, bus = self._tracking
+        return Rebuilder(
+            ShipmentTable(self._dynamodb, name, timedelta(days=self.stage.event_retention_days)),
+            self.table,
+            TableScan(self._dynamodb, self.table.name),
+            Announcer(self._client("events"), bus),
+        )
+
+    @cached_property
+    def tracking_failures(self) -> FailureQueue:
+        """What the tracker could not fold.
+
+        Raises:
+            TrackingNotDeployedError: the stage does not track shipments.
+            botocore.exceptions.ClientError: the queue cannot be found.
+        """
+        rebuilder, sqs = self.rebuilder, self._client("sqs")
+        name = tracker_failures_queue_name(self.stage.environment)
+        queue = Queue(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"], self.resources.timing)
+        return FailureQueue(queue, rebuilder)
+
+    @property
+    def _tracking(self) -> tuple[str, str]:
+        """Table of shipments and status bus."""
+        table, bus = self.resources.shipments_table_name, self.resources.status_bus_name
+        if not (table and bus):
+            raise TrackingNotDeployedError(self.stage.environment)
+        return table, bus
 
     def recover_from(self, restored: str, *, trial: bool = False) -> Iterator[Copied]:
         """Copy lost items back from a restored table; see :func:`copy_missing`."""

@@ -18,6 +18,17 @@ class StackNotFoundError(NotDeployedError):
     """The stack does not exist, or lacks an output."""
 
 
+class TrackingNotDeployedError(NotDeployedError):
+    """The stack has no states of shipments."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(
+            f"stage {stage} does not track shipments: its stack has no table of their states",
+            stage,
+            first="In stages.py, tracking must not be False for the stage. ",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The resources of a stack.
@@ -26,6 +37,7 @@ class Resources:
         deployed_at: when the stack was created or last updated.
         status_index_shards: number of index partitions of each status; None if the index is not sharded.
         timing: how long the counts of the queues can be out of date. The local engine's are exact.
+        shipments_table_name: None if the stage does not track shipments. So is ``status_bus_name``.
     """
 
     event_bus_name: str
@@ -37,6 +49,8 @@ class Resources:
     deployed_at: datetime
     status_index_shards: int | None = None
     timing: QueueTiming = AWS_TIMING
+    shipments_table_name: str | None = None
+    status_bus_name: str | None = None
 
 
 def find_resources(client: "CloudFormationClient", environment: str) -> Resources:
@@ -66,6 +80,8 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
             deployed_at=stacks[0].get("LastUpdatedTime") or stacks[0]["CreationTime"],
             status_index_shards=int(shards) if shards else None,
             timing=EXACT_TIMING if outputs.get(names.OUTPUT_EXACT_COUNTS) == "true" else AWS_TIMING,
+            shipments_table_name=outputs.get(names.OUTPUT_SHIPMENTS_TABLE_NAME),
+            status_bus_name=outputs.get(names.OUTPUT_STATUS_BUS_NAME),
         )
     except KeyError as error:
         raise StackNotFoundError(

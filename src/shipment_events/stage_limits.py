@@ -80,6 +80,7 @@ def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
         "batch_size": (1, 10),
         "processor_max_concurrency": (2, SQS_MAX_CONCURRENCY),
         "status_index_shards": (2, MAX_STATUS_INDEX_SHARDS),
+        "stalled_after_hours": (1, settings.event_retention_days * 24),
         "warm_write_units": (ON_DEMAND_WARM_WRITE_UNITS, None),
     }
 

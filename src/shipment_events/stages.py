@@ -149,6 +149,9 @@ class StageSettings:
     retain_data: bool = True
     """Whether table and queues are kept if the stack is deleted. A new stack must then import them."""
 
+    stalled_after_hours: int = 48
+    """Time without news after which a shipment that the carrier has is stalled."""
+
     alarm_emails: tuple[str, ...] = ()
     """Addresses that both alarm topics notify after the subscription is confirmed."""
     slack: SlackChannel | None = None

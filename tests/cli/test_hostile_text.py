@@ -37,6 +37,7 @@ class Aws:
     letters: int = 2
     hidden: set[str] = field(default_factory=set)
     error: Exception | None = None
+    has_states: bool = True
 
     def describe_stacks(self, **_: Any) -> dict[str, Any]:
         if self.error:
@@ -54,6 +55,28 @@ class Aws:
     def bodies(self) -> list[str]:
         envelope = {"id": self.text, "source": self.text, "detail-type": self.text, "detail": self.detail}
         return [json.dumps(envelope), self.text]
+
+    @property
+    def shipment(self) -> dict[str, Any]:
+        foreign = ("event_id", "event_type", "description", "reason_code")
+        latest = {name: {"S": self.text} for name in foreign} | {
+            "location": {"M": {"city": {"S": self.text}}}
+        }
+        state = {name: {"S": self.text} for name in ("shipment_id", "carrier", "tracking_number")}
+        return {**state, "latest_at": {"S": "2025-03-01T13:05:01.000000Z"}, "latest_event": {"M": latest}}
+
+    def get_item(self, **_: Any) -> dict[str, Any]:
+        return {"Item": self.shipment} if self.has_states else {}
+
+    def batch_get_item(self, **_: Any) -> dict[str, Any]:
+        """Of an item that the tracker did not write."""
+        return {"Responses": {"1": [self.shipment]}, "UnprocessedKeys": {}}
+
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        return {"Table": {"ItemCount": 1, "TableSizeBytes": 1}}
+
+    def get_queue_url(self, **_: Any) -> dict[str, Any]:
+        return {"QueueUrl": "failures"}
 
     def receive_message(self, **_: Any) -> dict[str, Any]:
         found = [f"message-{number}" for number in range(self.letters)]
@@ -105,13 +128,14 @@ class Pages:
     aws: Aws
     operation: str
 
-    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
         text, detail = self.aws.text, self.aws.detail
         fields = {"message": text, "outcome": text, "shipment_id": text, "reason": text, "detail": text}
         line = json.dumps({**fields, "correlation_id": text, "request_id": text, "trace_id": text})
         processing = {"content_hash": {"S": text}, "stored_at": {"S": "2025-03-01T13:05:01Z"}}
         strings = {name: {"S": value} for name, value in detail.items() if isinstance(value, str)}
         item = {
+            "shipment_id": {"S": text},
             "event_timestamp": {"S": text},
             "processing_status": {"S": "CONFLICT"},
             "processing": {"M": {**processing, "correlation_id": {"S": text}}},
@@ -119,7 +143,8 @@ class Pages:
         }
         alarm = {"AlarmName": f"{names.stack_name('dev')}-{text}", "StateUpdatedTimestamp": NOW}
         pages: dict[str, dict[str, Any]] = {
-            "query": {"Items": [item]},
+            "query": {"Items": [self.aws.shipment if request.get("IndexName") in SHIPMENTS else item]},
+            "scan": {"Items": [item]},
             "filter_log_events": {"events": [{"message": line, "timestamp": int(NOW.timestamp() * 1000)}]},
             "describe_alarms": {"MetricAlarms": [{**alarm, "StateValue": "ALARM"}]},
             "get_metric_data": {"MetricDataResults": []},
@@ -127,9 +152,17 @@ class Pages:
         yield pages[self.operation]
 
 
+SHIPMENTS = {names.SHIPMENT_STATUS_INDEX, names.TRACKING_NUMBER_INDEX, names.OPEN_INDEX}
+
 # What each command shows of the events, and the option that shows all of it.
 COMMANDS = [
     ["timeline", "S-1"],
+    ["where", "TEXT"],
+    ["list", "--status", "delivered"],
+    ["list", "--tracking-number", "TEXT"],
+    ["rebuild", "--dry-run"],
+    ["rebuild", "--shipment", "TEXT"],
+    ["rebuild", "--failures"],
     ["events"],
     ["trace", "TEXT", "--journal", "journal"],
     ["status"],
@@ -154,7 +187,14 @@ WHOLE = {"show", "publish", "replay"}
 HAVE_JSON = [
     command for command in COMMANDS if command[-1] not in ("broken", "TEXT") and command[0] != "recover"
 ]
-LISTS = [["timeline", "S-1"], ["events"], ["status"], ["dead-letters", "list"]]
+LISTS = [
+    ["timeline", "S-1"],
+    ["where", "S-1"],
+    ["list", "--status", "delivered"],
+    ["events"],
+    ["status"],
+    ["dead-letters", "list"],
+]
 
 
 @pytest.fixture(params=HOSTILE, ids=lambda name: name)
@@ -210,6 +250,13 @@ def test_json_has_foreign_text_whole_and_escaped(aws: Aws, command: list[str]) -
 def test_markup_is_text(aws: Aws, command: list[str]) -> None:
     shown = run(aws, command).stdout
     assert all(word in shown for word in ("x[/y]", "[link=http://x]z[/link]", ":warning:"))
+
+
+def test_shipment_without_a_state_is_named_as_it_may_be(aws: Aws) -> None:
+    aws.has_states = False
+    result = run(aws, ["where", "TEXT"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert unprintable(result.output) == set()
 
 
 @pytest.mark.parametrize("aws", HOSTILE, indirect=True)

@@ -10,7 +10,7 @@ from shipment_events.cli.options import Age, Moment
 
 @pytest.mark.parametrize("kind", [Age(), Moment()])
 @pytest.mark.parametrize("value", ["999999d", "800000d"])
-def test_a_length_of_time_before_year_one_is_a_usage_error(
+def test_a_length_of_time_before_the_calendar_is_a_usage_error(
     kind: click.ParamType[datetime], value: str
 ) -> None:
     with pytest.raises(click.BadParameter, match=f"'{value}' is before the year 1"):

@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any, Final, cast
+from zlib import crc32
 
 from shipment_events.contract.exact_json import dumps, loads
 from shipment_events.table.item import StoredEvent, attribute_json, value_of_attribute
+from shipment_events.table.scan import TableScan
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.batch import Tracking
+from shipment_events.tracking.rebuilder import Rebuilder
 from shipment_events.tracking.store import ShipmentTable
 from shipment_events.tracking.tracker import Patience, Tracker
 from tests.stand_ins.fakes import client_error, md5_of, require_valid
@@ -82,6 +86,7 @@ class FakeTables:
         lost_responses: of the next write requests: how many responses are missing at the end of the answer.
         before_write: called once before the next write, as if by another function.
         refuses: whether an item makes the service refuse its whole request.
+        is_together: whether a scan brings the events of a shipment one after the other.
     """
 
     calls: Calls
@@ -93,6 +98,7 @@ class FakeTables:
     before_write: list[Callable[[], object]] = field(default_factory=list)
     refuses: Callable[[Item], bool] = lambda _: False
     page: int = 3
+    is_together: bool = True
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         require_valid("dynamodb", "BatchGetItem", request)
@@ -116,11 +122,31 @@ class FakeTables:
         answer: dict[str, Any] = self.calls.make("BatchGetItem", act)
         return answer
 
-    def get_paginator(self, operation: str) -> "FakeTables":
-        assert operation == "query"
-        return self
+    def describe_table(self, **request: Any) -> dict[str, Any]:
+        require_valid("dynamodb", "DescribeTable", request)
+        return {"Table": {"ItemCount": sum(map(len, self.events.values())), "TableSizeBytes": 4097}}
 
-    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate={"query": self._query, "scan": self._scan}[operation])
+
+    def _scan(self, **request: Any) -> Iterator[dict[str, Any]]:
+        require_valid("dynamodb", "Scan", request)
+        assert (request["TableName"], request["ConsistentRead"]) == (EVENTS, True)
+        number, segments = request["Segment"], request["TotalSegments"]
+        items = [
+            item
+            for shipment_id, own in list(self.events.items())
+            if crc32(shipment_id.encode("utf-8", "surrogatepass")) % segments == number
+            for item in (own if self.is_together else sorted(own, key=str, reverse=True))
+        ]
+        if not self.is_together:
+            items = items[::2] + items[1::2]
+        for start in range(0, max(len(items), 1), self.page):
+            yield self.calls.make(
+                "Scan", functools.partial(dict, {"Items": items[start : start + self.page]})
+            )
+
+    def _query(self, **request: Any) -> Iterator[dict[str, Any]]:
         require_valid("dynamodb", "Query", request)
         assert (request["TableName"], request["ConsistentRead"]) == (EVENTS, True)
         items = self.events.get(request["ExpressionAttributeValues"][":shipment"]["S"], [])
@@ -264,6 +290,17 @@ class World:
             failures_queue_url=FAILURES_URL,
             patience=Patience(budget=budget),
             clock=self._clock,
+        )
+
+    def rebuilder(self) -> Rebuilder:
+        client: Any = self.tables
+        return Rebuilder(
+            shipments=ShipmentTable(client, SHIPMENTS, RETENTION),
+            events=EventTable(client, EVENTS),
+            scan=TableScan(client, EVENTS),
+            announcer=Announcer(cast("Any", self.bus), BUS),
+            clock=self._clock,
+            sleep=lambda _: None,
         )
 
     def store(self, event: StoredEvent, shipment_id: str = SHIPMENT) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from shipment_events.cli.errors import INTERRUPTED, sentence
 from shipment_events.cli.events import events
 from shipment_events.cli.presentation import printable
 from shipment_events.cli.publish import publish
+from shipment_events.cli.rebuild import rebuild
 from shipment_events.cli.recover import recover
 from shipment_events.cli.replay import replay
 from shipment_events.cli.run import run
 from shipment_events.cli.schema import schema
+from shipment_events.cli.shipments import list_command, where
 from shipment_events.cli.status import status
 from shipment_events.cli.timeline import timeline
 from shipment_events.cli.trace import trace
@@ -76,6 +78,8 @@ dead_letters.add_command(redrive_command)
 dead_letters.add_command(discard_command)
 for command in (
     publish,
+    where,
+    list_command,
     timeline,
     events,
     trace,
@@ -84,6 +88,7 @@ for command in (
     audit,
     replay,
     recover,
+    rebuild,
     run,
     cost,
     schema,

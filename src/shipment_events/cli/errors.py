@@ -1,12 +1,33 @@
 """How an error looks in a terminal."""
 
 import errno
-from typing import Final
+from typing import Any, Final
+
+import click
 
 from shipment_events.aws_errors import explained
 
 INTERRUPTED: Final = 130
 """Exit status of an interrupted command: 128 plus the number of SIGINT, as in a shell."""
+
+
+class FailedError(click.ClickException):
+    """A command could not do its work."""
+
+    exit_code = 2
+
+
+class FindingCommand(click.Command):
+    """A command whose exit status 1 is a finding. So an error has another one."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if said := sentence(error):
+                raise FailedError(said) from error
+            raise
 
 
 def sentence(error: Exception) -> str:

@@ -79,19 +79,32 @@ def _cell_width(cell: object) -> int:
 
 def event_line(shipment_id: str, event: StoredEvent) -> str:
     """A stored event as one line of JSON."""
-    line = {
-        "shipment_id": shipment_id,
-        "event_timestamp": event.sort_key,
-        "event_id": event.event_id,
-        "processing_status": event.status,
-        "stored_at": event.stored_at,
-        "correlation_id": event.correlation_id,
-    }
-    # The detail is dumped on its own, because it may already have as many levels as dumps allows.
-    text = f'{dumps(line)[:-1]},"detail":{dumps(event.detail)}}}'
+    return json_line(
+        {
+            "shipment_id": shipment_id,
+            "event_timestamp": event.sort_key,
+            "event_id": event.event_id,
+            "processing_status": event.status,
+            "stored_at": event.stored_at,
+            "correlation_id": event.correlation_id,
+            "detail": event.detail,
+        }
+    )
+
+
+def json_line(values: Mapping[str, Any]) -> str:
+    """Values with text from outside as one line of JSON. Numbers are exact."""
+    text = _json(values)
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
+def _json(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return dumps(value)
+    # Each part is dumped on its own, because an event may already have as many levels as dumps allows.
+    return f"{{{','.join(f'{dumps(name)}:{_json(part)}' for name, part in value.items())}}}"
 
 
 def timeline_table(shipment_id: str, events: Iterable[StoredEvent]) -> Table:
@@ -116,7 +129,7 @@ def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = F
             short(detail.get("event_type")).removeprefix("shipment."),
             printable(detail.get("status") or detail.get("description"), most=LONGEST_SENTENCE),
             short(detail.get("carrier") or detail.get("carrier_code")),
-            _place(detail.get("location")),
+            place(detail.get("location")),
             short(event.event_id),
         )
         named = (short(detail.get(PARTITION_KEY)),) if of_many else ()
@@ -172,7 +185,8 @@ def counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
-def _place(location: Any) -> str:
+def place(location: Any) -> str:
+    """The texts of an event's ``location``, in a line."""
     if not isinstance(location, Mapping):
         return ""
     return short(" ".join(value for value in location.values() if isinstance(value, str)))

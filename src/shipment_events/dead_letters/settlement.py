@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from shipment_events.dead_letters.letters import (
     DeadLetterMessage,
@@ -100,8 +100,12 @@ def settle_dead_letters(
     return result
 
 
+class _Interruptible(Protocol):
+    interrupted: bool
+
+
 @contextmanager
-def interruptible(result: Settlement) -> Iterator[None]:
+def interruptible(result: _Interruptible) -> Iterator[None]:
     """Turn an interrupt into a result: what was done until then is reported."""
     try:
         yield

@@ -1,6 +1,7 @@
 """The table of events: insert a batch in one request, and read events.
 
-Besides this module, only ``table/copy.py`` and ``tracking/store.py`` call DynamoDB.
+Besides this module, only ``copy.py`` and ``scan.py`` here and ``store.py`` and ``reader.py`` in ``tracking``
+call DynamoDB.
 """
 
 import heapq

@@ -90,7 +90,8 @@ def _memory(tracked: Tracked) -> dict[str, Any]:
         memory["latest_rank"] = Decimal(RANKS[status_at_place(state.latest)])
     memory |= {name: place for name, place in places.items() if place and not _is_told(state, name, place)}
     if state.seen:
-        memory["seen"] = " ".join(map(_spelled, state.seen, state.seen.values()))
+        # Sorted, so that equal states have equal items, whatever the order of their records was.
+        memory["seen"] = " ".join(sorted(map(_spelled, state.seen, state.seen.values())))
     if state.retracted is None:
         memory["retracted"] = None
     elif state.retracted:

@@ -1,11 +1,11 @@
 """The table of shipments. One request reads up to 100 states; another writes up to 25, with version checks.
 
-No other module writes to this table.
+No other module writes to this table. ``tracking/reader.py`` reads it, too.
 """
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,11 +37,11 @@ class Found:
 
     Attributes:
         tracked: the shipment; None if there is no item.
-        attributes: names of the item's attributes.
+        values: the value of each attribute of the item.
     """
 
     tracked: Tracked | None = None
-    attributes: frozenset[str] = frozenset()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class ShipmentTable:
     ) -> None:
         self.retention = retention
         self._client = client
-        self._name = name
+        self.name = name
         self._send = run_statements or (lambda request: client.batch_execute_statement(**json.loads(request)))
 
     def read(self, shipment_ids: Collection[str]) -> dict[str, ReadResult]:
@@ -126,7 +126,7 @@ class ShipmentTable:
         keys = [{SHIPMENT_ID: {"S": shipment_id}} for shipment_id in ids]
         try:
             answer = self._client.batch_get_item(
-                RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
+                RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}}
             )
         except (ClientError, BotoCoreError) as error:
             return dict.fromkeys(ids, Unavailable(error_code(error)))
@@ -134,9 +134,9 @@ class ShipmentTable:
         if "Responses" not in answer or "UnprocessedKeys" not in answer:
             return dict.fromkeys(ids, Unavailable("IncompleteResponse"))
         found: dict[str, ReadResult] = dict.fromkeys(ids, Found())
-        if unread := answer["UnprocessedKeys"].get(self._name):
+        if unread := answer["UnprocessedKeys"].get(self.name):
             found |= {_id_of(key): Unavailable("UnprocessedKeys") for key in unread["Keys"]}
-        for item in answer["Responses"].get(self._name, []):
+        for item in answer["Responses"].get(self.name, []):
             found[_id_of(item)] = _found(item)
         return found
 
@@ -146,7 +146,7 @@ class ShipmentTable:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
         """
         values = ", ".join(f"'{name}': ?" for name in item)
-        return f'INSERT INTO "{self._name}" VALUE {{{values}}}', list(item.values())
+        return f'INSERT INTO "{self.name}" VALUE {{{values}}}', list(item.values())
 
     def _update(self, item: Mapping[str, Any], found: Found) -> tuple[str, list[Any]]:
         """An UPDATE, which fails unless the item has the version that was read.
@@ -158,9 +158,9 @@ class ShipmentTable:
         assert found.tracked is not None  # noqa: S101 - for the type checker: only a found item is updated
         new = {name: value for name, value in item.items() if name != SHIPMENT_ID}
         changes = [f'SET "{name}"=?' for name in new]
-        changes += [f'REMOVE "{name}"' for name in sorted(found.attributes - item.keys())]
+        changes += [f'REMOVE "{name}"' for name in sorted(found.values.keys() - item.keys())]
         where = f'WHERE "{SHIPMENT_ID}"=? AND "{VERSION}"=?'
-        statement = f'UPDATE "{self._name}" {" ".join(changes)} {where}'
+        statement = f'UPDATE "{self.name}" {" ".join(changes)} {where}'
         return statement, [*new.values(), item[SHIPMENT_ID], item[VERSION] - 1]
 
 
@@ -176,7 +176,7 @@ def _id_of(item: Mapping[str, Any]) -> str:
 def _found(item: Mapping[str, Any]) -> Found | Unreadable:
     try:
         values = {name: value_of_attribute(attribute) for name, attribute in item.items()}
-        return Found(tracked_of(values), frozenset(item))
+        return Found(tracked_of(values), values)
     except UnreadableStateError as error:
         return Unreadable(str(error))
 
