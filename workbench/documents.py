@@ -1,4 +1,4 @@
-"""Writes the generated parts of documents with cog, which runs the code in the document, and the JSON Schema.
+"""Writes the files in ``schemas/``, and the generated parts of documents with cog, which runs their code.
 
 A part is between two comments of a Markdown file. The first comment has the code that writes the part::
 
@@ -17,6 +17,7 @@ from typing import Final
 
 from cogapp import Cog
 
+from shipment_events.api.openapi import openapi_document
 from shipment_events.contract.schema import event_schema
 from shipment_events.dead_letters.reasons import DeadLetterReason
 from shipment_events.stages import StageSettings
@@ -25,6 +26,7 @@ from shipment_events.tracking.vocabulary import FINISHED, STATUS_OF_TYPE, STATUS
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
 SCHEMA: Final = ROOT / "schemas" / "shipment-event.schema.json"
+OPENAPI: Final = ROOT / "schemas" / "openapi.json"
 USAGE: Final = ROOT / "src" / "shipment_events" / "cost" / "usage.py"
 """Has the numbers of the stack that ``shipments cost`` needs; an installed wheel has no stack to count."""
 _MARKER: Final = "[[[cog "
@@ -132,7 +134,13 @@ def schema_text() -> str:
     return json.dumps(event_schema(), indent=2) + "\n"
 
 
+def openapi_text() -> str:
+    """The OpenAPI document of the API, as the repository has it."""
+    return json.dumps(openapi_document(), indent=2) + "\n"
+
+
 if __name__ == "__main__":
     for each in documents():
         write(each)
     SCHEMA.write_text(schema_text(), encoding="utf-8")
+    OPENAPI.write_text(openapi_text(), encoding="utf-8")

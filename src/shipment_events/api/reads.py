@@ -1,0 +1,136 @@
+"""The reads of the API: one item, or one page of a query. Each is one request to DynamoDB."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from shipment_events.api.representations import event_json, shipment_json
+from shipment_events.contract.names import (
+    PARTITION_KEY,
+    SHIPMENT_STATUS_INDEX,
+    SORT_KEY,
+    TRACKING_NUMBER_INDEX,
+)
+from shipment_events.table.item import stored_event, value_of_attribute
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PAGE_BYTES: Final = 1024 * 1024
+"""Size after which a page gets no further entry. A page and its last entry then fit into the 6 MB of a
+function's response, whatever has to be escaped:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_LATEST: Final = "latest_at"
+_MOMENT: Final = len("2026-03-01T13:05:00.000000Z")
+INDEXES: Final[Mapping[str, str]] = {
+    "status": SHIPMENT_STATUS_INDEX,
+    "tracking_number": TRACKING_NUMBER_INDEX,
+}
+"""Index of shipments for each attribute by which they are found."""
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries of a collection as JSON, and the position of the last one if more may follow."""
+
+    entries: list[str]
+    position: str | None = None
+
+
+class Reads:
+    """The two tables of a stage, as the API reads them.
+
+    Args:
+        client: DynamoDB client.
+    """
+
+    def __init__(self, client: "DynamoDBClient", *, shipments: str, events: str) -> None:
+        self._client = client
+        self._shipments = shipments
+        self._events = events
+
+    def shipment(self, shipment_id: str) -> str | None:
+        """A shipment as JSON, or None.
+
+        The read is consistent. Otherwise a reader that polls could see a state and then an older one.
+
+        Raises:
+            botocore.exceptions.ClientError, BotoCoreError: the table cannot be read.
+        """
+        answer = self._client.get_item(
+            TableName=self._shipments, Key={PARTITION_KEY: {"S": shipment_id}}, ConsistentRead=True
+        )
+        return _shipment(answer["Item"]) if "Item" in answer else None
+
+    def shipments(
+        self, attribute: str, value: str, *, before: str | None, after: str | None, limit: int
+    ) -> Page:
+        """A page of the shipments that have a value, the latest event first.
+
+        Args:
+            attribute: one of ``INDEXES``.
+            before: moment before which the latest event happened, or None.
+            after: position of the last entry before the page, or None.
+
+        Raises:
+            botocore.exceptions.ClientError, BotoCoreError: the index cannot be read.
+        """
+        condition, values = "#value = :value", {":value": {"S": value}}
+        names = {"#value": attribute}
+        if before:
+            condition += " AND #latest < :before"
+            values[":before"], names["#latest"] = {"S": before}, _LATEST
+        start: dict[str, Any] = {}
+        if after:
+            key = {attribute: value, _LATEST: after[:_MOMENT], PARTITION_KEY: after[_MOMENT:]}
+            start = {"ExclusiveStartKey": {name: {"S": text} for name, text in key.items()}}
+        answer = self._client.query(
+            TableName=self._shipments,
+            IndexName=INDEXES[attribute],
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            Limit=limit,
+            **start,
+        )
+        return _page(answer, _shipment, lambda item: item[_LATEST]["S"] + item[PARTITION_KEY]["S"])
+
+    def events(self, shipment_id: str, *, after: str | None, limit: int) -> Page:
+        """A page of the events of a shipment, in the order in which they happened.
+
+        Raises:
+            botocore.exceptions.ClientError, BotoCoreError: the table cannot be read.
+        """
+        shipment = {"S": shipment_id}
+        start: dict[str, Any] = {}
+        if after:
+            start = {"ExclusiveStartKey": {PARTITION_KEY: shipment, SORT_KEY: {"S": after}}}
+        answer = self._client.query(
+            TableName=self._events,
+            KeyConditionExpression="#shipment = :shipment",
+            ExpressionAttributeNames={"#shipment": PARTITION_KEY},
+            ExpressionAttributeValues={":shipment": shipment},
+            Limit=limit,
+            **start,
+        )
+        return _page(answer, lambda item: event_json(stored_event(item)), lambda item: item[SORT_KEY]["S"])
+
+
+def _page(answer: Mapping[str, Any], entry: Callable[[Item], str], position: Callable[[Item], str]) -> Page:
+    items: list[Item] = answer["Items"]
+    entries, size = [], 0
+    for item in items:
+        if size > PAGE_BYTES:
+            break
+        entries.append(entry(item))
+        size += len(entries[-1].encode())
+    is_whole = len(entries) == len(items) and "LastEvaluatedKey" not in answer
+    return Page(entries, position(items[len(entries) - 1]) if entries and not is_whole else None)
+
+
+def _shipment(item: Item) -> str:
+    return shipment_json({name: value_of_attribute(value) for name, value in item.items()})

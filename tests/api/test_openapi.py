@@ -1,0 +1,38 @@
+"""The OpenAPI document is up to date, and valid."""
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from shipment_events.api.openapi import openapi_document
+from shipment_events.api.representations import shipment_json
+from shipment_events.api.routes import ROUTES
+from workbench.documents import OPENAPI, openapi_text
+
+
+def test_file_is_up_to_date() -> None:
+    """After a change of the routes: make docs"""
+    assert OPENAPI.read_text() == openapi_text()
+
+
+def test_each_route_is_there_with_its_parameters() -> None:
+    paths = openapi_document()["paths"]
+    for route in ROUTES:
+        there = {parameter["name"] for parameter in paths[route.path]["get"]["parameters"]}
+        assert there == {parameter.name for parameter in route.parameters} | {"If-None-Match"}
+    assert len(paths) == len(ROUTES)
+
+
+@pytest.mark.parametrize("values", [{"shipment_id": "A"}, {"shipment_id": "A", "status": "delivered"}])
+def test_a_shipment_follows_its_schema(values: dict[str, str]) -> None:
+    schema = openapi_document()["components"]["schemas"]["Shipment"]
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(json.loads(shipment_json(values)))
+
+
+def test_references_lead_somewhere() -> None:
+    document = openapi_document()
+    text = json.dumps(document)
+    named = {part.partition('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named == set(document["components"]["schemas"])
