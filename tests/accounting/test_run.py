@@ -1,10 +1,13 @@
 """The account of a run: it rests on what the bus answered, and a run that lost anything has not succeeded."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
+
+import pytest
 
 from shipment_events.accounting.run import FeedRun, FeedRunner
 from shipment_events.contract.exact_json import loads
@@ -58,6 +61,17 @@ def shipment_of(entry: Entry) -> str:
 def run(
     folder: Path, shipments: Sequence[str], *, refused: str | None = None, lost: str | None = None
 ) -> FeedRun:
+    return run_feed(folder, texts(shipments), refused=refused, lost=lost)
+
+
+def run_feed(
+    folder: Path,
+    feed: Iterator[EventText | None],
+    *,
+    refused: str | None = None,
+    lost: str | None = None,
+    rate: float | None = None,
+) -> FeedRun:
     bus = RememberingBus(frozenset([refused] if refused else []))
     table = StoredFromBus(bus, frozenset([lost] if lost else []))
     sqs = AwsSqs()
@@ -68,20 +82,17 @@ def run(
         dead_letters_on(sqs.client, "dead-letter-queue", "queue", timing),
         publisher_on(bus),
     )
-    feed = (
-        EventText(
-            position,
-            json.dumps(
-                {
-                    "shipment_id": shipment,
-                    "event_timestamp": "2025-03-01T14:05:00Z",
-                    "event_type": "shipment.departed",
-                }
-            ),
-        )
-        for position, shipment in enumerate(shipments, start=1)
-    )
-    return runner.run(feed, folder / "journal.ndjson")
+    return runner.run(feed, folder / "journal.ndjson", rate=rate)
+
+
+def texts(shipments: Sequence[str]) -> Iterator[EventText]:
+    for position, shipment in enumerate(shipments, start=1):
+        event = {
+            "shipment_id": shipment,
+            "event_timestamp": "2025-03-01T14:05:00Z",
+            "event_type": "shipment.departed",
+        }
+        yield EventText(position, json.dumps(event))
 
 
 def test_run_that_finds_every_event_has_succeeded(tmp_path: Path) -> None:
@@ -106,3 +117,26 @@ def test_journal_holds_what_the_bus_took_and_nothing_else(tmp_path: Path) -> Non
     assert (found.reconciliation.published, found.reconciliation.lost) == (2, [])
     assert found.unsent_by_error == {REFUSAL: 1}
     assert not found.succeeded
+
+
+@pytest.mark.parametrize("rate", [None, 100.0])
+def test_a_pause_and_an_interrupt_of_the_feed_leave_no_receipt_out_of_the_journal(
+    tmp_path: Path, rate: float | None
+) -> None:
+    journal = tmp_path / "journal.ndjson"
+
+    def feed() -> Iterator[EventText | None]:
+        yield from texts(["S-1", "S-2", "S-3"])
+        deadline = time.monotonic() + 10
+        while len(journal.read_text().splitlines()) < 3:
+            assert time.monotonic() < deadline, "a pause holds receipts back"
+            time.sleep(0.01)
+            yield None
+        yield from texts(["S-4"])
+        yield None
+        time.sleep(0.1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_feed(tmp_path, feed(), rate=rate)
+    assert len(journal.read_text().splitlines()) == 4

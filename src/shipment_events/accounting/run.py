@@ -3,12 +3,12 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from statistics import quantiles
+from threading import Event
 from typing import Any, Final
 
 from shipment_events.accounting.audit import audit_journal
@@ -21,7 +21,7 @@ from shipment_events.publishing.entries import MAX_REQUEST_BYTES, Entry, ensure_
 from shipment_events.publishing.event_files import EventFileError, EventText
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publish_file import to_entry
-from shipment_events.publishing.publisher import Accepted, Publisher, Unsent
+from shipment_events.publishing.publisher import Accepted, Publisher
 from shipment_events.queue.queue import PATIENCE_SECONDS, Drain, Queue
 from shipment_events.table.store import EventTable
 
@@ -130,12 +130,13 @@ class FeedRunner:
 
     def run(
         self,
-        events: Iterable[EventText],
+        events: Iterable[EventText | None],
         journal_path: Path,
         *,
         rate: float | None = None,
         patience: float = PATIENCE_SECONDS,
         on_progress: Callable[[FeedProgress], None] = lambda _: None,
+        stop: Event | None = None,
     ) -> FeedRun:
         """Publish a feed, wait until the queue is empty, and find where each event is.
 
@@ -143,20 +144,25 @@ class FeedRunner:
         publisher.
 
         Args:
+            events: None among them means a pause (see :meth:`Publisher.send`).
             journal_path: file for the journal of the accepted events.
             rate: events a second. None sends as fast as the pipeline stores them.
             patience: waiting ends after this many seconds in which the queue does not get shorter.
+            stop: as for :meth:`Publisher.send`.
 
         Raises:
             botocore.exceptions.ClientError: the table or a queue cannot be read.
         """
         run = FeedRun()
-        backlog = _Backlog(self._queue, patience, on_progress)
+        stop = stop or Event()
+        backlog = _Backlog(self._queue, patience, on_progress, stop)
         entries = _paced(_entries(events, run), backlog.hold_back)
-        sending = (
-            self._publisher.send(entries) if rate is None else _send_at_rate(self._publisher, entries, rate)
-        )
-        with JournalWriter(journal_path) as journal, closing(sending) as receipts:
+        if rate is not None:
+            entries = _at_rate(entries, rate, stop)
+        with (
+            JournalWriter(journal_path) as journal,
+            closing(self._publisher.send(entries, stop)) as receipts,
+        ):
             for receipt in receipts:
                 if isinstance(receipt, Accepted):
                     journal.write(JournalRecord.of(receipt))
@@ -178,9 +184,12 @@ class FeedRunner:
 class _Backlog:
     """Counts the waiting events and pauses the sender while there are too many."""
 
-    def __init__(self, queue: Queue, patience: float, on_progress: Callable[[FeedProgress], None]) -> None:
+    def __init__(
+        self, queue: Queue, patience: float, on_progress: Callable[[FeedProgress], None], stop: Event
+    ) -> None:
         self._queue = queue
         self._patience = patience
+        self._stop = stop
         self._on_progress = on_progress
         self._progress = FeedProgress()
 
@@ -199,7 +208,7 @@ class _Backlog:
         while (waiting := self._queue.depth().total) > _MAX_WAITING:
             if waiting != self._progress.waiting:
                 changed_at = clock.now()
-            elif clock.now() - changed_at > self._patience:
+            elif clock.now() - changed_at > self._patience or self._stop.is_set():
                 return False
             self.show(waiting)
             clock.sleep(_PACE_SECONDS)
@@ -207,9 +216,12 @@ class _Backlog:
         return True
 
 
-def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:
+def _entries(events: Iterable[EventText | None], run: FeedRun) -> Iterator[Entry | None]:
     try:
         for event in events:
+            if event is None:
+                yield None
+                continue
             try:
                 yield to_entry(event)
             except InvalidEventError as error:
@@ -222,7 +234,7 @@ def _entries(events: Iterable[EventText], run: FeedRun) -> Iterator[Entry]:
         run.input_error = str(error)
 
 
-def _paced(entries: Iterator[Entry], hold_back: Callable[[], bool]) -> Iterator[Entry]:
+def _paced(entries: Iterator[Entry | None], hold_back: Callable[[], bool]) -> Iterator[Entry | None]:
     """Yield entries and pause while many events wait, so that latencies do not include a backlog."""
     is_moving = True
     for number, entry in enumerate(entries, start=1):
@@ -259,16 +271,18 @@ def _shipment_id(entry: Entry) -> list[str]:
     return [shipment_id] if isinstance(shipment_id, str) and shipment_id else []
 
 
-def _send_at_rate(
-    publisher: Publisher, entries: Iterator[Entry], rate: float
-) -> Generator[Accepted | Unsent, None, None]:
+def _at_rate(entries: Iterator[Entry | None], rate: float, stop: Event) -> Iterator[Entry | None]:
+    """Yield entries when they are due, in steps of at most a request. A pause after each step sends it."""
     step = max(1, min(10, int(rate / 20)))
     start = time.monotonic()
     sent = 0
-    while batch := list(islice(entries, step)):
-        time.sleep(max(0.0, start + sent / rate - time.monotonic()))
-        sent += len(batch)
-        yield from publisher.send(batch)
+    for entry in entries:
+        if entry is not None:
+            if sent % step == 0:
+                yield None
+                stop.wait(max(0.0, start + sent / rate - time.monotonic()))
+            sent += 1
+        yield entry
 
 
 def _seconds(found: Reconciliation) -> float:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
 import click
@@ -13,12 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from shipment_events.cli.errors import INTERRUPTED
+from shipment_events.cli.interrupts import graceful_stop
 from shipment_events.cli.options import FilePath, NonEmptyText
 from shipment_events.cli.presentation import printable, short
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.event_files import EventFileError, EventText, read_events
 from shipment_events.publishing.journal import JournalWriter
+from shipment_events.publishing.pauses import interruptible
 from shipment_events.publishing.publish_file import KeptEvents, Publication, publish_events
 from shipment_events.publishing.publisher import Publisher
 
@@ -76,25 +79,27 @@ def publish(
         raise click.UsageError("--refused and --unsent name the same file: name two different files.")
     publisher = None if dry_run else pipeline.publisher(concurrency=concurrency)
     console = Console(stderr=True)
-    counts = Publication()
+    counts, stop = Publication(), Event()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     try:
         with (
+            graceful_stop(stop),
             Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
             JournalWriter(journal, append=True) if journal else nullcontext() as writer,
             KeptEvents(unsent, files) as kept_unsent,
             KeptEvents(refused, files) if refused else nullcontext() as kept_refused,
         ):
-            kept = _Kept(kept_unsent, kept_refused, writer)
+            kept = _Kept(kept_unsent, kept_refused, writer, stop)
             unreadable = [
                 file for file in files if not _publish_file(file, publisher, counts, kept, progress)
             ]
     except KeyboardInterrupt:
-        click.echo(
-            f"\nInterrupted; the bus has accepted at least {counts.accepted:,} events."
-            " Run the same command again; each event is stored once.",
-            err=True,
-        )
+        click.echo(f"\nInterrupted; the bus has accepted at least {_again(counts, files)}", err=True)
+        sys.exit(INTERRUPTED)
+    if stop.is_set():
+        click.echo(f"\nInterrupted; the bus has accepted {_again(counts, files)}", err=True)
+        if counts.unsent:
+            _say_unsent(counts, unsent)
         sys.exit(INTERRUPTED)
     _print_summary(counts, unreadable, dry_run=dry_run, unsent=unsent, as_json=as_json)
     if counts.refused or counts.unsent or unreadable:
@@ -103,33 +108,41 @@ def publish(
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The files to which events are written."""
+    """The files to which events are written, and what ends the command early."""
 
     unsent: KeptEvents
     refused: KeptEvents | None
     journal: JournalWriter | None
+    stop: Event
+
+    def leave(self, file: str) -> None:
+        """Do not replace this input, because it was not read to its end."""
+        self.unsent.leave(file)
+        if self.refused:
+            self.refused.leave(file)
 
 
 def _publish_file(
     file: str, publisher: Publisher | None, counts: Publication, kept: _Kept, progress: Progress
 ) -> bool:
-    """Whether the file was read to its end."""
+    """Whether the file was read to its end, or until the interrupt."""
     watch = partial(_watch, progress, progress.add_task(f"publishing {short(file)}", total=None))
     try:
         publish_events(
-            read_events(file, watch),
+            interruptible(file, read_events(file, watch), kept.stop),
             publisher,
             on_refused=partial(_name, file, kept.unsent if kept.unsent.replaces(file) else kept.refused),
             on_unsent=lambda receipt: kept.unsent.add(receipt.entry.detail),
             journal=kept.journal,
             publication=counts,
+            stop=kept.stop,
         )
     except EventFileError as error:
-        kept.unsent.leave(file)
-        if kept.refused:
-            kept.refused.leave(file)
+        kept.leave(file)
         click.echo(f"Error: {printable(error)}", err=True)
         return False
+    if kept.stop.is_set():
+        kept.leave(file)
     return True
 
 
@@ -166,5 +179,15 @@ def _print_summary(
     done = f"{counts.valid:,} valid" if dry_run else f"{counts.accepted:,} accepted"
     click.echo(f"{done}, {counts.refused:,} refused, {counts.unsent:,} unsent")
     if counts.unsent:
-        why = ", ".join(f"{code} {number:,}" for code, number in counts.unsent_by_error.items())
-        click.echo(f"Unsent ({why}): in {unsent}. Try again with: shipments publish {unsent}", err=True)
+        _say_unsent(counts, unsent)
+
+
+def _say_unsent(counts: Publication, unsent: Path) -> None:
+    why = ", ".join(f"{code} {number:,}" for code, number in counts.unsent_by_error.items())
+    click.echo(f"Unsent ({why}): in {unsent}. Try again with: shipments publish {unsent}", err=True)
+
+
+def _again(counts: Publication, files: tuple[str, ...]) -> str:
+    """After an interrupt: how many events were accepted, and how to go on."""
+    rest = " The rest of standard input was not read." if "-" in files else ""
+    return f"{counts.accepted:,} events.{rest} Run the same command again; each event is stored once."

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import click
 from rich.console import Console
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from shipment_events.accounting.run import FeedProgress, FeedRun, FeedRunner
 from shipment_events.cli.errors import INTERRUPTED
+from shipment_events.cli.interrupts import graceful_stop
 from shipment_events.cli.options import FilePath
 from shipment_events.cli.presentation import (
     output,
@@ -20,7 +23,8 @@ from shipment_events.cli.presentation import (
     timeline_table,
 )
 from shipment_events.pipeline import Pipeline
-from shipment_events.publishing.event_files import read_events
+from shipment_events.publishing.event_files import EventText, read_events
+from shipment_events.publishing.pauses import interruptible
 from shipment_events.table.store import EventTable
 
 
@@ -88,7 +92,8 @@ def _run(runner: FeedRunner, file: str, journal: Path, rate: float | None) -> Fe
                 waiting = f", {state.waiting:,} waiting" if state.waiting else ""
                 progress.update(task, description=f"{accepted:,} events on the bus{waiting}")
 
-            return runner.run(read_events(file), journal, rate=rate, on_progress=show)
+            stop = Event()
+            return runner.run(_feed(file, stop), journal, rate=rate, on_progress=show, stop=stop)
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted; the bus has accepted at least {accepted:,} events."
@@ -96,6 +101,14 @@ def _run(runner: FeedRunner, file: str, journal: Path, rate: float | None) -> Fe
             err=True,
         )
         sys.exit(INTERRUPTED)
+
+
+def _feed(file: str, stop: Event) -> Iterator[EventText | None]:
+    """The events of the file. An interrupt ends them, and the journal gets the receipts of those before."""
+    with graceful_stop(stop):
+        yield from interruptible(file, read_events(file), stop)
+    if stop.is_set():
+        raise KeyboardInterrupt
 
 
 def _print(result: FeedRun, table: EventTable, report: Path) -> None:

@@ -105,22 +105,28 @@ def ensure_carried(value: object, name: str = "event") -> None:
             )
 
 
-def packed(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def packed(entries: Iterable[Entry | None]) -> Iterator[list[Entry]]:
     """Yield batches within the limits of a request.
 
-    If ``entries`` raises, the entries taken before are yielded first.
+    ``None`` means that there is no entry for now: the entries taken before are yielded, even if there are
+    none, so that the caller can use the pause. If ``entries`` raises or the user interrupts it, the entries
+    taken before are yielded first.
     """
     batch: list[Entry] = []
     size = 0
     try:
         for entry in entries:
+            if entry is None:
+                yield batch
+                batch, size = [], 0
+                continue
             added = entry.size
             if batch and (len(batch) == MAX_REQUEST_ENTRIES or size + added > MAX_REQUEST_BYTES):
                 yield batch
                 batch, size = [], 0
             batch.append(entry)
             size += added
-    except Exception:
+    except (Exception, KeyboardInterrupt):
         if batch:
             yield batch
         raise

@@ -71,11 +71,11 @@ def read_events(path: str, watch: Watch | None = None) -> Iterator[EventText]:
 @contextmanager
 def _open(path: str, watch: Watch | None) -> "Iterator[_Stream]":
     with ExitStack() as stack:
+        # Raw streams, because a second buffer may wait for many lines of a pipe before it returns one.
         if path == "-":
-            # The raw stream, because sys.stdin's own buffer may wait for many lines before it returns one.
             raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         else:
-            raw = stack.enter_context(Path(path).open("rb"))
+            raw = stack.enter_context(Path(path).open("rb", buffering=0))
         if watch and path != "-":
             raw = watch(raw, Path(path).stat().st_size)
         stream = io.BufferedReader(cast("io.RawIOBase", raw))

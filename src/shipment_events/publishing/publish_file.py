@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import TextIO
 
@@ -116,21 +117,24 @@ def to_entry(event: EventText) -> Entry:
 
 
 def publish_events(
-    events: Iterable[EventText],
+    events: Iterable[EventText | None],
     publisher: Publisher | None,
     *,
     on_refused: Callable[[EventText, InvalidEventError], None],
     on_unsent: Callable[[Unsent], None],
     journal: JournalWriter | None = None,
     publication: Publication | None = None,
+    stop: Event | None = None,
 ) -> Publication:
     """Publish the valid events.
 
     Args:
+        events: None among them means a pause (see :meth:`Publisher.send`).
         publisher: None for a dry run, which validates and sends nothing.
         on_refused: called for each broken event.
         on_unsent: called for each event that the bus did not accept.
         publication: the counts are added to it while events are sent, so that a caller can watch them.
+        stop: as for :meth:`Publisher.send`.
 
     Raises:
         EventFileError: the rest of the events cannot be read. The events before are published and counted.
@@ -142,7 +146,7 @@ def publish_events(
             pass
         return counts
     # An interrupt must close the generator at once, and not when the interpreter ends.
-    with closing(publisher.send(entries)) as receipts:
+    with closing(publisher.send(entries, stop)) as receipts:
         for receipt in receipts:
             if isinstance(receipt, Accepted):
                 counts.accepted += 1
@@ -155,11 +159,14 @@ def publish_events(
 
 
 def _prepare(
-    events: Iterable[EventText],
+    events: Iterable[EventText | None],
     counts: Publication,
     on_refused: Callable[[EventText, InvalidEventError], None],
-) -> Iterator[Entry]:
+) -> Iterator[Entry | None]:
     for event in events:
+        if event is None:
+            yield None
+            continue
         try:
             entry = to_entry(event)
         except InvalidEventError as error:

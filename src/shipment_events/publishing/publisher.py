@@ -183,40 +183,61 @@ class Publisher:
                 result.unsent.append(receipt)
         return result
 
-    def send(self, entries: Iterable[Entry]) -> Generator[Accepted | Unsent, None, None]:
+    def send(
+        self, entries: Iterable[Entry | None], stop: threading.Event | None = None
+    ) -> Generator[Accepted | Unsent, None, None]:
         """Send prepared entries in parallel requests and yield a receipt for each.
 
         Entries are taken when they are needed, so the memory does not grow with their number. If ``entries``
-        raises, the entries taken before are sent first; the error follows their receipts. Closing the
-        generator waits only for the requests under way.
+        raises, or the user interrupts it, the receipts of the entries taken before come first; the error
+        follows. Closing the generator waits only for the requests under way.
+
+        Args:
+            entries: ``None`` among them means a pause: what was taken is sent, and finished receipts are
+                yielded. So a source that may wait holds nothing back.
+            stop: once it is set, no request is started. Entries that were taken and not sent come back as
+                ``Unsent``. The source must end then. Closing the generator early sets it.
         """
         batches = packed(entries)
-        failure: Exception | None = None
+        failure: BaseException | None = None
         under_way: set[Future[list[Accepted | Unsent]]] = set()
-        stopped = threading.Event()
+        stopped = stop or threading.Event()
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="publish")
         try:
             while True:
                 try:
                     batch = next(batches, None)
+                except KeyboardInterrupt as interrupt:
+                    stopped.set()
+                    failure = interrupt
+                    break
                 except Exception as error:  # noqa: BLE001 - raised again below
                     failure = error
                     break
                 if batch is None:
                     break
-                under_way.add(pool.submit(self._send_batch, batch, stopped))
-                if len(under_way) >= 2 * self._concurrency:
-                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield from future.result()
+                if batch:
+                    under_way.add(pool.submit(self._send_batch, batch, stopped))
+                yield from self._finished(under_way)
             for future in under_way:
                 yield from future.result()
-        finally:
+        except BaseException:
             # Otherwise an interrupt would wait for every attempt of every batch.
             stopped.set()
+            raise
+        finally:
             pool.shutdown(cancel_futures=True)
         if failure:
             raise failure
+
+    def _finished(self, under_way: "set[Future[list[Accepted | Unsent]]]") -> Iterator[Accepted | Unsent]:
+        """Remove the finished requests and yield their receipts. Wait for one if too many are under way."""
+        if len(under_way) >= 2 * self._concurrency:
+            wait(under_way, return_when=FIRST_COMPLETED)
+        done = {future for future in under_way if future.done()}
+        under_way -= done
+        for future in done:
+            yield from future.result()
 
     def _send_batch(self, batch: Sequence[Entry], stopped: threading.Event) -> list[Accepted | Unsent]:
         receipts: list[Accepted | Unsent] = []
@@ -224,9 +245,10 @@ class Publisher:
         bound = 0.1
         for attempt in range(self._max_attempts):
             if attempt:
-                if stopped.wait(random.uniform(bound / 2, bound)):  # noqa: S311 - jitter
-                    break
+                stopped.wait(random.uniform(bound / 2, bound))  # noqa: S311 - jitter
                 bound = min(bound * 2, 5.0)
+            if stopped.is_set():
+                break
             entries = [unsent.entry for unsent in left]
             sent_at = datetime.now(UTC)
             left = []
