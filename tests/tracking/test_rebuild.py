@@ -222,7 +222,7 @@ def test_state_that_the_tracker_did_not_write_is_an_error_with_what_to_do() -> N
 
 def test_shipment_with_too_many_events_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     world = tracked(*STORY)
-    monkeypatch.setattr("shipment_events.tracking.history.MAX_EVENTS", 2)
+    monkeypatch.setattr("shipment_events.tracking.histories.MAX_EVENTS", 2)
     for ids in ((), (SHIPMENT,)):
         assert Run(world, *ids, dry_run=True).verdicts == {"failed": 1}
 

@@ -18,7 +18,7 @@ from shipment_events.queue.messages import MAX_BATCH_ENTRIES
 from shipment_events.queue.queue import Depth, Queue
 from shipment_events.table.item import utc_text
 from shipment_events.tracking.failures import Failure
-from shipment_events.tracking.history import History
+from shipment_events.tracking.histories import History
 from shipment_events.tracking.rebuild import Examined, Verdict
 from shipment_events.tracking.rebuilder import Listener, Rebuilder, Rebuilt
 

@@ -23,7 +23,7 @@ from shipment_events.tracking.announcer import Announcer, entry_of
 from shipment_events.tracking.batch import now
 from shipment_events.tracking.changes import Change
 from shipment_events.tracking.failures import Failure
-from shipment_events.tracking.history import History, history_of
+from shipment_events.tracking.histories import MAX_EVENTS, History, history_of
 from shipment_events.tracking.item import VERSION, tracked_item
 from shipment_events.tracking.records import defect
 from shipment_events.tracking.state import Reading, State
@@ -37,7 +37,6 @@ from shipment_events.tracking.store import (
     WriteResult,
     Written,
 )
-from shipment_events.tracking.tracker import MAX_EVENTS
 
 _MOST_READINGS: Final = 12
 RECENT: Final = timedelta(minutes=1)

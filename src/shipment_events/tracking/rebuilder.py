@@ -14,7 +14,7 @@ from shipment_events.table.scan import TableScan, TableSize
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.batch import now
-from shipment_events.tracking.history import History, histories
+from shipment_events.tracking.histories import History, histories
 from shipment_events.tracking.rebuild import Examined, Examiner, Verdict
 from shipment_events.tracking.store import ShipmentTable
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY
 from shipment_events.tracking.failures import Failure
 from shipment_events.tracking.news import News, UnfoldableError, news_of_item
-from shipment_events.tracking.tracker import MAX_EVENTS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
     Items = Iterable[Mapping[str, AttributeValueTypeDef]]
+
+MAX_EVENTS: Final = 100_000
+"""Maximum number of events of one shipment that are read. They take 160 MB if their texts are short."""
 
 
 @dataclass(slots=True)
