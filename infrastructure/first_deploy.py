@@ -29,6 +29,12 @@ class FailedStackError(Exception):
     """The stack of a failed first deploy cannot be deleted. The message says what to do."""
 
 
+def cdk_region() -> str:
+    """Return the region to which the CDK CLI deploys a stack that names none."""
+    chosen = next((os.environ[name] for name in _REGION_VARIABLES if os.environ.get(name)), None)
+    return chosen or boto3.Session().region_name or "us-east-1"
+
+
 def is_first_deploy(cloudformation: "CloudFormationClient", stack_name: str) -> bool:
     """Return whether the next deploy creates the stack.
 
@@ -71,8 +77,7 @@ def _delete(cloudformation: "CloudFormationClient", stack_name: str) -> None:
 
 def _cloudformation() -> "CloudFormationClient":
     """Return a client for the region and role of the CDK CLI: the bootstrap's role, if it can be assumed."""
-    chosen = next((os.environ[name] for name in _REGION_VARIABLES if os.environ.get(name)), None)
-    region = chosen or boto3.Session().region_name or "us-east-1"
+    region = cdk_region()
     session = boto3.Session(region_name=region)
     sts = session.client("sts")
     caller = sts.get_caller_identity()

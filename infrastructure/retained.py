@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infrastructure.first_deploy import cdk_region
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
@@ -66,8 +68,9 @@ def _check_references(template: Mapping[str, Any], found: Mapping[str, Any]) -> 
 def main() -> None:
     """Read the template of the first argument, and write the mapping to the file of the second."""
     template, mapping = map(Path, sys.argv[1:])
+    session = boto3.Session(region_name=cdk_region())
     try:
-        found = retained(json.loads(template.read_text()), boto3.client("dynamodb"), boto3.client("sqs"))
+        found = retained(json.loads(template.read_text()), session.client("dynamodb"), session.client("sqs"))
     except (BotoCoreError, ClientError, MissingQueueError) as error:
         sys.exit(f"error: {error}")
     if not found:

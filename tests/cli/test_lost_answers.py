@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 
 from shipment_events.pipeline import CLIENT_CONFIG
 from shipment_events.table.copy import Copied, copy_missing
-from shipment_events.watching.archive import Archive
+from shipment_events.watching.archive import Archive, ReplayError, ReplayPlan
 from shipment_events.watching.replays import ArchiveContent, cancel_replay, start_replay
 from tests.stand_ins.http_service import Reply, Service, answer, hang_up
 from workbench.engine import assets, completion
@@ -102,6 +102,17 @@ def test_two_starts_have_two_names() -> None:
     assert all(len(name) <= 64 for name in names)
 
 
+def test_a_replay_that_cannot_be_followed_is_said_to_continue(connect: Connect) -> None:
+    """The name is needed to stop it, and a second start would replay everything again."""
+    client, service = connect("events", says(ReplayArn="arn:r", State="STARTING"), refuses("AccessDenied"))
+    plan = ReplayPlan("ours", ARCHIVE, NOW, NOW, None, 1, 1, is_early=False)
+    archive = Archive(client, "dev", "archive", cast("Any", None), cast("Any", None))
+    with pytest.raises(ReplayError, match=r"ours was started and continues.*AccessDenied") as error:
+        archive.replay(plan)
+    assert "shipments replay --cancel ours" in error.value.next_step
+    assert operations(service) == ["StartReplay", "DescribeReplay"]
+
+
 def test_a_replay_that_is_cancelled_already_is_cancelled(connect: Connect) -> None:
     client, _ = connect("events", hang_up, refuses("IllegalStatusException"), says(State="CANCELLING"))
     cancel_replay(client, "ours")
@@ -115,18 +126,20 @@ def test_a_replay_that_is_over_cannot_be_cancelled(connect: Connect) -> None:
 
 @pytest.mark.parametrize(
     ("there", "counted"),
-    [({}, Copied(copied=1)), ({"carrier": {"S": "ACME"}}, Copied(present=1))],
+    [({}, Copied(copied=1)), ({"carrier": {"S": "ACME"}}, Copied(different=1))],
     ids=["our own item", "another"],
 )
 def test_an_item_that_is_there_after_a_lost_answer_is_copied(
     connect: Connect, there: dict[str, Any], counted: Copied
 ) -> None:
     item = {"shipment_id": {"S": "S-1"}, "event_timestamp": {"S": "k"}, "expires_at": {"N": "9999999999"}}
-    failed = refuses("ConditionalCheckFailedException", Item={**item, **there})
-    client, service = connect("dynamodb", says(Items=[item]), says(Responses={}), hang_up, failed)
+    found_item = {**item, **there}
+    failed = refuses("ConditionalCheckFailedException", Item=found_item)
+    again = says(Responses={"live": [found_item]})
+    client, service = connect("dynamodb", says(Items=[item]), says(Responses={}), hang_up, failed, again)
     *_, found = copy_missing(client, "restored", "live", NOW)
     assert found == counted
-    assert operations(service)[-2:] == ["PutItem"] * 2
+    assert operations(service).count("PutItem") == 2
 
 
 def test_a_stack_that_exists_after_a_lost_answer_is_ours(connect: Connect) -> None:

@@ -65,14 +65,14 @@ def test_what_was_lost_comes_back_as_it_was_and_nothing_is_overwritten(
         dynamodb.delete_item(TableName=table, Key=key(item))
     changed = {**items[-1], "detail": {"M": {"weight": {"N": "13"}}}}
     dynamodb.put_item(TableName=table, Item=changed)
-    lost = {"copied": 199, "present": COUNT - 201, "different": 1, "expired": 1}
+    lost = {"copied": 199, "conflict": 0, "present": COUNT - 201, "different": 1, "expired": 1}
 
     tried = shipments("recover", RESTORED, "--dry-run", "--json", status=1)
     assert json.loads(tried.stdout) == lost
     assert "Item" not in dynamodb.get_item(TableName=table, Key=key(items[1]))
 
     done = shipments("recover", RESTORED, status=1)
-    assert done.stdout == "copied 199, present 29, different 1, expired 1\n"
+    assert done.stdout == "copied 199, conflict 0, present 29, different 1, expired 1\n"
     assert "were not changed" in done.stderr
     for item in items[1:-1]:
         assert dynamodb.get_item(TableName=table, Key=key(item))["Item"] == item

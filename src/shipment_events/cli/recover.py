@@ -21,16 +21,17 @@ from shipment_events.table.copy import Copied
 def recover(pipeline: Pipeline, *, restored: str, dry_run: bool, as_json: bool) -> None:
     """Copy lost items back from a restored TABLE.
 
-    TABLE was restored to an earlier point in time. An item is copied unchanged if its key is missing. Nothing
-    is overwritten, and expired items are not copied. You can interrupt and repeat the command, and run it
-    while the pipeline works.
+    TABLE was restored to an earlier point in time. An event that is missing is copied unchanged. If another
+    event has taken its key since, it comes back beside that event, as a conflict. Nothing is overwritten, and
+    expired events are not copied. You can interrupt and repeat the command, and run it while the pipeline
+    works.
 
     \b
     Examples:
       shipments recover shipmentevents-prod-restored --dry-run
       shipments recover shipmentevents-prod-restored
 
-    Exit status: 0 all items of TABLE are there, 1 some are there with other content and were not changed.
+    Exit status: 0 all events of TABLE are there, 1 items that are no events are there with other content.
     """
     if restored == pipeline.table.name:
         raise click.UsageError(f"{restored} is the stage's own table: name the restored one.")

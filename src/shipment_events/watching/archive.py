@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shipment_events.aws_errors import explained
 from shipment_events.contract import names
 from shipment_events.errors import ShipmentEventsError
 from shipment_events.queue.queue import Drain, Queue
@@ -135,11 +138,25 @@ class Archive:
             on_progress: called with the replay and the approximate number of messages in the queue.
 
         Raises:
-            ReplayError: the replay failed. Events that were already replayed stay.
-            botocore.exceptions.ClientError: a service refused a request.
+            ReplayError: the replay failed, or it was started and cannot be followed. Events that were already
+                replayed stay.
+            botocore.exceptions.ClientError: the replay cannot be started.
         """
         started = datetime.now(UTC)
         start_replay(self._client, plan.content, plan.name, plan.since, plan.until, rule_name=plan.rule_name)
+        try:
+            return self._follow(plan, started, on_progress)
+        except (BotoCoreError, ClientError) as error:
+            raise ReplayError(
+                f"replay {plan.name} was started and continues, but it cannot be followed:"
+                f" {explained(error)}",
+                f"See its state: aws events describe-replay --replay-name {plan.name}\n"
+                f"Stop it: shipments replay --cancel {plan.name}",
+            ) from error
+
+    def _follow(
+        self, plan: ReplayPlan, started: datetime, on_progress: Callable[[Replay, int], None]
+    ) -> ReplayResult:
         while not (replay := describe_replay(self._client, plan.name)).state.is_final:
             on_progress(replay, self._queue.depth().total)
             self._queue.timing.clock.sleep(_POLL_SECONDS)
