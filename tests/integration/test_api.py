@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from shipment_events.api import reads
-from shipment_events.table.item import attribute_json, prepare_write
+from shipment_events.table.item import ItemTimes, attribute_json, prepare_write
 from shipment_events.table.results import Inserted
 from shipment_events.table.store import EventTable, slices
 from shipment_events.tracking.item import tracked_item
@@ -96,7 +96,9 @@ def fill(client: Any) -> None:
     table = EventTable(client, EVENTS)
     writes = [prepare_write(body)[1] for body in bodies]
     for part in slices(writes):
-        assert table.insert(part, datetime.now(UTC)) == [Inserted()] * len(part)
+        assert table.insert(part, ItemTimes.of(datetime.now(UTC), timedelta(days=90))) == [Inserted()] * len(
+            part
+        )
     for shipment_id in {write.shipment_id for write in writes}:
         news: list[News] = [one for stored in table.timeline(shipment_id) if (one := news_of(stored))]
         item = tracked_item(Tracked(fold(shipment_id, news)), timedelta(days=90))
