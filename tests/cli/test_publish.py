@@ -213,6 +213,43 @@ def test_refused_and_unsent_events_do_not_share_a_file(run: Run) -> None:
     assert not bus.requests
 
 
+@pytest.mark.parametrize("option", ["--unsent", "--refused"])
+@pytest.mark.parametrize("files", [("kept", "-"), ("other", "./kept"), ("kept", "kept")])
+def test_a_file_for_what_is_left_is_the_only_input_or_none(
+    run: Run, tmp_path: Path, option: str, files: tuple[str, str]
+) -> None:
+    """It replaces its input if that was read to its end. Otherwise other inputs' events would be gone."""
+    for name in ("kept", "other"):
+        (tmp_path / name).write_text(event(1) + "\nbroken", encoding="utf-8")
+    bus = FakeBus(throttled)
+    result = run(*files, option, "kept", bus=bus, stdin=event(2).encode())
+    assert result.exit_code == 2
+    assert f"{option} names kept, which is one of several inputs: publish it alone" in result.stderr
+    assert not bus.requests
+
+
+@pytest.mark.parametrize("option", ["--unsent", "--refused"])
+def test_a_dry_run_changes_no_input(run: Run, tmp_path: Path, option: str) -> None:
+    path = tmp_path / "kept"
+    path.write_text(event(1) + "\nbroken", encoding="utf-8")
+    result = run("kept", "--dry-run", option, "kept")
+    assert result.exit_code == (1 if option == "--unsent" else 2)
+    assert path.read_text(encoding="utf-8") == event(1) + "\nbroken"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("option", ["--unsent", "--refused"])
+def test_the_journal_is_a_file_of_its_own(run: Run, tmp_path: Path, option: str) -> None:
+    (tmp_path / "in").write_text(event(1), encoding="utf-8")
+    for arguments in (("in", "--journal", "./in"), ("in", option, "kept", "--journal", "kept")):
+        bus = FakeBus()
+        result = run(*arguments, bus=bus)
+        assert result.exit_code == 2
+        assert "--journal names" in result.stderr
+        assert not bus.requests
+    assert (tmp_path / "in").read_text(encoding="utf-8") == event(1)
+
+
 def test_an_interrupted_command_leaves_the_unsent_file_that_it_reads(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "unsent.ndjson"
     text = "\n".join(map(event, range(500)))

@@ -22,7 +22,7 @@ from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.event_files import EventFileError, EventText, read_events
 from shipment_events.publishing.journal import JournalWriter
 from shipment_events.publishing.pauses import interruptible
-from shipment_events.publishing.publish_file import KeptEvents, Publication, publish_events
+from shipment_events.publishing.publish_file import KeptEvents, Publication, is_input, publish_events
 from shipment_events.publishing.publisher import Publisher
 
 
@@ -75,8 +75,7 @@ def publish(
 
     Exit status: 0 all events are on the bus (with --dry-run: valid), 1 some are not, 130 interrupted.
     """
-    if refused and refused.resolve() == unsent.resolve():
-        raise click.UsageError("--refused and --unsent name the same file: name two different files.")
+    _refuse_shared_files(files, unsent=unsent, refused=refused, journal=journal, dry_run=dry_run)
     publisher = None if dry_run else pipeline.publisher(concurrency=concurrency)
     console = Console(stderr=True)
     counts, stop = Publication(), Event()
@@ -86,7 +85,7 @@ def publish(
             graceful_stop(stop),
             Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
             JournalWriter(journal, append=True) if journal else nullcontext() as writer,
-            KeptEvents(unsent, files) as kept_unsent,
+            KeptEvents(unsent, () if dry_run else files) as kept_unsent,
             KeptEvents(refused, files) if refused else nullcontext() as kept_refused,
         ):
             kept = _Kept(kept_unsent, kept_refused, writer, stop)
@@ -104,6 +103,33 @@ def publish(
     _print_summary(counts, unreadable, dry_run=dry_run, unsent=unsent, as_json=as_json)
     if counts.refused or counts.unsent or unreadable:
         sys.exit(1)
+
+
+def _refuse_shared_files(
+    files: tuple[str, ...], *, unsent: Path, refused: Path | None, journal: Path | None, dry_run: bool
+) -> None:
+    """Refuse names with which one event would replace another.
+
+    A file for what is left replaces its input, and only if this was read to its end.
+    """
+    if refused and refused.resolve() == unsent.resolve():
+        raise click.UsageError("--refused and --unsent name the same file: name two different files.")
+    for option, path in (("--unsent", unsent), ("--refused", refused)):
+        if path is None or (dry_run and option == "--unsent"):
+            continue
+        if journal and journal.resolve() == path.resolve():
+            raise click.UsageError(f"--journal names the same file as {option}: name another one.")
+        if not is_input(path, files):
+            continue
+        if len(files) > 1:
+            raise click.UsageError(
+                f"{option} names {path}, which is one of several inputs: publish it alone, or give another"
+                f" {option}."
+            )
+        if dry_run:
+            raise click.UsageError(f"{option} names the input, which a dry run does not change.")
+    if journal and is_input(journal, files):
+        raise click.UsageError(f"--journal names {journal}, which is an input: name another file.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ class KeptEvents:
     """A file for events that were not sent, one JSON text per line. It is created for the first event.
 
     Args:
-        path: events are appended to this file. If it is one of the inputs, it is replaced at the end by the
-            events of that input that were not sent.
+        path: events are appended to this file. If it is the input, it is replaced at the end by the events
+            that were not sent. It must not be one of several inputs, because their events would go with it if
+            it is not replaced.
         inputs: files that are published.
     """
 
@@ -97,6 +98,11 @@ class KeptEvents:
         else:
             # The input was not read to its end, so it must stay.
             self._target.unlink()
+
+
+def is_input(path: Path, inputs: Iterable[str]) -> bool:
+    """Whether the path is that of an input, by whatever name."""
+    return any(_is_same(path, Path(name)) for name in inputs)
 
 
 def _is_same(path: Path, other: Path) -> bool:
