@@ -32,8 +32,9 @@ from shipment_events.tracking.reader import Shipments
 from shipment_events.tracking.rebuilder import Rebuilder
 from shipment_events.tracking.store import ShipmentTable
 from shipment_events.watching.archive import Archive
-from shipment_events.watching.log import ProcessorLog
+from shipment_events.watching.log import ProcessorLog, TrackerLog
 from shipment_events.watching.metrics import Metrics
+from shipment_events.watching.tracking_flow import TrackingSources
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -151,10 +152,25 @@ class Pipeline:
             TrackingNotDeployedError: the stage does not track shipments.
             botocore.exceptions.ClientError: the queue cannot be found.
         """
-        rebuilder, sqs = self.rebuilder, self._client("sqs")
+        rebuilder = self.rebuilder
+        return FailureQueue(self._tracking_failures_queue, rebuilder)
+
+    @cached_property
+    def tracking_sources(self) -> TrackingSources | None:
+        """Where the status of the tracker comes from; None if the stage does not track shipments.
+
+        Raises:
+            botocore.exceptions.ClientError: the queue for failures cannot be found.
+        """
+        if not self.resources.shipments_table_name:
+            return None
+        return TrackingSources(self._tracking_failures_queue, self.tracker_log)
+
+    @cached_property
+    def _tracking_failures_queue(self) -> Queue:
+        sqs = self._client("sqs")
         name = tracker_failures_queue_name(self.stage.environment)
-        queue = Queue(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"], self.resources.timing)
-        return FailureQueue(queue, rebuilder)
+        return Queue(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"], self.resources.timing)
 
     @property
     def _tracking(self) -> tuple[str, str]:
@@ -178,6 +194,16 @@ class Pipeline:
     def log(self) -> ProcessorLog:
         """The log of the processor."""
         return ProcessorLog(self._client("logs"), self.stage.environment)
+
+    @cached_property
+    def tracker_log(self) -> TrackerLog:
+        """The log of the tracker.
+
+        Raises:
+            TrackingNotDeployedError: the stage does not track shipments.
+        """
+        self._tracking  # noqa: B018 - raises
+        return TrackerLog(self._client("logs"), self.stage.environment)
 
     @cached_property
     def metrics(self) -> Metrics:

@@ -93,6 +93,19 @@ def record(shipment_id: str) -> JournalRecord:
     return JournalRecord(f"e-{shipment_id}", NOW.isoformat(), "s", "t", detail)
 
 
+def test_effect_on_the_state_says_that_it_is_computed_and_an_unfoldable_event_is_named() -> None:
+    line = {"message": "event could not be folded", "shipment_id": "MAC-1", "event_timestamp": "key"}
+    other = {**line, "shipment_id": "MAC-10"}
+    letters = dead_letters_on(Queue(), "dlq", "queue")
+    log, tracker_log = (ProcessorLog(cast("Any", Logs(*lines)), "dev") for lines in ([], [line, other]))
+    sources = Sources(cast("Any", Table()), letters, log, (), tracker_log)
+    steps = {step.what: step for step in trace("MAC-1", sources, since=NOW - timedelta(hours=1)).steps}
+    assert steps.keys() == {"stored", "state", "unfoldable"}
+    assert "the tracker cannot fold it" in steps["state"].detail
+    assert steps["state"].detail.endswith("(computed from the stored events)")
+    assert (steps["unfoldable"].shipment_id, steps["unfoldable"].correlation_id) == ("MAC-1", "e-MAC-1")
+
+
 def test_a_shipment_is_not_mistaken_for_one_whose_id_contains_its_id() -> None:
     names = ("MAC-1", *NEIGHBOURS)
     found = traced(

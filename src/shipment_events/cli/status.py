@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -16,6 +17,7 @@ from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, output, p
 from shipment_events.contract.outcome import Outcome
 from shipment_events.pipeline import Pipeline
 from shipment_events.watching.status import Health, PipelineStatus, StatusReader
+from shipment_events.watching.tracking_flow import TrackingStatus
 
 _STYLES: Final = {Health.HEALTHY: "bold green", Health.BEHIND: "bold yellow", Health.FAILING: "bold red"}
 
@@ -47,6 +49,7 @@ def status(pipeline: Pipeline, *, minutes: int, watch: float | None, as_json: bo
         pipeline.metrics,
         pipeline.log,
         pipeline.resources.deployed_at,
+        tracking=pipeline.tracking_sources,
     )
     if watch is None:
         found = reader.read(minutes)
@@ -104,12 +107,44 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     table.add_row("oldest message", oldest)
     letters = counts(dict(sorted(found.dead_letters_by_reason.items())))
     table.add_row("dead letters", Text(f"{found.dead_letters.total:,}  {letters}"))
+    if found.tracking:
+        for name, text in _tracking_rows(found.tracking, minutes):
+            table.add_row(name, text)
     alarms = ", ".join(f"{short(alarm.name)} ({ago(alarm.since)})" for alarm in found.firing)
     table.add_row("alarms", Text(alarms or "none"))
     table.add_row("last deploy", f"{found.deployed_at:%Y-%m-%d %H:%M:%SZ} ({ago(found.deployed_at)})")
     source = "CloudWatch metrics" if flow.source == "metrics" else "the processor's log"
     table.add_row("numbers from", f"{source}; queue counts, which can be a minute old on AWS")
     return Group(*parts, "", table)
+
+
+def _tracking_rows(tracking: TrackingStatus, minutes: float) -> Iterator[tuple[str, str]]:
+    flow = tracking.flow
+    folded, announced = (f"{count / minutes:,.1f}" for count in (flow.folded, flow.announced))
+    more = "" if flow.is_whole else ", and more: only a part of the log was read"
+    again = f", {flow.unsettled:,} tried again" if flow.unsettled else ""
+    yield "states", f"{folded} events/min, {announced} changes/min{again}{more}"
+    lag = flow.lag_ms
+    yield (
+        "table to state",
+        (f"p50 {lag[0]:,.0f} ms, p99 {lag[1]:,.0f} ms (slowest of a batch)" if lag else "unknown"),
+    )
+    yield "tracker failures", f"{tracking.failures.total:,}"
+
+
+def _tracking_json(tracking: TrackingStatus | None) -> dict[str, Any] | None:
+    if tracking is None:
+        return None
+    flow = tracking.flow
+    return {
+        "folded": flow.folded,
+        "changes": flow.announced,
+        "unsettled": flow.unsettled,
+        "source": flow.source,
+        "whole": flow.is_whole,
+        "lag_ms": {"p50": flow.lag_ms[0], "p99": flow.lag_ms[1]} if flow.lag_ms else None,
+        "failures": tracking.failures.total,
+    }
 
 
 def _as_json(environment: str, found: PipelineStatus) -> dict[str, Any]:
@@ -133,6 +168,7 @@ def _as_json(environment: str, found: PipelineStatus) -> dict[str, Any]:
         "oldest_seconds": found.oldest_seconds,
         "dead_letters": found.dead_letters.total,
         "dead_letters_by_reason": dict(found.dead_letters_by_reason),
+        "tracking": _tracking_json(found.tracking),
         "alarms": [{"name": alarm.name, "since": alarm.since.isoformat()} for alarm in found.firing],
         "deployed_at": found.deployed_at.isoformat(timespec="seconds"),
     }

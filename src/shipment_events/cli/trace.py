@@ -39,7 +39,9 @@ def trace(
 ) -> None:
     """Show everything that is known of one event or shipment.
 
-    The steps are: published, received, settled, stored, dead letter. EVENT_OR_SHIPMENT is a shipment id, an
+    The steps are: published, received, settled, stored, state, dead letter. What an event did to the state of
+    its shipment is computed from the stored events. The tracker may have folded several in one step, and then
+    have announced a change with another one as its cause. EVENT_OR_SHIPMENT is a shipment id, an
     event id, a correlation id (the envelope's id) or a message id. The table is read by shipment, so give the
     --shipment or a --journal to find a stored event by its id.
 
@@ -51,7 +53,8 @@ def trace(
     Exit status: 0 something was found, 1 nothing was found.
     """
     records = list(read_journal_file(journal)) if journal else []
-    sources = Sources(pipeline.table, pipeline.dead_letters, pipeline.log, records)
+    tracker_log = pipeline.tracker_log if pipeline.resources.shipments_table_name else None
+    sources = Sources(pipeline.table, pipeline.dead_letters, pipeline.log, records, tracker_log)
     found = trace_steps(identifier, sources, since, shipment)
     steps = found.steps
     if as_json:

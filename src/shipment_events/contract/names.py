@@ -53,6 +53,12 @@ LOST_RACES_FIELD: Final = "lost_races"
 LAG_FIELD: Final = "slowest_ms"
 """Time from storing an event to writing its shipment's state, for the slowest event of the batch."""
 
+# Metrics of the tracker, from these fields.
+FOLDED_METRIC: Final = "Folded"
+ANNOUNCED_METRIC: Final = "ChangesAnnounced"
+UNSETTLED_METRIC: Final = "Unsettled"
+LAG_METRIC: Final = "StoredToState"
+
 ANSWERED_MESSAGE: Final = "request answered"
 """Message of the line that the API's function logs for each request. Its fields follow."""
 REQUESTS_FIELD: Final = "requests"
@@ -143,6 +149,11 @@ def tracker_name(environment: str) -> str:
 def tracker_failures_queue_name(environment: str) -> str:
     """Queue of what the tracker could not fold."""
     return f"shipmenttracker-failures-{environment}"
+
+
+def tracker_log_group_name(environment: str) -> str:
+    """Log group of the tracker."""
+    return f"/aws/lambda/{tracker_name(environment)}"
 
 
 def status_bus_name(environment: str) -> str:

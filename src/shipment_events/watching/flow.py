@@ -1,7 +1,7 @@
 """The outcomes of a period, from the processor's metrics or from its log."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import quantiles
@@ -66,11 +66,16 @@ def logged_flow(log: ProcessorLog, since: datetime, until: datetime) -> Flow:
         counts.update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
         if LATENCY_FIELD in line.fields:
             latencies.append(line.fields[LATENCY_FIELD])
-    latency = None
-    if len(latencies) > 1:
-        cuts = quantiles(latencies, n=100, method="inclusive")
-        latency = (cuts[49], cuts[98])
+    latency = median_and_p99(latencies)
     return Flow({outcome: counts[outcome] for outcome in Outcome}, latency, "log", lines < _MOST_LINES)
+
+
+def median_and_p99(values: Sequence[float]) -> tuple[float, float] | None:
+    """Median and 99th percentile; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    cuts = quantiles(values, n=100, method="inclusive")
+    return cuts[49], cuts[98]
 
 
 def logged_retry_errors(log: ProcessorLog, since: datetime, until: datetime) -> Counter[str]:

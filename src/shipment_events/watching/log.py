@@ -1,4 +1,4 @@
-"""The processor's log. Only this module calls CloudWatch Logs."""
+"""The logs of the functions. Only this module calls CloudWatch Logs."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from shipment_events.contract.names import log_group_name
+from shipment_events.contract.names import log_group_name, tracker_log_group_name
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -25,16 +25,17 @@ class LogLine:
     fields: dict[str, Any]
 
 
-class ProcessorLog:
-    """The log of a stage's processor.
+class FunctionLog:
+    """The log of a function.
 
     Args:
         client: CloudWatch Logs client.
+        group: name of its log group.
     """
 
-    def __init__(self, client: "CloudWatchLogsClient", environment: str) -> None:
+    def __init__(self, client: "CloudWatchLogsClient", group: str) -> None:
         self._client = client
-        self._group = log_group_name(environment)
+        self._group = group
 
     def lines(self, text: str, since: datetime, until: datetime, *, most: int) -> Iterator[LogLine]:
         """JSON lines of a period that contain a text, oldest first.
@@ -65,3 +66,17 @@ class ProcessorLog:
                 written_at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                 if isinstance(fields, dict) and floor <= written_at <= until:
                     yield LogLine(written_at, fields)
+
+
+class ProcessorLog(FunctionLog):
+    """The log of a stage's processor."""
+
+    def __init__(self, client: "CloudWatchLogsClient", environment: str) -> None:
+        super().__init__(client, log_group_name(environment))
+
+
+class TrackerLog(FunctionLog):
+    """The log of a stage's tracker."""
+
+    def __init__(self, client: "CloudWatchLogsClient", environment: str) -> None:
+        super().__init__(client, tracker_log_group_name(environment))

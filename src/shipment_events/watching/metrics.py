@@ -70,7 +70,7 @@ class Metrics:
         Raises:
             botocore.exceptions.ClientError: the metrics cannot be read.
         """
-        queries = [self._processor_query(outcome.value, outcome.metric, "Sum") for outcome in Outcome]
+        queries = [self._own_query(outcome.value, outcome.metric, "Sum") for outcome in Outcome]
         found = self._values(queries, since, until)
         if not any(found.values()):
             return None
@@ -84,11 +84,30 @@ class Metrics:
         Raises:
             botocore.exceptions.ClientError: the metrics cannot be read.
         """
-        queries = [
-            self._processor_query(statistic, names.LATENCY_METRIC, statistic) for statistic in ("p50", "p99")
-        ]
+        return self._worst_ms(names.LATENCY_METRIC, since, until)
+
+    def tracking_counts(self, since: datetime, until: datetime) -> tuple[int, int, int] | None:
+        """The number of events that the tracker folded, of changes that it announced, and of events that
+        Lambda sends it again. None if there are no data points.
+
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        counted = (names.FOLDED_METRIC, names.ANNOUNCED_METRIC, names.UNSETTLED_METRIC)
+        queries = [self._own_query(metric.lower(), metric, "Sum") for metric in counted]
         found = self._values(queries, since, until)
-        return (max(found["p50"]), max(found["p99"])) if found["p50"] and found["p99"] else None
+        if not any(found.values()):
+            return None
+        folded, announced, unsettled = (round(sum(found[metric.lower()])) for metric in counted)
+        return folded, announced, unsettled
+
+    def tracking_lag_ms(self, since: datetime, until: datetime) -> tuple[float, float] | None:
+        """As :meth:`latency_ms`, for the time from the table to the state of the shipment.
+
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        return self._worst_ms(names.LAG_METRIC, since, until)
 
     def oldest_message_seconds(self, since: datetime, until: datetime) -> float | None:
         """The last measured age of the oldest message in the queue, or None if there are no data points.
@@ -124,9 +143,14 @@ class Metrics:
             if alarm["AlarmName"].startswith(prefix) and "Threshold" in alarm
         ]
 
-    def _processor_query(self, identifier: str, metric: str, statistic: str) -> "MetricDataQueryTypeDef":
+    def _own_query(self, identifier: str, metric: str, statistic: str) -> "MetricDataQueryTypeDef":
         dimensions = {names.METRIC_DIMENSION: self._environment}
         return _query(identifier, names.METRIC_NAMESPACE, metric, dimensions, statistic)
+
+    def _worst_ms(self, metric: str, since: datetime, until: datetime) -> tuple[float, float] | None:
+        queries = [self._own_query(statistic, metric, statistic) for statistic in ("p50", "p99")]
+        found = self._values(queries, since, until)
+        return (max(found["p50"]), max(found["p99"])) if found["p50"] and found["p99"] else None
 
     def _values(
         self, queries: "list[MetricDataQueryTypeDef]", since: datetime, until: datetime

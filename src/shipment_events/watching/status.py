@@ -13,6 +13,7 @@ from shipment_events.queue.queue import Depth, Queue
 from shipment_events.watching.flow import Flow, logged_retry_errors, measured_flow
 from shipment_events.watching.log import ProcessorLog
 from shipment_events.watching.metrics import Metrics, StageAlarm
+from shipment_events.watching.tracking_flow import TrackingSources, TrackingStatus, tracking_status
 
 # The health depends on the thresholds of these alarms. They are read as deployed: the settings of a clone
 # can be of another version, and an installed package has no settings.
@@ -56,6 +57,7 @@ class PipelineStatus:
         dead_letters_by_reason: counts of the first thousand dead letters.
         alarms: all alarms of the stage.
         retry_errors: number of returned events by error code, as far as the log was read.
+        tracking: None if the stage does not track shipments.
     """
 
     at: datetime
@@ -68,6 +70,7 @@ class PipelineStatus:
     alarms: list[StageAlarm]
     deployed_at: datetime
     retry_errors: Mapping[str, int] = field(default_factory=dict)
+    tracking: TrackingStatus | None = None
 
     @property
     def firing(self) -> list[StageAlarm]:
@@ -91,6 +94,7 @@ class PipelineStatus:
             what = f"{self.dead_letters.total:,} dead letters wait for a decision"
             found.append(Trouble(failing, what, "shipments dead-letters list"))
         found += self._retries()
+        found += self._tracking_troubles()
         found += [
             Trouble(failing, f"alarm {alarm.name} fires", f"docs/runbook.md#{alarm.runbook_entry}")
             for alarm in self.firing
@@ -125,6 +129,21 @@ class PipelineStatus:
             ]
         return []
 
+    def _tracking_troubles(self) -> list[Trouble]:
+        if self.tracking is None:
+            return []
+        found = []
+        if failures := self.tracking.failures.total:
+            what = (
+                f"{failures:,} failures of the tracker wait for a repair, so states and changes are missing"
+            )
+            found.append(Trouble(Health.FAILING, what, "shipments rebuild --failures"))
+        flow = self.tracking.flow
+        if flow.unsettled and not flow.folded:
+            what = f"no event reaches the state of its shipment, and {flow.unsettled:,} are tried again"
+            found.append(Trouble(Health.FAILING, what, "shipments status --watch"))
+        return found
+
     def _is_bad(self, name: str, value: float) -> bool:
         """Whether the value breaches the threshold of this alarm. False if the alarm does not exist."""
         return any(alarm.is_bad(value) for alarm in self.alarms if alarm.name == name)
@@ -149,7 +168,10 @@ class StatusReader:
         metrics: Metrics,
         log: ProcessorLog,
         deployed_at: datetime,
+        *,
+        tracking: TrackingSources | None = None,
     ) -> None:
+        self._tracking = tracking
         self._queue = queue
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -182,4 +204,5 @@ class StatusReader:
             alarms=self._metrics.alarms(),
             deployed_at=self._deployed_at,
             retry_errors=logged_retry_errors(self._log, since, now) if has_retries else {},
+            tracking=tracking_status(self._tracking, self._metrics, since, now) if self._tracking else None,
         )

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shipment_events.contract.names import BATCH_MESSAGE
+from shipment_events.contract.names import BATCH_MESSAGE, PARTITION_KEY, SORT_KEY
 from shipment_events.contract.outcome import Outcome
 from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
-from shipment_events.watching.log import LogLine, ProcessorLog
+from shipment_events.watching.effects import effects_of
+from shipment_events.watching.log import FunctionLog, LogLine
 
 _MOST_LINES: Final = 200
 # CloudWatch Logs also finds lines that contain the identifier inside a longer text.
@@ -29,7 +30,8 @@ class Step:
     Attributes:
         at: time of the step in UTC.
         what: ``published``, ``stored``, ``dead letter``, ``settled``, or another outcome that the processor
-            logged.
+            logged; ``state`` for the effect on the state of its shipment, at the time of storing;
+            ``unfoldable`` if the tracker could not fold it.
         fields: the data of the step.
     """
 
@@ -59,12 +61,14 @@ class Sources:
 
     Attributes:
         journal: the records of a producer's journal, or empty without a journal.
+        tracker_log: None if the stage does not track shipments.
     """
 
     table: EventTable
     dead_letters: DeadLetterQueue
-    log: ProcessorLog
+    log: FunctionLog
     journal: Sequence[JournalRecord] = ()
+    tracker_log: FunctionLog | None = None
 
 
 def trace(identifier: str, sources: Sources, since: datetime, shipment_id: str | None = None) -> Trace:
@@ -110,6 +114,11 @@ def trace(identifier: str, sources: Sources, since: datetime, shipment_id: str |
         *map(_dead, letters),
         *_logged(lines, {identifier, *others}),
     ]
+    if sources.tracker_log:
+        tracker_log = _LogSearch(sources.tracker_log, since, datetime.now(UTC))
+        steps += _unfoldable(tracker_log.naming(identifier), items)
+        steps += _effects(sources.table, items)
+        log.is_whole &= tracker_log.is_whole
     is_whole = log.is_whole and len(sought) <= _MOST_SEARCHES
     return Trace(sorted(steps, key=lambda step: step.at), is_whole)
 
@@ -135,7 +144,7 @@ class _LogSearch:
         is_whole: False if a limit stopped a search.
     """
 
-    def __init__(self, log: ProcessorLog, since: datetime, until: datetime) -> None:
+    def __init__(self, log: FunctionLog, since: datetime, until: datetime) -> None:
         self._log = log
         self._window = since, until
         self.is_whole = True
@@ -187,6 +196,38 @@ def _dead(letter: DeadLetterMessage) -> Step:
     fields = {"message_id": letter.message_id, "event_id": letter.event_id, "receives": letter.receives}
     detail = f"{letter.reason}: {letter.detail} (message {letter.message_id[:8]})"
     return Step(letter.sent_at, "dead letter", letter.shipment_id, letter.envelope_id, detail, fields)
+
+
+def _effects(table: EventTable, items: Sequence[tuple[str, StoredEvent]]) -> Iterator[Step]:
+    """What each of these events does to the state of its shipment."""
+    for shipment_id in dict.fromkeys(shipment_id for shipment_id, _ in items):
+        effects = effects_of(shipment_id, table.timeline(shipment_id))
+        for of, item in items:
+            if of == shipment_id and (effect := effects.get(item.sort_key)):
+                yield Step(
+                    datetime.fromisoformat(item.stored_at),
+                    "state",
+                    shipment_id,
+                    item.correlation_id,
+                    f"{effect.sentence} (computed from the stored events)",
+                    {"sort_key": item.sort_key, "computed_from": "stored events", **effect.as_json},
+                )
+
+
+def _unfoldable(lines: Iterable[LogLine], items: Sequence[tuple[str, StoredEvent]]) -> Iterator[Step]:
+    """Events that the tracker reported as unfoldable."""
+    deliveries = {(shipment_id, item.sort_key): item.correlation_id for shipment_id, item in items}
+    for line in lines:
+        key = str(line.fields.get(PARTITION_KEY, "")), str(line.fields.get(SORT_KEY, ""))
+        detail = f"{key[1]}: {line.fields.get('message')}; request {line.fields.get('request_id')}"
+        yield Step(
+            line.written_at,
+            "unfoldable",
+            key[0],
+            deliveries.get(key, ""),
+            f"{detail} of the tracker",
+            line.fields,
+        )
 
 
 def _logged(lines: Iterable[LogLine], wanted: set[str]) -> Iterator[Step]:
