@@ -215,11 +215,13 @@ class FakeStatusBus:
     Attributes:
         accepted: type and detail of each entry that was taken.
         codes: of the next requests, one each: error code by the position of the entry.
+        refuses: whether a detail makes the service refuse its whole request.
     """
 
     calls: Calls
     accepted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     codes: list[Mapping[int, str]] = field(default_factory=list)
+    refuses: Callable[[dict[str, Any]], bool] = lambda _: False
 
     def put_events(self, **request: Any) -> dict[str, Any]:
         require_valid("events", "PutEvents", request)
@@ -229,6 +231,8 @@ class FakeStatusBus:
 
     def _put(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         codes = self.codes.pop(0) if self.codes else {}
+        if any(self.refuses(json.loads(entry["Detail"])) for entry in entries):
+            raise client_error("ValidationException", "refused as a whole")
         results = []
         for position, entry in enumerate(entries):
             assert (entry["EventBusName"], entry["Source"]) == (BUS, "shipment.tracker")

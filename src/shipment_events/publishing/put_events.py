@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 # With these, the service refuses a whole request because of one entry or because of its size.
-_REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
+REFUSED_WHOLE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException", "413"})
 
 
 def put_entries(
@@ -41,7 +41,7 @@ def put_entries(
         )
     except (ClientError, BotoCoreError) as error:
         code = error_code(error)
-        if code in _REFUSED_WHOLE and len(entries) > 1:
+        if code in REFUSED_WHOLE and len(entries) > 1:
             # The error does not name the entry, so the request is split until the entry is alone.
             middle = len(entries) // 2
             return put_entries(client, bus_name, entries[:middle]) + put_entries(

@@ -1,16 +1,22 @@
 """Put the changes of shipments on the status bus, in as few requests as the limits allow."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shipment_events.contract.exact_json import dumps
 from shipment_events.contract.names import CHANGE_SOURCE
 from shipment_events.publishing.entries import Entry, packed
-from shipment_events.publishing.put_events import put_entries
+from shipment_events.publishing.put_events import REFUSED_WHOLE, put_entries
 from shipment_events.tracking.changes import Change
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+
+
+# Errors because of the entry itself, with which it can never be on the bus. The other errors that are not
+# retryable by their documentation are missing permissions: they are the stage's, and end when it is repaired.
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+REFUSED: Final = frozenset({"InvalidArgument", "MalformedDetail", "RedactionFailure", *REFUSED_WHOLE})
 
 
 def entry_of(change: Change) -> Entry:

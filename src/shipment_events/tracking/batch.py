@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from shipment_events.publishing.entries import Entry
 from shipment_events.table.results import Rejected, Unavailable
-from shipment_events.tracking.announcer import entry_of
+from shipment_events.tracking.announcer import REFUSED, entry_of
 from shipment_events.tracking.changes import Change
 from shipment_events.tracking.failures import Failure
 from shipment_events.tracking.records import StreamRecord, Unfoldable
@@ -29,7 +29,8 @@ class Tracking:
         unfoldable: records that can never be folded. They are in the queue for failures.
         announced: number of changes that were put on the bus, with repeats.
         readings: number of shipments whose events were read.
-        unreadable_events: number of events that a reading left out. Their own records are reported.
+        unreadable_events: number of events that readings left out, with repeats.
+        unreadable_event: the first of them.
         lost_races: number of writes that failed because another tracker wrote first.
         settled_at: when the batch ended.
     """
@@ -41,6 +42,7 @@ class Tracking:
     announced: int = 0
     readings: int = 0
     unreadable_events: int = 0
+    unreadable_event: Failure | None = None
     lost_races: int = 0
     settled_at: datetime = field(default_factory=now)
 
@@ -77,6 +79,14 @@ class Shipment:
     def give_up(self, reason: str, trace: str = "") -> None:
         """Note that the shipment can never be folded or written."""
         self.reason, self.trace, self.is_settled = reason, trace, True
+
+    def announcing_failed(self, change: Entry, why: str) -> None:
+        """Note that a change may not be on the bus."""
+        if why in REFUSED:
+            self.give_up(f"expected a change that the bus accepts, got {why}")
+        else:
+            self.unannounced.append(change)
+            self.trouble = f"not announced: {why}"
 
     def write_ended(self, result: WriteResult) -> None:
         """Note the result of a write."""

@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from shipment_events.contract.exact_json import canonical_json
-from shipment_events.tracking.news import ESTIMATE, News, event_id_at, moment_of, sort_key_at
+from shipment_events.table.item import utc_text
+from shipment_events.tracking.news import ESTIMATE, News, event_id_at, sort_key_at
 from shipment_events.tracking.state import State
 from shipment_events.tracking.vocabulary import STATUSES
 
@@ -40,7 +42,11 @@ DETAIL: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "Whether this is the first known event, not void, that gave this status; null for other changes.",
         {"type": ["boolean", "null"]},
     ),
-    "at": ("When the change happened, in UTC. Of two changes of a kind, the later one is valid.", _MOMENT),
+    "at": (
+        "When the change happened, in UTC. Of two changes of a kind, the later one is valid. Changes at the"
+        " same moment are a microsecond apart.",
+        _MOMENT,
+    ),
     "event_id": ("Id of the event that caused the change.", _TEXT_OR_NULL),
     "location": ("Where that event happened; null if it is unknown.", {"type": ["object", "null"]}),
     "estimated_delivery": ("When delivery is expected, in UTC.", {**_MOMENT, "type": ["string", "null"]}),
@@ -50,9 +56,10 @@ DETAIL: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a shipment. ``DETAIL`` describes all fields except ``kind``."""
+    """One change of a shipment. ``DETAIL`` describes all fields except ``kind`` and ``cause``."""
 
     kind: Kind
+    cause: News
     change_id: str
     shipment_id: str
     tracking_number: str | None
@@ -99,25 +106,30 @@ SUBJECTS: Final = (
 )
 
 
-def transition(subject: Subject, state: State, cause: News, previous: str | None, not_before: str) -> Change:
+def transition(subject: Subject, state: State, cause: News, previous: str | None, last_at: str) -> Change:
     """The change of a subject to its value in the state.
 
     Args:
         previous: the value before.
-        not_before: lower bound of ``at``. A retraction can be dated before the event that it voids. Without
-            the bound, a consumer that orders by ``at`` would keep the void value.
+        last_at: the change gets a later ``at``. A retraction can be dated before the event that it voids, and
+            two events can have the same moment. A consumer that orders by ``at`` would keep the wrong value.
     """
     is_status = subject.kind is Kind.STATUS_CHANGED
-    place = subject.place(state)
+    place, at = subject.place(state), cause.happened_at
     return change(
         subject.kind,
         state,
         cause,
         place,
-        at=max(moment_of(cause.place), not_before),
+        at=at if at > last_at else just_after(last_at),
         previous_status=previous if is_status else None,
         first_time=state.is_first(place) if is_status else None,
     )
+
+
+def just_after(moment: str) -> str:
+    """The next microsecond."""
+    return utc_text(datetime.fromisoformat(moment) + timedelta(microseconds=1))
 
 
 def change(
@@ -141,6 +153,7 @@ def change(
     """
     return Change(
         kind=kind,
+        cause=cause,
         change_id=_change_id(kind, state.shipment_id, cause.place, given_at),
         shipment_id=state.shipment_id,
         tracking_number=state.copy_of("tracking_number"),

@@ -82,6 +82,13 @@ class News:
     summary: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def happened_at(self) -> str:
+        """Its moment. For an event from the future or without a place: when it was stored."""
+        if Finding.FUTURE in self.findings or not self.place:
+            return self.stored_at
+        return moment_of(self.place)
+
 
 def moment_of(place: str) -> str:
     """Moment of a place. Empty for an empty place."""

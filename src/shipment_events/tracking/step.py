@@ -8,16 +8,19 @@ without retractions: if an event changes the value of the set of events stored s
 value is announced. The cause of the change is this event. In a batch, the cause can also be an event between
 this one and the event that gave the value before, in the order of events.
 
-For any order of records, and with retractions, the last change by ``at`` has the current value. There is one
-exception: a tracker crashes between announcing and writing, and before its batch is retried, records of the
-shipment from another shard are folded, or a reading finds an old event that it did not find before.
+For any order of records, and with retractions, each change of a kind has a later ``at`` than the one
+before, and the last one has the current value. Two trackers that fold a shipment at the same time can
+announce changes with the same ``at``. A later change, with the current value, then follows them.
+
+There is one exception: a tracker crashes between announcing and writing, and the same records are not the
+next ones that are folded, all in one batch. Nothing remembers the ``at`` of its changes then.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from shipment_events.tracking.changes import SUBJECTS, Change, Subject, transition
+from shipment_events.tracking.changes import SUBJECTS, Change, Subject, just_after, transition
 from shipment_events.tracking.news import News, moment_of
 from shipment_events.tracking.state import Fold, Reading, State
 
@@ -27,12 +30,12 @@ class Announced(NamedTuple):
 
     Attributes:
         value: the announced value, or the value when tracking of the shipment began.
-        not_before: ``at`` of that change if it is later than the event that gives the current value, as after
-            a retraction; else empty. No later change may have an earlier ``at``.
+        last_at: the next change must have a later ``at``. It is empty if the event that gives the current
+            value is the bound (see :func:`_bounded`).
     """
 
     value: str | None = None
-    not_before: str = ""
+    last_at: str = ""
 
 
 _NOTHING: Final[Mapping[str, Announced]] = {subject.name: Announced() for subject in SUBJECTS}
@@ -81,15 +84,14 @@ def fold_records(
     if before is None:
         before = Tracked(fold.state, _taken_as_known(fold.state, base) if base else _NOTHING)
     announced = {
-        subject.name: _not_before(subject, before.state, before.announced[subject.name])
-        for subject in SUBJECTS
+        subject.name: _bounded(subject, before.state, before.announced[subject.name]) for subject in SUBJECTS
     }
     changes = []
     for record in ordered.values():
         earlier = fold.state
         state = fold.add(record)
         for subject in SUBJECTS:
-            told = _not_before(subject, earlier, announced[subject.name])
+            told = _bounded(subject, earlier, announced[subject.name])
             if change := _change_of(subject, earlier, state, record, told):
                 changes.append(change)
                 told = Announced(subject.value(state), change.at)
@@ -112,11 +114,23 @@ def announce_rest(tracked: Tracked, events: Iterable[News]) -> Step:
         The changes, and the shipment with all announced. Each change has the id that the tracker would give
         it, unless a retraction caused it.
     """
-    return _announce(Step([], tracked), tracked.announced, {news.place: news for news in events})
+    known = {news.place: news for news in events}
+    state, announced, changes = tracked.state, dict(tracked.announced), []
+    for subject in SUBJECTS:
+        value, told = subject.value(state), announced[subject.name]
+        if told.value == value:
+            continue
+        # If all events are void, the cause has no place, and the change happened when the last was stored.
+        place = subject.place(state) or state.latest
+        summary = state.summary if place == state.latest else {}
+        cause = known.get(place) or News(place, state.stored_at, summary=summary)
+        changes.append(transition(subject, state, cause, told.value, told.last_at))
+        announced[subject.name] = _without_idle_bound(subject, state, Announced(value, changes[-1].at))
+    return Step(changes, replace(tracked, announced=announced))
 
 
 def correct(step: Step, lost: Collection[Change]) -> Step:
-    """Announce the current value again if a lost attempt of the same tracker announced another value.
+    """Let the current value be announced after all changes of lost attempts of the same tracker.
 
     A tracker announces before it writes. If another tracker writes first, the announced step is in no state.
     The next step, on the other tracker's state, may have nothing to announce: the other event confirmed the
@@ -127,43 +141,27 @@ def correct(step: Step, lost: Collection[Change]) -> Step:
         lost: the changes of the lost attempts.
 
     Returns:
-        The step with its changes and the corrections. A correction never has an earlier ``at`` than the
-        change that it corrects.
+        The step with corrections. A correction is another change than the one that gave its value, because a
+        consumer drops a ``change_id`` that it knows: its cause is the event of the lost change.
     """
-    changes, state, announced = step.changes, step.tracked.state, dict(step.tracked.announced)
-    told = {}
+    changes, state, announced = list(step.changes), step.tracked.state, dict(step.tracked.announced)
     for subject in SUBJECTS:
-        mine = sorted(
-            (change for change in lost if change.kind is subject.kind), key=lambda change: change.at
-        )
-        if not mine:
+        of_kind = sorted((one for one in lost if one.kind is subject.kind), key=lambda one: one.at)
+        if not of_kind:
             continue
-        last, now = mine[-1], announced[subject.name]
-        bound = Announced(now.value, max(now.not_before, last.at))
-        announced[subject.name] = _without_idle_bound(subject, state, bound)
-        if not any(change.kind is subject.kind and change.at >= last.at for change in changes):
-            told[subject.name] = Announced(getattr(last, subject.name), last.at)
-    return _announce(Step(changes, replace(step.tracked, announced=announced)), told, {})
-
-
-def _announce(step: Step, told: Mapping[str, Announced], known: Mapping[str, News]) -> Step:
-    """Add a change to the step for each subject whose announced value is not the current one."""
-    tracked, changes, state = step.tracked, list(step.changes), step.tracked.state
-    announced = dict(tracked.announced)
-    for subject in SUBJECTS:
-        value, last = subject.value(state), told.get(subject.name)
-        if last is None or last.value == value:
-            continue
-        place = subject.place(state) or state.latest
-        summary = state.summary if place == state.latest else {}
-        cause = known.get(place) or News(place, state.stored_at, summary=summary)
-        # If all events are void, the only moment of the shipment is its time of storing.
-        not_before = max(
-            last.not_before, announced[subject.name].not_before, "" if place else state.stored_at
-        )
-        changes.append(transition(subject, state, cause, last.value, not_before))
-        announced[subject.name] = _without_idle_bound(subject, state, Announced(value, changes[-1].at))
-    return Step(changes, replace(tracked, announced=announced))
+        value, wrong, told = subject.value(state), of_kind[-1], announced[subject.name]
+        last_at = max(wrong.at, _bounded(subject, state, told).last_at)
+        mine = [index for index, one in enumerate(changes) if one.kind is subject.kind]
+        if mine and changes[mine[-1]].change_id != wrong.change_id:
+            last_at = wrong.at
+            for index in mine:
+                last_at = max(changes[index].at, just_after(last_at))
+                changes[index] = replace(changes[index], at=last_at)
+        elif not mine and getattr(wrong, subject.name) != value:
+            changes.append(transition(subject, state, wrong.cause, getattr(wrong, subject.name), last_at))
+            last_at = changes[-1].at
+        announced[subject.name] = _without_idle_bound(subject, state, Announced(told.value, last_at))
+    return Step(changes, replace(step.tracked, announced=announced))
 
 
 def _change_of(
@@ -181,17 +179,20 @@ def _change_of(
         if value == told.value or not gives_it:
             return None
         was = told.value
-    return transition(subject, state, record, was, told.not_before)
+    return transition(subject, state, record, was, told.last_at)
 
 
-def _not_before(subject: Subject, state: State, told: Announced) -> Announced:
-    """Raise the bound to the moment of the event that gives the value in this state."""
-    return Announced(told.value, max(told.not_before, moment_of(subject.place(state))))
+def _bounded(subject: Subject, state: State, told: Announced) -> Announced:
+    """Raise ``last_at`` to the moment of the event that gives the announced value in this state."""
+    if told.value != subject.value(state):
+        return told
+    return Announced(told.value, max(told.last_at, moment_of(subject.place(state))))
 
 
 def _without_idle_bound(subject: Subject, state: State, told: Announced) -> Announced:
-    """Drop a bound that follows from the event that gives the value, so that it is not stored twice."""
-    return told if told.not_before > moment_of(subject.place(state)) else Announced(told.value)
+    """Drop a bound that follows from the state, so that it is not stored twice."""
+    bare = Announced(told.value)
+    return bare if _bounded(subject, state, bare).last_at >= told.last_at else told
 
 
 def _known_before(

@@ -27,6 +27,7 @@ from shipment_events.tracking.records import Unfoldable, lag_ms
 
 EXAMPLES: Final = "examples"
 """Field with the first event of each kind of finding in the batch."""
+UNREADABLE_EVENTS: Final = "unreadable_events"
 
 
 def report_batch(tracking: Tracking, environment: str, request_id: str, version: str) -> None:
@@ -62,16 +63,18 @@ def _measures(tracking: Tracking) -> dict[str, Any]:
         LOST_RACES_FIELD: tracking.lost_races,
         "skipped": tracking.skipped,
         "readings": tracking.readings,
-        "unreadable_events": tracking.unreadable_events,
+        UNREADABLE_EVENTS: tracking.unreadable_events,
     }
     if lags := [lag_ms(record, tracking.settled_at) for record in tracking.folded]:
         # A metric filter takes one value from a line.
         measures[LAG_FIELD] = max(lags)
     counts, examples = _findings(tracking)
+    if left_out := tracking.unreadable_event:
+        examples[UNREADABLE_EVENTS] = {PARTITION_KEY: left_out.shipment_id, SORT_KEY: left_out.sort_key}
     return {**measures, **counts, **({EXAMPLES: examples} if examples else {})}
 
 
-def _findings(tracking: Tracking) -> tuple[dict[str, int], Mapping[str, Mapping[str, str]]]:
+def _findings(tracking: Tracking) -> tuple[dict[str, int], dict[str, Mapping[str, str]]]:
     """The number of findings of each kind, and the first event of each kind."""
     counts: Counter[str] = Counter()
     examples: dict[str, Mapping[str, str]] = {}

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,8 +24,9 @@ from shipment_events.table.results import Unavailable
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.batch import Shipment, Tracking, now
-from shipment_events.tracking.failures import report_failures
-from shipment_events.tracking.news import UnfoldableError, news_of_item
+from shipment_events.tracking.failures import Failure, report_failures
+from shipment_events.tracking.history import History, read_history
+from shipment_events.tracking.news import UnfoldableError
 from shipment_events.tracking.records import Unfoldable, defect, read_record
 from shipment_events.tracking.state import Reading, must_be_read
 from shipment_events.tracking.step import correct, fold_records
@@ -39,9 +40,6 @@ from shipment_events.tracking.store import (
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MAX_EVENTS: Final = 100_000
-"""Maximum number of events of one shipment that are read. They take 160 MB if their texts are short."""
-
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -51,10 +49,13 @@ class Patience:
         budget: seconds for retries.
         reserve: seconds that must remain before the function's timeout to send another request. They suffice
             for the request and the report of failures.
+        reading: seconds that must remain besides, to read events. Else a batch with many readings would end
+            before one of its shipments is written, each time that it is retried.
     """
 
     budget: float = 10.0
     reserve: float = 20.0
+    reading: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,10 @@ class Tracker:
         give_up_at = time.monotonic() + self.patience.budget
         delays = pauses()
         while True:
-            self._fold([one for one in pending if one.step is None], tracking, has_time)
+            self._fold([one for one in pending if one.step is None], tracking, seconds_left)
             self._announce([one for one in pending if one.unannounced], tracking, has_time)
-            self._write(
-                [one for one in pending if one.step and not one.unannounced],
-                tracking,
-                has_time,
-            )
+            ready = [one for one in pending if one.step and not one.unannounced and not one.is_settled]
+            self._write(ready, tracking, has_time)
             pending = [one for one in pending if not one.is_settled]
             delay = next(delays)
             is_late = time.monotonic() + delay > give_up_at
@@ -121,7 +119,12 @@ class Tracker:
                 return
             time.sleep(delay)
 
-    def _fold(self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]) -> None:
+    def _fold(
+        self, shipments: Sequence[Shipment], tracking: Tracking, seconds_left: Callable[[], float]
+    ) -> None:
+        def has_time() -> bool:
+            return seconds_left() > self.patience.reserve + self.patience.reading
+
         found = self.shipments.read([one.shipment_id for one in shipments]) if shipments else {}
         for one in shipments:
             try:
@@ -145,9 +148,15 @@ class Tracker:
         before, news = found.tracked, [record.news for record in one.records]
         reading = None
         if must_be_read(before.state if before else None, news):
-            reading = self._read_events(one.shipment_id, tracking, has_time)
-            if reading is None:
+            now = self.clock()
+            history = read_history(self.events, one.shipment_id, has_time)
+            if history is None:
                 one.trouble = "OutOfTime"
+                return
+            reading = Reading.taken(history.news, now, self.shipments.retention)
+            tracking.readings += 1
+            if why := self._report_unreadable(history, reading, tracking, is_first=before is None):
+                one.trouble = why
                 return
         step = correct(fold_records(one.shipment_id, before, news, reading), one.lost)
         if step.changes or step.tracked != before:
@@ -156,30 +165,29 @@ class Tracker:
             # The records are repeats, so nothing is new.
             one.is_settled = True
 
-    def _read_events(
-        self, shipment_id: str, tracking: Tracking, has_time: Callable[[], bool]
-    ) -> Reading | None:
-        """All events of a shipment; None if there is not enough time.
+    def _report_unreadable(
+        self, history: History, reading: Reading, tracking: Tracking, *, is_first: bool
+    ) -> str:
+        """Report the events that a reading left out. Returns why they may not be in the queue, or nothing.
 
-        Raises:
-            UnfoldableError: there are too many events.
-            botocore.exceptions.ClientError, BotoCoreError: the events cannot be read now.
+        An event is reported with its own record. Only an event without a record to come is reported here:
+        the first reading of the shipment finds it, and the stream has not had its record for a day. Later
+        readings find the same events again, and the log names one of them.
         """
-        events, now = [], self.clock()
-        for number, item in enumerate(self.events.items(shipment_id)):
-            if not has_time():
-                return None
-            if number == MAX_EVENTS:
-                raise UnfoldableError(f"expected at most {MAX_EVENTS} events of the shipment")
-            try:
-                news = news_of_item(item)
-            except UnfoldableError:
-                tracking.unreadable_events += 1
-                continue
-            if news:
-                events.append(news)
-        tracking.readings += 1
-        return Reading.taken(events, now, self.shipments.retention)
+        if not history.left_out:
+            return ""
+        tracking.unreadable_events += history.left_out
+        tracking.unreadable_event = tracking.unreadable_event or history.unreadable[0].failure
+        failures = [
+            one.failure
+            for one in history.unreadable
+            if is_first and (one.stored_at is None or one.stored_at < reading.records_since)
+        ]
+        if failures and history.left_out > len(history.unreadable):
+            reason = f"expected events that can be folded, got {history.left_out} others; see the first"
+            failures.append(Failure(failures[0].shipment_id, "", reason))
+        failed = report_failures(self.sqs, self.failures_queue_url, failures)
+        return next((f"failure not reported: {why}" for why in failed.values()), "")
 
     def _announce(
         self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]
@@ -191,8 +199,7 @@ class Tracker:
             one.unannounced = []
         for index, why in failed.items():
             one, change = changes[index]
-            one.unannounced.append(change)
-            one.trouble = f"not announced: {why}"
+            one.announcing_failed(change, why)
 
     def _write(self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]) -> None:
         remaining = iter(shipments)
