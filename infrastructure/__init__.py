@@ -6,12 +6,15 @@
 - ``buffering.py``: the queue and the dead-letter queue.
 - ``processing.py``: the function that stores events, a ``bundled_function.py`` as all functions are.
 - ``storage.py``: the table and its index.
+- ``tracking.py``: the function that follows the table's stream, and the queue of its failures.
+- ``shipments.py``: the table of the states of shipments and its indexes.
+- ``announcing.py``: the bus of their changes and its archive.
 
-What watches it: ``log_metrics.py`` and ``metrics.py`` (values), ``alarms.py`` (the table of alarms, in terms
-of ``alarm_spec.py`` and ``function_alarms.py``), ``monitoring.py`` and ``chat.py`` (who is told),
-``dashboard.py``, ``rollout.py`` (whether a new version stays).
+What watches it: ``log_metrics.py`` and ``metrics.py`` (values), ``alarms.py`` and ``tracking_alarms.py`` (the
+table of alarms, in terms of ``alarm_spec.py`` and ``function_alarms.py``), ``monitoring.py`` and ``chat.py``
+(who is told), ``dashboard.py``, ``rollout.py`` (whether a new version stays).
 
-What all of them share: ``encryption.py``, ``retention.py``.
+What all of them share: ``encryption.py``, ``retention.py``, ``tables.py``.
 
 How it is deployed: ``app.py`` synthesizes, ``validation.py`` refuses what would lose events,
 ``acknowledgements.py`` lists the findings that are accepted, ``first_deploy.py`` and ``retained.py`` help

@@ -53,6 +53,21 @@ QUEUE: Final = (
         "queues.",
     ),
 )
+TABLE: Final = (
+    DATA_MAY_GO,
+    Accepted(
+        ("NIST.800.53.R5-DynamoDBInBackupPlan",),
+        "Point-in-time recovery restores any second of the last 35 days. Deletion protection and the "
+        "policy RETAIN keep the table itself. Copies in another account belong to the backup policy of "
+        "an organisation. It selects tables by tag, and this one has 'project' and 'environment'.",
+    ),
+    Accepted(
+        ("CKV_AWS_119",),
+        "The table is encrypted with the account's AWS managed KMS key, whose use CloudTrail records. "
+        "If our own key were disabled or deleted, all events would be gone. An account that has to own "
+        "the key changes one line in infrastructure/storage.py.",
+    ),
+)
 EXECUTION_ROLE: Final = (
     Accepted(
         ("AwsSolutions-IAM5[Resource::*]", "Serverless-LambdaStarPermissions"),
@@ -124,21 +139,7 @@ ACKNOWLEDGEMENTS: Final[Table] = {
             "reports each event that it gives up on, and the archive has every event.",
         ),
     ),
-    "Storage/Table": (
-        DATA_MAY_GO,
-        Accepted(
-            ("NIST.800.53.R5-DynamoDBInBackupPlan",),
-            "Point-in-time recovery restores any second of the last 35 days. Deletion protection and the "
-            "policy RETAIN keep the table itself. Copies in another account belong to the backup policy of "
-            "an organisation. It selects tables by tag, and this one has 'project' and 'environment'.",
-        ),
-        Accepted(
-            ("CKV_AWS_119",),
-            "The table is encrypted with the account's AWS managed KMS key, whose use CloudTrail records. "
-            "If our own key were disabled or deleted, all events would be gone. An account that has to own "
-            "the key changes one line in infrastructure/storage.py.",
-        ),
-    ),
+    "Storage/Table": TABLE,
     "Processing/Role": EXECUTION_ROLE,
     "Processing/Function": (
         *FUNCTION,
@@ -160,6 +161,35 @@ ACKNOWLEDGEMENTS: Final[Table] = {
             ("Serverless-LambdaEventSourceMappingDestination",),
             "Destinations on failure exist for streams, not for queues. What fails goes back to the queue, "
             "whose redrive policy moves it to the dead-letter queue.",
+        ),
+    ),
+    "Tracking/Storage/Table": TABLE,
+    "Tracking/Failures": (
+        *QUEUE,
+        Accepted(
+            ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"),
+            "It is the last queue of the tracker's failures. An alarm goes off at its first message.",
+        ),
+    ),
+    "Tracking/Tracker/Role": (
+        *EXECUTION_ROLE,
+        Accepted(
+            ("AwsSolutions-IAM5[Resource::<StorageTableB43FDCE7.Arn>/stream/*]",),
+            "ListStreams names a table, not a stream, so its resource covers all streams of the one table, "
+            "as in AWS's example. It reads only their names.",
+        ),
+    ),
+    "Tracking/Tracker/Function": (
+        *FUNCTION,
+        Accepted(
+            ("Serverless-LambdaDLQ", "NIST.800.53.R5-LambdaDLQ", "CKV_AWS_116"),
+            "Lambda uses a function's dead-letter queue for asynchronous invocations only, and nothing "
+            "invokes this function so. Its event source has a queue for failures.",
+        ),
+        Accepted(
+            ("NIST.800.53.R5-LambdaConcurrency", "CKV_AWS_115"),
+            "The stream bounds the concurrency to one batch of each shard. In an account with its initial "
+            "quota, a reserve cannot be deployed.",
         ),
     ),
     "Monitoring/PageTopic": TOPIC,

@@ -1,16 +1,13 @@
 """The alarm table: each alarm with its metric, threshold, urgency, meaning and where to look."""
 
-from typing import Final
-
 from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.function_alarms import FunctionAlarms
 from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
+from infrastructure.tracking_alarms import tracking_alarms
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
-from shipment_events.stage_limits import SECONDS_PER_DAY
+from shipment_events.stage_limits import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from shipment_events.stages import StageSettings
-
-SECONDS_PER_HOUR: Final = 3_600
 
 
 def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
@@ -174,6 +171,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         ),
         *_retention_alarms(settings),
         *_expected_events(settings),
+        *(tracking_alarms(settings) if settings.tracking else ()),
     ]
 
 

@@ -75,6 +75,7 @@ class PipelineDashboard(Construct):
                 self._build_outcome_row(),
                 self._build_table_row(),
                 self._build_dead_letter_row(),
+                *(self._build_tracking_rows(settings) if settings.tracking else ()),
             ],
         )
         self.url = self._build_url(name)
@@ -213,6 +214,49 @@ class PipelineDashboard(Construct):
             _graph(
                 "Dead letters: age of the oldest that was received less than three times (s)",
                 self._metrics.dead_letter_queue("ApproximateAgeOfOldestMessage", "Maximum", "Oldest"),
+            ),
+        )
+
+    def _build_tracking_rows(self, settings: StageSettings) -> list[list[cloudwatch.IWidget]]:
+        tracker = names.tracker_name(settings.environment)
+        return [
+            self._build_function_row("Tracker", tracker),
+            _row(
+                _graph(
+                    "States: lag (ms)",
+                    self._metrics.function(tracker, "IteratorAge", "Maximum", "Oldest record"),
+                    self._metrics.lag("p99", "Stored to state, p99 of the slowest of a batch"),
+                ),
+                _graph(
+                    "States: events and changes",
+                    self._metrics.folded("Events"),
+                    self._metrics.announced("Changes"),
+                    self._metrics.unsettled("Sent again"),
+                ),
+                _graph(
+                    "States: failures",
+                    self._metrics.tracker_failures_queue(
+                        "ApproximateNumberOfMessagesVisible", "Maximum", "Waiting"
+                    ),
+                ),
+            ),
+            self._build_shipments_row(),
+        ]
+
+    def _build_shipments_row(self) -> list[cloudwatch.IWidget]:
+        table, index = self._metrics.shipments_table, names.OPEN_INDEX
+        return _row(
+            _graph(
+                "Shipments: consumed capacity",
+                table("ConsumedWriteCapacityUnits", "Sum", "Table, write"),
+                table("ConsumedReadCapacityUnits", "Sum", "Table, read"),
+                table("ConsumedWriteCapacityUnits", "Sum", "Index of open shipments, write", index=index),
+            ),
+            _graph(
+                "Shipments: throttles",
+                table("WriteThrottleEvents", "Sum", "Table, write"),
+                table("ReadThrottleEvents", "Sum", "Table, read"),
+                table("WriteThrottleEvents", "Sum", "Index of open shipments, write", index=index),
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Metric filters, which read the one line that the processor logs for each batch.
+"""Metric filters, which read the one line that a function logs for each batch.
 
 Metric filters cost nothing. The embedded metric format would describe every metric in every line, which is
 about half of its bytes, and a log costs by the byte.
@@ -20,19 +20,12 @@ _OF_VERSION: Final = {**_OF_STAGE, names.VERSION_DIMENSION: names.VERSION_FIELD}
 
 
 class LogMetrics(Construct):
-    """One metric filter for each of the pipeline's own metrics."""
+    """Metric filters on one log group. A filter does not read older lines."""
 
     def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup) -> None:
-        """Build the filters on ``log_group``. A filter does not read older lines."""
+        """Build no filter yet."""
         super().__init__(scope, construct_id)
         self._log_group = log_group
-        for outcome in Outcome:
-            self._add(outcome.metric, outcome.value, _OF_STAGE, cloudwatch.Unit.COUNT)
-        self._add(names.LATENCY_METRIC, names.LATENCY_FIELD, _OF_STAGE, cloudwatch.Unit.MILLISECONDS)
-        # One value for each version: a rollout judges the new version while the old one does most of the
-        # work.
-        self._add(names.SETTLED_METRIC, names.SETTLED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
-        self._add(names.FAILED_METRIC, names.FAILED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
 
     def _add(self, metric: str, field: str, dimensions: Mapping[str, str], unit: cloudwatch.Unit) -> None:
         logs.MetricFilter(
@@ -50,3 +43,30 @@ class LogMetrics(Construct):
             dimensions={name: f"$.{source}" for name, source in dimensions.items()},
             unit=unit,
         )
+
+
+class ProcessorMetrics(LogMetrics):
+    """One metric filter for each metric of the processor."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup) -> None:
+        """Build the filters on the processor's ``log_group``."""
+        super().__init__(scope, construct_id, log_group=log_group)
+        for outcome in Outcome:
+            self._add(outcome.metric, outcome.value, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.LATENCY_METRIC, names.LATENCY_FIELD, _OF_STAGE, cloudwatch.Unit.MILLISECONDS)
+        # One value for each version: a rollout judges the new version while the old one does most of the
+        # work.
+        self._add(names.SETTLED_METRIC, names.SETTLED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
+        self._add(names.FAILED_METRIC, names.FAILED_FIELD, _OF_VERSION, cloudwatch.Unit.COUNT)
+
+
+class TrackerMetrics(LogMetrics):
+    """One metric filter for each metric of the tracker."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup) -> None:
+        """Build the filters on the tracker's ``log_group``."""
+        super().__init__(scope, construct_id, log_group=log_group)
+        self._add(names.FOLDED_METRIC, names.FOLDED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.ANNOUNCED_METRIC, names.ANNOUNCED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.UNSETTLED_METRIC, names.UNSETTLED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.LAG_METRIC, names.LAG_FIELD, _OF_STAGE, cloudwatch.Unit.MILLISECONDS)

@@ -4,7 +4,7 @@ Dimensions are public names, not references to resources, so an alarm does not w
 not change with it. Durations are in milliseconds, ages in seconds, all other metrics are counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aws_cdk import Duration
@@ -27,19 +27,17 @@ class PipelineMetrics:
 
     def queue(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
         """Return a metric of the queue. SQS reports it once a minute while the queue is in use."""
-        return self._metric(
-            "AWS/SQS", metric, statistic, {"QueueName": names.queue_name(self._environment)}, label
-        )
+        return self._queue(names.queue_name(self._environment), metric, statistic, label)
 
     def dead_letter_queue(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
         """Return a metric of the dead-letter queue."""
-        return self._metric(
-            "AWS/SQS",
-            metric,
-            statistic,
-            {"QueueName": names.dead_letter_queue_name(self._environment)},
-            label,
-        )
+        return self._queue(names.dead_letter_queue_name(self._environment), metric, statistic, label)
+
+    def tracker_failures_queue(
+        self, metric: str, statistic: str, label: str | None = None
+    ) -> cloudwatch.Metric:
+        """Return a metric of the queue of what the tracker could not fold."""
+        return self._queue(names.tracker_failures_queue_name(self._environment), metric, statistic, label)
 
     def dead_letters_there(self, *, hour: int | None = None) -> cloudwatch.MathExpression:
         """Return a value above 0 if there are dead letters; with ``hour`` (UTC), only in that hour of a day.
@@ -49,8 +47,26 @@ class PipelineMetrics:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         """
         there = "waiting + in_work"
-        return self._of_dead_letters(
-            there if hour is None else f"IF(HOUR(waiting) == {hour}, {there}, 0)", "Dead letters"
+        return self._of_messages(
+            self.dead_letter_queue,
+            there if hour is None else f"IF(HOUR(waiting) == {hour}, {there}, 0)",
+            "Dead letters",
+        )
+
+    def tracker_failures_there(self) -> cloudwatch.MathExpression:
+        """Return a value above 0 if there are failures of the tracker, as :meth:`dead_letters_there`."""
+        return self._of_messages(self.tracker_failures_queue, "waiting + in_work", "Failures of the tracker")
+
+    def stored_while_none_is_folded(self) -> cloudwatch.MathExpression:
+        """Return the number of stored events in a period without a folded one, else 0."""
+        return cloudwatch.MathExpression(
+            expression="IF(FILL(folded, 0) == 0, stored, 0)",
+            using_metrics={
+                "folded": self._own(names.FOLDED_METRIC, "Sum", None),
+                "stored": self.outcome(Outcome.STORED),
+            },
+            label="Stored, none folded",
+            period=self._period,
         )
 
     def dead_letters_added(self) -> cloudwatch.MathExpression:
@@ -60,16 +76,20 @@ class PipelineMetrics:
         visible again is not new. ``x - DIFF(x)`` is the value of the period before.
         """
         before_in_work = "(FILL(in_work, 0) - DIFF(FILL(in_work, 0)))"
-        return self._of_dead_letters(
-            f"IF(waiting > DIFF(waiting), DIFF(waiting) - {before_in_work}, 0)", "New dead letters"
+        return self._of_messages(
+            self.dead_letter_queue,
+            f"IF(waiting > DIFF(waiting), DIFF(waiting) - {before_in_work}, 0)",
+            "New dead letters",
         )
 
-    def _of_dead_letters(self, expression: str, label: str) -> cloudwatch.MathExpression:
+    def _of_messages(
+        self, queue: Callable[[str, str], cloudwatch.Metric], expression: str, label: str
+    ) -> cloudwatch.MathExpression:
         return cloudwatch.MathExpression(
             expression=expression,
             using_metrics={
-                "waiting": self.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
-                "in_work": self.dead_letter_queue("ApproximateNumberOfMessagesNotVisible", "Maximum"),
+                "waiting": queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+                "in_work": queue("ApproximateNumberOfMessagesNotVisible", "Maximum"),
             },
             label=label,
             period=self._period,
@@ -152,13 +172,41 @@ class PipelineMetrics:
         index: str | None = None,
         operation: str | None = None,
     ) -> cloudwatch.Metric:
-        """Return a metric of the table, or of one ``index`` or API ``operation`` of it."""
-        dimensions = {"TableName": names.table_name(self._environment)}
-        if index is not None:
-            dimensions["GlobalSecondaryIndexName"] = index
-        if operation is not None:
-            dimensions["Operation"] = operation
+        """Return a metric of the table of events, or of one ``index`` or API ``operation`` of it."""
+        more = {"GlobalSecondaryIndexName": index, "Operation": operation}
+        return self._table(names.table_name(self._environment), metric, statistic, label, more)
+
+    def shipments_table(
+        self, metric: str, statistic: str, label: str | None = None, *, index: str | None = None
+    ) -> cloudwatch.Metric:
+        """Return a metric of the table of shipments, or of one ``index`` of it."""
+        more = {"GlobalSecondaryIndexName": index}
+        return self._table(names.shipments_table_name(self._environment), metric, statistic, label, more)
+
+    def folded(self, label: str) -> cloudwatch.Metric:
+        """Return the number of events whose shipment has a state that holds them."""
+        return self._own(names.FOLDED_METRIC, "Sum", label)
+
+    def announced(self, label: str) -> cloudwatch.Metric:
+        """Return the number of changes that were put on the status bus, with repeats."""
+        return self._own(names.ANNOUNCED_METRIC, "Sum", label)
+
+    def unsettled(self, label: str | None = None) -> cloudwatch.Metric:
+        """Return the number of events that Lambda sends to the tracker again."""
+        return self._own(names.UNSETTLED_METRIC, "Sum", label)
+
+    def lag(self, statistic: str, label: str) -> cloudwatch.Metric:
+        """Return the time from table to state of the slowest event of each batch, in milliseconds."""
+        return self._own(names.LAG_METRIC, statistic, label)
+
+    def _table(
+        self, name: str, metric: str, statistic: str, label: str | None, more: Mapping[str, str | None]
+    ) -> cloudwatch.Metric:
+        dimensions = {"TableName": name, **{key: value for key, value in more.items() if value is not None}}
         return self._metric("AWS/DynamoDB", metric, statistic, dimensions, label)
+
+    def _queue(self, name: str, metric: str, statistic: str, label: str | None) -> cloudwatch.Metric:
+        return self._metric("AWS/SQS", metric, statistic, {"QueueName": name}, label)
 
     def _own(self, metric: str, statistic: str, label: str | None) -> cloudwatch.Metric:
         return self._metric(

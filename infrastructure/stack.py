@@ -7,11 +7,12 @@ from infrastructure.chat import ChatNotifications
 from infrastructure.dashboard import PipelineDashboard
 from infrastructure.encryption import StageKey
 from infrastructure.ingestion import EventIngestion
-from infrastructure.log_metrics import LogMetrics
+from infrastructure.log_metrics import ProcessorMetrics
 from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
 from infrastructure.rollout import GuardedRollout
 from infrastructure.storage import EventStorage
+from infrastructure.tracking import ShipmentTracking
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
@@ -56,9 +57,16 @@ class ShipmentEventsStack(Stack):
             queue=self.buffer.queue,
             dead_letter_queue=self.buffer.dead_letter_queue,
         )
+        self.tracking = (
+            ShipmentTracking(
+                self, "Tracking", settings=self.settings, key=self.key, events=self.storage.table
+            )
+            if self.settings.tracking
+            else None
+        )
 
     def _build_watch(self) -> None:
-        log_metrics = LogMetrics(self, "LogMetrics", log_group=self.processing.log_group)
+        log_metrics = ProcessorMetrics(self, "LogMetrics", log_group=self.processing.log_group)
         # Filters do not look back, so they come before the first line.
         self.processing.function.node.add_dependency(log_metrics)
         self.monitoring = Monitoring(self, "Monitoring", settings=self.settings, key=self.key.key)
@@ -102,6 +110,12 @@ class ShipmentEventsStack(Stack):
             shards = str(self.settings.status_index_shards)
             description = "Partitions of each status in the index, for its readers"
             outputs.append((names.OUTPUT_STATUS_INDEX_SHARDS, shards, description))
+        if self.tracking is not None:
+            table, bus = self.tracking.storage.table, self.tracking.announcing.bus
+            outputs += [
+                (names.OUTPUT_SHIPMENTS_TABLE_NAME, table.table_name, "Table of the states of shipments"),
+                (names.OUTPUT_STATUS_BUS_NAME, bus.event_bus_name, "Bus of the changes of shipments"),
+            ]
         for output, value, description in outputs:
             # An output directly under the stack has its construct id as its logical id.
             CfnOutput(self, output, value=value, description=description)

@@ -1,11 +1,10 @@
 """The table of all events, and its index by status."""
 
-from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infrastructure.retention import removal_policy
+from infrastructure.tables import text_attribute, tls_only_policy
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
@@ -25,8 +24,8 @@ class EventStorage(Construct):
             self,
             "Table",
             table_name=names.table_name(self._settings.environment),
-            partition_key=_string(names.PARTITION_KEY),
-            sort_key=_string(names.SORT_KEY),
+            partition_key=text_attribute(names.PARTITION_KEY),
+            sort_key=text_attribute(names.SORT_KEY),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             table_class=(
                 dynamodb.TableClass.STANDARD_INFREQUENT_ACCESS
@@ -40,38 +39,16 @@ class EventStorage(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            resource_policy=self._build_tls_only_policy(),
+            resource_policy=tls_only_policy(self, names.table_name(self._settings.environment)),
             deletion_protection=self._settings.deletion_protection,
             removal_policy=removal_policy(self._settings),
-        )
-
-    def _build_tls_only_policy(self) -> iam.PolicyDocument:
-        # The ARN is built from the name, because a reference from the policy to its own table would be
-        # circular. The policy covers the indexes. A stream has its own policy, which can only be attached
-        # later (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html).
-        table_arn = Stack.of(self).format_arn(
-            service="dynamodb",
-            resource="table",
-            resource_name=names.table_name(self._settings.environment),
-        )
-        return iam.PolicyDocument(
-            statements=[
-                iam.PolicyStatement(
-                    sid="DenyPlainHttp",
-                    effect=iam.Effect.DENY,
-                    principals=[iam.AnyPrincipal()],
-                    actions=["dynamodb:*"],
-                    resources=[table_arn, f"{table_arn}/index/*"],
-                    conditions={"Bool": {"aws:SecureTransport": "false"}},
-                )
-            ]
         )
 
     def _build_status_index(self) -> None:
         self.table.add_global_secondary_index(
             index_name=names.STATUS_INDEX,
-            partition_key=_string(names.STATUS_ATTRIBUTE),
-            sort_key=_string(names.SORT_KEY),
+            partition_key=text_attribute(names.STATUS_ATTRIBUTE),
+            sort_key=text_attribute(names.SORT_KEY),
             projection_type=dynamodb.ProjectionType.ALL,
             warm_throughput=self._warm_throughput(),
         )
@@ -79,7 +56,3 @@ class EventStorage(Construct):
     def _warm_throughput(self) -> dynamodb.WarmThroughput | None:
         units = self._settings.warm_write_units
         return None if units is None else dynamodb.WarmThroughput(write_units_per_second=units)
-
-
-def _string(name: str) -> dynamodb.Attribute:
-    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

@@ -48,16 +48,15 @@ def measure() -> PartResult:
 
 
 def deployed_bundle(assembly: Path) -> Path:
-    """Folder of the function's bundle in what ``make synth`` has written.
+    """Folder of the processor's bundle in what ``make synth`` has written.
 
     Raises:
         FileNotFoundError: nothing was synthesized.
     """
-    for manifest in assembly.glob("*.assets.json"):
-        for asset in json.loads(manifest.read_text(encoding="utf-8"))["files"].values():
-            folder = assembly / str(asset["source"]["path"])
-            if (folder / "shipment_events").is_dir():
-                return folder
+    for template in assembly.glob("*.template.json"):
+        for resource in json.loads(template.read_text(encoding="utf-8"))["Resources"].values():
+            if resource["Properties"].get("Handler") == f"{HANDLER}.handler":
+                return assembly / f"asset.{Path(resource['Properties']['Code']['S3Key']).stem}"
     raise FileNotFoundError(f"no bundle in {assembly}: run 'make synth'")
 
 

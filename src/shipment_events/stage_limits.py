@@ -7,6 +7,7 @@ from shipment_events.errors import ShipmentEventsError
 if TYPE_CHECKING:
     from shipment_events.stages import StageSettings
 
+SECONDS_PER_HOUR: Final = 3_600
 SECONDS_PER_DAY: Final = 86_400
 SQS_MAX_RETENTION_DAYS: Final = 14
 CLOUDWATCH_MAX_ALARM_DAYS: Final = 7
@@ -26,6 +27,11 @@ ON_DEMAND_WARM_WRITE_UNITS: Final = 4_000
 LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
 EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
+STREAM_RETENTION_HOURS: Final = 24
+"""How long a stream has a record: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
+STREAM_MAX_BATCH: Final = 10_000
+STREAM_MAX_RETRY_ATTEMPTS: Final = 10_000
+"""Limits of an event source mapping: https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
 LOG_RETENTION_DAYS: Final = (30, 90, 365)
 """The useful ones of the retention periods that CloudWatch Logs offers."""
 CANARY_MINUTES: Final = (10, 15, 30)
@@ -82,6 +88,29 @@ def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
         "status_index_shards": (2, MAX_STATUS_INDEX_SHARDS),
         "stalled_after_hours": (1, settings.event_retention_days * 24),
         "warm_write_units": (ON_DEMAND_WARM_WRITE_UNITS, None),
+        **_tracking_ranges(settings),
+    }
+
+
+def _tracking_ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
+    return {
+        "tracker_timeout_seconds": (1, LAMBDA_MAX_TIMEOUT_SECONDS),
+        "tracker_batch_size": (1, STREAM_MAX_BATCH),
+        # -1 would retry without an end.
+        "tracker_retry_attempts": (0, STREAM_MAX_RETRY_ATTEMPTS),
+        # Less than a day, or records would expire unreported while an older one is retried.
+        "tracker_max_age_hours": (1, STREAM_RETENTION_HOURS - 1),
+        "tracker_failures_retention_days": (DEAD_LETTER_MARGIN_DAYS + 1, SQS_MAX_RETENTION_DAYS),
+        "tracker_failures_age_threshold_days": (
+            1,
+            min(
+                CLOUDWATCH_MAX_ALARM_DAYS, settings.tracker_failures_retention_days - DEAD_LETTER_MARGIN_DAYS
+            ),
+        ),
+        "tracker_lag_page_seconds": (
+            settings.tracker_lag_threshold_seconds,
+            settings.tracker_max_age_hours * SECONDS_PER_HOUR // 2,
+        ),
     }
 
 

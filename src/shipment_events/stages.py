@@ -149,6 +149,25 @@ class StageSettings:
     retain_data: bool = True
     """Whether table and queues are kept if the stack is deleted. A new stack must then import them."""
 
+    tracking: bool = True
+    """Whether the stage keeps the state of each shipment and announces its changes. Without it, the stack has
+    no table of shipments, no status bus and no tracker."""
+    tracker_memory_mb: int = 512
+    """Memory of the tracker, as ``processor_memory_mb``."""
+    tracker_timeout_seconds: int = 60
+    """Longest run of one batch of the stream."""
+    tracker_batch_size: int = 100
+    """Maximum number of records of one invocation (count, 1 to 10,000). The tracker reads the states of 100
+    shipments with one request, and its Lambda event has at most 6 MB."""
+    tracker_retry_attempts: int = 1_000
+    """Retries after which Lambda gives up on a record and reports it (count, 0 to 10,000). The default of
+    Lambda is to block the shard until the record expires. So many retries take longer than
+    ``tracker_max_age_hours`` in an outage, but end a loop of fast failures."""
+    tracker_max_age_hours: int = 6
+    """Age at which Lambda gives up on a record and reports it (1 to 23). The stream deletes a record after
+    24 hours, so later records have the rest of the day."""
+    tracker_failures_retention_days: int = 14
+    """How long SQS keeps a failure of the tracker."""
     stalled_after_hours: int = 48
     """Time without news after which a shipment that the carrier has is stalled."""
 
@@ -209,6 +228,17 @@ class StageSettings:
     canary_failed_threshold_percent: float = 20.0
     """Share of a new version's events that are quarantined or retried in one minute. Two of five minutes must
     be above it, because a single bad event is a large share of few events."""
+    tracker_failures_threshold: int = 1
+    """Failures of the tracker that need a person (count)."""
+    tracker_failures_age_threshold_days: int = 5
+    """Days without an empty queue of failures after which a person is paged. At most 7, and
+    ``DEAD_LETTER_MARGIN_DAYS`` less than the retention of the queue."""
+    tracker_lag_threshold_seconds: int = 60
+    """Age of the records of the stream, at which the states count as late."""
+    tracker_lag_periods: int = 3
+    """Consecutive windows with late states, or without any state while events are stored (count)."""
+    tracker_lag_page_seconds: int = 3_600
+    """Age of the records at which a person is paged. At most half of ``tracker_max_age_hours``."""
     expected_event_hours: int | None = None
     """The stage gets at least one event within this time (1 to 24). None if it may get none."""
 

@@ -27,7 +27,7 @@ from tests.stand_ins.fakes import FakeTable
 from tests.table.test_store import insert, wire_bytes
 from workbench.feed import generate
 
-PROD = settings_for("prod")
+PROD = replace(settings_for("prod"), tracking=False)
 STANDARD = replace(PROD, infrequent_access=False)
 
 
@@ -340,7 +340,7 @@ def test_unknown_stage_is_an_error_that_names_the_stages() -> None:
 def test_command_prints_the_bill() -> None:
     shown = CliRunner().invoke(main, ["cost", "--events-per-day", "1000000", "--stage", "prod"])
     assert shown.exit_code == 0, shown.output
-    total = compared(Workload(events_per_day=1e6), PROD)[0].usd
+    total = compared(Workload(events_per_day=1e6), settings_for("prod"))[0].usd
     assert f"{total:,.2f}" in shown.output
     assert "Stage prod: 1,000,000 events a day" in shown.output
     assert "infrequent_access" not in shown.output, "nothing is to be saved by the other class"

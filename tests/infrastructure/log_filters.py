@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.infrastructure.template import Template
+from tests.infrastructure.template import PROCESSOR, Template
 
 _TERM: Final = re.compile(r'\(\$\.(?P<field>\w+) (?P<condition>>= 0|= "\*")\)')
 _MOST_DIMENSIONS: Final = 3
@@ -25,12 +25,14 @@ class Measured:
     unit: str
 
 
-def measured(template: Template, line: str) -> list[Measured]:
-    """What all filters of the template find in one line, by name."""
+def measured(template: Template, line: str, function: str = PROCESSOR) -> list[Measured]:
+    """What the filters of the template find in one line of a function's log, by name."""
     fields = json.loads(line)
+    log_group = template.ref("AWS::Logs::LogGroup", of=function)
     return sorted(
         _value(fields, transformation)
         for _, properties in template.of_type("AWS::Logs::MetricFilter")
+        if properties["LogGroupName"] == log_group
         if all(_holds(fields, *term) for term in _terms(properties["FilterPattern"]))
         for transformation in properties["MetricTransformations"]
     )

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 PROCESSOR: Final = "shipment-event-processor"
 """Name of the function without the stage."""
+TRACKER: Final = "shipment-tracker"
+"""Name of the function without the stage."""
 
 
 class Template:
@@ -20,6 +22,22 @@ class Template:
         self.path = folder / f"shipmentevents-{environment}.template.json"
         self.body: dict[str, Any] = json.loads(self.path.read_text())
         self.resources: dict[str, dict[str, Any]] = self.body["Resources"]
+
+    @property
+    def events_table(self) -> dict[str, str]:
+        """What names the table of events among the tables."""
+        return {"TableName": f"shipmentevents-{self.environment}"}
+
+    @property
+    def event_bus(self) -> dict[str, str]:
+        """What names the bus of events among the buses."""
+        return {"Name": f"shipmentevents-{self.environment}"}
+
+    def bundle(self, function: str) -> Path:
+        """Folder of a function's code; its name ends with the hash of the code."""
+        name = f"{function}-{self.environment}"
+        key = self.properties("AWS::Lambda::Function", FunctionName=name)["Code"]["S3Key"]
+        return self.folder / f"asset.{Path(key).stem}"
 
     def types(self) -> set[str]:
         """Every resource type in use."""

@@ -71,6 +71,14 @@ def test_contract_alarms(every_template: Template) -> None:
         ("index-throttled", "warning"),
         ("table-errors", "warning"),
         ("latency", "warning"),
+        ("tracker-failures", "page"),
+        ("tracker-lag", "warning"),
+        ("tracker-lag-hours", "page"),
+        ("tracker-stopped", "page"),
+        ("tracker-errors", "page"),
+        ("tracker-throttles", "warning"),
+        ("slow-tracker", "warning"),
+        ("tracker-retried", "warning"),
     ],
 )
 def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
@@ -83,7 +91,12 @@ def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topi
 
 @pytest.mark.parametrize(
     ("alarm", "topic"),
-    [("dead-letters-old", "page"), ("dead-letters-new", "page"), ("dead-letters-daily", "warning")],
+    [
+        ("dead-letters-old", "page"),
+        ("dead-letters-new", "page"),
+        ("dead-letters-daily", "warning"),
+        ("tracker-failures-old", "page"),
+    ],
 )
 def test_alarm_whose_end_is_no_news_tells_its_begin_only(
     every_template: Template, alarm: str, topic: str
@@ -145,7 +158,15 @@ def test_only_what_needs_metric_math_has_it(template: Template) -> None:
         for _, alarm in template.of_type("AWS::CloudWatch::Alarm")
         if "Metrics" in alarm
     ]
-    assert sorted(with_math) == ["dead-letters-daily", "dead-letters-new", "dead-letters-old", "error-rate"]
+    assert sorted(with_math) == [
+        "dead-letters-daily",
+        "dead-letters-new",
+        "dead-letters-old",
+        "error-rate",
+        "tracker-errors",
+        "tracker-failures-old",
+        "tracker-stopped",
+    ]
 
 
 def _topic(template: Template, urgency: str) -> Any:

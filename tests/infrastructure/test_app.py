@@ -91,8 +91,8 @@ def test_stage_is_chosen_by_context_and_its_first_deploy_is_not_protected_yet(tm
     )
     assert run.returncode == 0, run.stderr
     assert _written(tmp_path / "assembly") == ["shipmentevents-staging.template.json"]
-    table = Template(tmp_path / "assembly", "staging").properties("AWS::DynamoDB::Table")
-    assert table["DeletionProtectionEnabled"] is False
+    tables = dict(Template(tmp_path / "assembly", "staging").of_type("AWS::DynamoDB::Table"))
+    assert not [name for name, table in tables.items() if table["DeletionProtectionEnabled"]]
     manifest = json.loads((tmp_path / "assembly" / "manifest.json").read_text())
     stack = manifest["artifacts"]["shipmentevents-staging"]["properties"]
     assert not stack.get("terminationProtection", False)

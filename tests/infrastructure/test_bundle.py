@@ -6,53 +6,73 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
-from infrastructure.processing import BUNDLED_ROOMS
+from infrastructure import processing, tracking
 from shipment_events.stages import settings_for
+from shipment_events.tracking.settings import TrackerSettings
 from tests.infrastructure.conftest import REPOSITORY
-from tests.infrastructure.template import PROCESSOR, Template
+from tests.infrastructure.template import PROCESSOR, TRACKER, Template
 
 SOURCE = REPOSITORY / "src"
-HANDLER = "shipment_events.processor.handler"
+HANDLERS = {
+    PROCESSOR: "shipment_events.processor.handler",
+    TRACKER: "shipment_events.tracking.handler",
+}
+OF_TRACKER = TrackerSettings(
+    environment="dev",
+    events_table_name="events",
+    shipments_table_name="shipments",
+    status_bus_name="changes",
+    failures_queue_url="https://failures",
+    retention=timedelta(days=90),
+).variables()
+ROOMS = {PROCESSOR: processing.BUNDLED_ROOMS, TRACKER: tracking.BUNDLED_ROOMS}
+
+of_each_function = pytest.mark.parametrize("function", HANDLERS)
 
 
-def test_bundle_holds_whole_rooms_that_the_handler_imports(template: Template) -> None:
-    imported = _imported(HANDLER)
-    bundled = _files(_bundle(template.folder))
+@of_each_function
+def test_bundle_holds_whole_rooms_that_the_handler_imports(template: Template, function: str) -> None:
+    imported = _imported(HANDLERS[function])
+    bundled = _files(template.bundle(function))
     assert imported <= bundled
     assert {Path(name).parent for name in bundled} == {Path(name).parent for name in imported}
 
 
-def test_bundle_has_the_bytes_of_the_sources(template: Template) -> None:
-    bundle = _bundle(template.folder)
+@of_each_function
+def test_bundle_has_the_bytes_of_the_sources(template: Template, function: str) -> None:
+    bundle = template.bundle(function)
     for name in _files(bundle):
         assert (bundle / name).read_bytes() == (SOURCE / name).read_bytes()
 
 
-def test_bundle_has_no_folder_without_a_reason(template: Template) -> None:
-    bundle = _bundle(template.folder)
+@of_each_function
+def test_bundle_has_no_folder_without_a_reason(template: Template, function: str) -> None:
+    bundle = template.bundle(function)
     folders = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_dir()}
-    assert folders == {"shipment_events", *(f"shipment_events/{room}" for room in BUNDLED_ROOMS)}
+    assert folders == {"shipment_events", *(f"shipment_events/{room}" for room in ROOMS[function])}
 
 
-def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path) -> None:
+@of_each_function
+def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path, function: str) -> None:
     """Isolated from our own installed package; botocore is what Lambda's runtime brings along."""
-    bundle = _bundle(template.folder)
+    bundle = template.bundle(function)
     program = (
         "import sys; sys.dont_write_bytecode = True\n"
         f"sys.path.insert(0, {str(bundle)!r})\n"
-        f"import {HANDLER} as module, shipment_events\n"
+        f"import {HANDLERS[function]} as module, shipment_events\n"
         f"assert shipment_events.__path__ == [{str(bundle / 'shipment_events')!r}]\n"
         "assert callable(module.handler)\n"
     )
     run = subprocess.run(
         [sys.executable, "-I", "-c", program],
-        env=FUNCTION_ENVIRONMENT,
+        env=FUNCTION_ENVIRONMENT | OF_TRACKER,
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -90,7 +110,9 @@ def test_litter_beside_the_sources_does_not_change_the_bundle(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("soiled")
     (copied_source / "top_level.py").write_text("soiled")
-    assert _asset_hash(_synthesize(tmp_path)) == _asset_hash(template.folder)
+    soiled = _synthesize(tmp_path)
+    for function in HANDLERS:
+        assert soiled.bundle(function).name == template.bundle(function).name
 
 
 def test_change_of_the_processor_changes_the_bundle(
@@ -98,15 +120,17 @@ def test_change_of_the_processor_changes_the_bundle(
 ) -> None:
     handler = copied_source / "shipment_events/processor/handler.py"
     handler.write_text(handler.read_text() + "\n# changed\n")
-    assert _asset_hash(_synthesize(tmp_path)) != _asset_hash(template.folder)
+    assert _synthesize(tmp_path).bundle(PROCESSOR).name != template.bundle(PROCESSOR).name
 
 
-def test_every_stage_runs_the_same_code(every_template: Template, template: Template) -> None:
-    assert _asset_hash(every_template.folder) == _asset_hash(template.folder)
+@of_each_function
+def test_every_stage_runs_the_same_code(every_template: Template, template: Template, function: str) -> None:
+    assert every_template.bundle(function).name == template.bundle(function).name
 
 
-def test_lambda_is_given_that_bundle(template: Template) -> None:
-    key = template.properties("AWS::Lambda::Function", of=PROCESSOR)["Code"]["S3Key"]
+@of_each_function
+def test_lambda_is_given_that_bundle(template: Template, function: str) -> None:
+    key = template.properties("AWS::Lambda::Function", of=function)["Code"]["S3Key"]
     destinations = {
         destination["objectKey"]: asset["source"]
         for asset in _assets(template.folder).values()
@@ -114,30 +138,21 @@ def test_lambda_is_given_that_bundle(template: Template) -> None:
     }
     source = destinations[key]
     assert source["packaging"] == "zip"
-    assert template.folder / source["path"] == _bundle(template.folder)
+    assert template.folder / source["path"] == template.bundle(function)
 
 
-def _synthesize(tmp_path: Path) -> Path:
+def _synthesize(tmp_path: Path) -> Template:
     from infrastructure.app import build_app
 
     folder = tmp_path / "assembly"
     build_app(settings_for("dev"), folder).synth()
-    return folder
+    return Template(folder, "dev")
 
 
 def _assets(folder: Path) -> dict[str, dict[str, Any]]:
     (manifest,) = folder.glob("*.assets.json")
     files: dict[str, dict[str, Any]] = json.loads(manifest.read_text())["files"]
     return files
-
-
-def _bundle(folder: Path) -> Path:
-    (bundle,) = (path for path in folder.glob("asset.*") if path.is_dir())
-    return bundle
-
-
-def _asset_hash(folder: Path) -> str:
-    return _bundle(folder).name
 
 
 def _files(bundle: Path) -> set[str]:

@@ -19,7 +19,7 @@ def test_event_bus(every_template: Template) -> None:
 def test_shipment_rule(every_template: Template) -> None:
     environment = every_template.environment
     rule = every_template.properties("AWS::Events::Rule", Name=f"shipment-event-rule-{environment}")
-    assert rule["EventBusName"] == every_template.ref("AWS::Events::EventBus")
+    assert rule["EventBusName"] == every_template.ref("AWS::Events::EventBus", **every_template.event_bus)
     assert rule["EventPattern"] == {"source": ["shipment.service"], "detail-type": [{"prefix": "shipment."}]}
     assert rule.get("State", "ENABLED") == "ENABLED"
     assert rule["Targets"] == [
@@ -36,7 +36,7 @@ def test_shipment_rule(every_template: Template) -> None:
 
 def test_every_other_event_goes_to_the_dead_letter_queue_once(template: Template) -> None:
     rule = template.properties("AWS::Events::Rule", Name="shipment-event-unmatched-dev")
-    assert rule["EventBusName"] == template.ref("AWS::Events::EventBus")
+    assert rule["EventBusName"] == template.ref("AWS::Events::EventBus", **template.event_bus)
     assert rule["EventPattern"] == {
         "$or": [
             {"source": [{"anything-but": ["shipment.service"]}]},
@@ -70,7 +70,7 @@ def test_archive_takes_every_event_of_the_bus(every_template: Template) -> None:
     archive = every_template.properties(
         "AWS::Events::Archive", ArchiveName=f"shipmentevents-archive-{every_template.environment}"
     )
-    assert archive["SourceArn"] == every_template.arn("AWS::Events::EventBus")
+    assert archive["SourceArn"] == every_template.arn("AWS::Events::EventBus", **every_template.event_bus)
     assert archive["RetentionDays"] == 7
     assert "EventPattern" not in archive
 
@@ -115,7 +115,7 @@ def test_processor(every_template: Template) -> None:
     assert function["Handler"] == "shipment_events.processor.handler.handler"
     assert "Layers" not in function
     assert function["Environment"]["Variables"] == {
-        "EVENTS_TABLE_NAME": every_template.ref("AWS::DynamoDB::Table"),
+        "EVENTS_TABLE_NAME": every_template.ref("AWS::DynamoDB::Table", **every_template.events_table),
         "ENVIRONMENT": environment,
         "QUEUE_URL": every_template.ref("AWS::SQS::Queue", QueueName=f"shipmentevents-queue-{environment}"),
         "DEAD_LETTER_QUEUE_URL": every_template.ref(
@@ -202,10 +202,10 @@ def test_what_holds_no_data_does_not_block_the_next_stack(template: Template) ->
 
 def test_deletion_protection_where_the_stage_says_so(templates: Mapping[str, Template]) -> None:
     protected = {
-        name: template.properties("AWS::DynamoDB::Table")["DeletionProtectionEnabled"]
+        name: {table["DeletionProtectionEnabled"] for _, table in template.of_type("AWS::DynamoDB::Table")}
         for name, template in templates.items()
     }
-    assert protected == {"dev": False, "staging": True, "prod": True}
+    assert protected == {"dev": {False}, "staging": {True}, "prod": {True}}
 
 
 def test_stack_itself_is_protected_like_its_table(templates: Mapping[str, Template]) -> None:
@@ -228,9 +228,15 @@ def test_outputs(every_template: Template) -> None:
             "AWS::SQS::Queue", QueueName=f"shipmentevents-dlq-{environment}"
         ),
         "ProcessorLambdaARN": every_template.arn("AWS::Lambda::Function", of=PROCESSOR),
-        "EventsTableName": every_template.ref("AWS::DynamoDB::Table"),
-        "EventBusName": every_template.ref("AWS::Events::EventBus"),
-        "ArchiveName": every_template.ref("AWS::Events::Archive"),
+        "EventsTableName": every_template.ref("AWS::DynamoDB::Table", **every_template.events_table),
+        "EventBusName": every_template.ref("AWS::Events::EventBus", **every_template.event_bus),
+        "ArchiveName": every_template.ref(
+            "AWS::Events::Archive", ArchiveName=f"shipmentevents-archive-{environment}"
+        ),
+        "ShipmentsTableName": every_template.ref(
+            "AWS::DynamoDB::Table", TableName=f"shipments-{environment}"
+        ),
+        "StatusBusName": every_template.ref("AWS::Events::EventBus", Name=f"shipmentstatus-{environment}"),
     }
     assert text(url) == (
         "https://${AWS::Region}.${map:${AWS::Partition}:Console}/cloudwatch/home"

@@ -8,10 +8,15 @@ import pytest
 
 from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.telemetry import report_batch
+from shipment_events.tracking.batch import Tracking
+from shipment_events.tracking.records import StreamRecord, read_record
+from shipment_events.tracking.telemetry import report_batch as report_tracked
 from tests.infrastructure.log_filters import Measured, measured
-from tests.infrastructure.template import Template
+from tests.infrastructure.template import PROCESSOR, TRACKER, Template
 from tests.infrastructure.watched import alarm_metrics, dashboard_metrics
 from tests.processor.outcomes import settled_as
+from tests.tracking.histories import NOON, stored
+from tests.tracking.services import World
 
 # What the services report, by namespace, with the dimensions that they report it under; from the metric pages
 # of their documentation. What is made of the processor's log is read off its own output below.
@@ -29,6 +34,7 @@ REPORTED = {
         "Duration",
         "Throttles",
         "ConcurrentExecutions",
+        "IteratorAge",
     },
     ("AWS/Lambda", "ExecutedVersion", "FunctionName", "Resource"): {"Errors", "Duration"},
     ("AWS/Events", "EventBusName", "RuleName"): {
@@ -77,19 +83,31 @@ def _lines(capsys: pytest.CaptureFixture[str], *outcomes: Outcome) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def _emitted(template: Template, lines: list[str]) -> set[Emitted]:
-    """Metrics that the filters of the stack make of these lines."""
+def _tracked(capsys: pytest.CaptureFixture[str]) -> str:
+    """What the tracker really prints for a batch whose one event gave two changes, half a second later."""
+    record = World().store(stored(NOON, "p", "shipment.picked_up"), "S-1")
+    read = read_record(record)
+    assert isinstance(read, StreamRecord)
+    settled_at = datetime.fromisoformat(read.news.stored_at) + timedelta(milliseconds=500)
+    tracking = Tracking(folded=[read], announced=2, unsettled=[("7", "Throttled")], settled_at=settled_at)
+    report_tracked(tracking, "dev", "request", "7")
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+def _emitted(template: Template, lines: list[str], function: str = PROCESSOR) -> set[Emitted]:
+    """Metrics that the filters of the stack make of these lines of a function."""
     return {
         (tuple(name for name, _ in each.dimensions), each.name)
         for line in lines
-        for each in measured(template, line)
+        for each in measured(template, line, function)
     }
 
 
 @pytest.fixture
 def emitted(template: Template, capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
-    """Metrics of a batch in which every outcome occurred."""
-    return _emitted(template, _lines(capsys, *Outcome))
+    """Metrics of a batch of the processor in which every outcome occurred, and of one of the tracker."""
+    of_processor = _emitted(template, _lines(capsys, *Outcome))
+    return of_processor | _emitted(template, [_tracked(capsys)], TRACKER)
 
 
 def test_log_becomes_metrics(every_template: Template, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,21 +128,38 @@ def test_log_becomes_metrics(every_template: Template, capsys: pytest.CaptureFix
     ]
 
 
-def test_filters_read_the_log_of_the_processor_and_are_there_before_its_first_line(
-    every_template: Template,
+def test_log_of_the_tracker_becomes_metrics(
+    every_template: Template, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = (("Environment", "dev"),)
+    assert measured(every_template, _tracked(capsys), TRACKER) == [
+        Measured("ChangesAnnounced", stage, 2, "Count"),
+        Measured("Folded", stage, 1, "Count"),
+        Measured("StoredToState", stage, 500, "Milliseconds"),
+        Measured("Unsettled", stage, 1, "Count"),
+    ]
+
+
+@pytest.mark.parametrize(("function", "number"), [(PROCESSOR, 8), (TRACKER, 4)])
+def test_filters_read_the_log_of_the_function_and_are_there_before_its_first_line(
+    every_template: Template, function: str, number: int
 ) -> None:
     """Filters do not look back."""
-    name = f"/aws/lambda/shipment-event-processor-{every_template.environment}"
-    filters = dict(every_template.of_type("AWS::Logs::MetricFilter"))
+    name = f"/aws/lambda/{function}-{every_template.environment}"
     log = every_template.ref("AWS::Logs::LogGroup", LogGroupName=name)
-    assert [each["LogGroupName"] for each in filters.values()] == [log] * 8
-    function = every_template.logical_id(
+    filters = {
+        logical_id: each
+        for logical_id, each in every_template.of_type("AWS::Logs::MetricFilter")
+        if each["LogGroupName"] == log
+    }
+    assert len(filters) == number
+    logical_id = every_template.logical_id(
         "AWS::Lambda::Function", FunctionName=name.removeprefix("/aws/lambda/")
     )
     # "Metric filters are supported only for log groups in the Standard log class":
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/MonitoringLogData.html
     assert every_template.properties("AWS::Logs::LogGroup", LogGroupName=name)["LogGroupClass"] == "STANDARD"
-    assert filters.keys() <= set(every_template.resources[function]["DependsOn"])
+    assert filters.keys() <= set(every_template.resources[logical_id]["DependsOn"])
 
 
 def test_good_batch_has_a_value_for_every_alarm(
@@ -137,8 +172,11 @@ def test_good_batch_has_a_value_for_every_alarm(
         for namespace, name, dimensions in alarm_metrics(alarm)
         if namespace == "ShipmentEvents"
     }
-    assert {name for _, name in watched} == {"Quarantined", "Retried", "EventToStored"}
-    assert watched <= _emitted(template, _lines(capsys, Outcome.STORED))
+    of_processor = _emitted(template, _lines(capsys, Outcome.STORED))
+    of_tracker = _emitted(template, [_tracked(capsys)], TRACKER)
+    assert {name for _, name in watched - of_tracker} == {"Quarantined", "Retried", "EventToStored", "Stored"}
+    assert {name for _, name in watched - of_processor} == {"Folded", "Unsettled"}
+    assert watched <= of_processor | of_tracker
 
 
 def test_every_alarm_watches_what_something_reports(every_template: Template, emitted: set[Emitted]) -> None:
@@ -156,7 +194,7 @@ def test_every_graph_shows_what_something_reports(every_template: Template, emit
         _assert_reported(every_template, emitted, namespace, name, dimensions)
 
 
-def test_processor_reports_nothing_that_nobody_watches(
+def test_functions_report_nothing_that_nobody_watches(
     templates: Mapping[str, Template], emitted: set[Emitted]
 ) -> None:
     prod = templates["prod"]

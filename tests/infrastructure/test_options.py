@@ -52,7 +52,7 @@ def test_alarm_on_concurrency_follows_the_pollers(scaled: Template) -> None:
 
 
 def test_table_and_index_are_warm_and_of_the_class(template: Template, scaled: Template) -> None:
-    (_, table), (_, before) = (next(one.of_type("AWS::DynamoDB::Table")) for one in (scaled, template))
+    table, before = (one.properties("AWS::DynamoDB::Table", **one.events_table) for one in (scaled, template))
     warm = {"WriteUnitsPerSecond": 15_000}
     (index,) = table["GlobalSecondaryIndexes"]
     assert table["WarmThroughput"] == index["WarmThroughput"] == warm

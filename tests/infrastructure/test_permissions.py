@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from tests.infrastructure.template import PROCESSOR, Template, permissions, text
+import pytest
+
+from tests.infrastructure.template import PROCESSOR, TRACKER, Template, permissions, text
 
 PROCESSOR_ROLE = "Exactly what the shipment event processor calls"
+TRACKER_ROLE = "Exactly what the shipment event tracker calls"
+STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 
 
 def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> None:
@@ -14,8 +18,14 @@ def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> Non
     role = every_template.properties("AWS::IAM::Role", Description=PROCESSOR_ROLE)
     allowed = permissions(role)
     assert allowed == {
-        ("dynamodb:PartiQLInsert", text(every_template.arn("AWS::DynamoDB::Table"))),
-        ("dynamodb:BatchGetItem", text(every_template.arn("AWS::DynamoDB::Table"))),
+        (
+            "dynamodb:PartiQLInsert",
+            text(every_template.arn("AWS::DynamoDB::Table", **every_template.events_table)),
+        ),
+        (
+            "dynamodb:BatchGetItem",
+            text(every_template.arn("AWS::DynamoDB::Table", **every_template.events_table)),
+        ),
         ("sqs:ReceiveMessage", text(queue)),
         ("sqs:DeleteMessage", text(queue)),
         ("sqs:GetQueueAttributes", text(queue)),
@@ -28,8 +38,33 @@ def test_processor_may_do_exactly_what_it_calls(every_template: Template) -> Non
     }
 
 
-def test_processor_role_grants_in_one_place_only(every_template: Template) -> None:
-    role = every_template.properties("AWS::IAM::Role", Description=PROCESSOR_ROLE)
+def test_tracker_may_do_exactly_what_it_and_its_event_source_call(every_template: Template) -> None:
+    environment = every_template.environment
+    events = text(every_template.arn("AWS::DynamoDB::Table", **every_template.events_table))
+    shipments = text(every_template.arn("AWS::DynamoDB::Table", TableName=f"shipments-{environment}"))
+    bus = text(every_template.arn("AWS::Events::EventBus", Name=f"shipmentstatus-{environment}"))
+    failures = every_template.arn("AWS::SQS::Queue", QueueName=f"shipmenttracker-failures-{environment}")
+    log = text(every_template.arn("AWS::Logs::LogGroup", of=TRACKER))
+    role = every_template.properties("AWS::IAM::Role", Description=TRACKER_ROLE)
+    assert permissions(role) == {
+        *((f"dynamodb:{action}", events.replace(".Arn", ".StreamArn")) for action in STREAM_ACTIONS),
+        ("dynamodb:ListStreams", f"{events}/stream/*"),
+        ("dynamodb:Query", events),
+        ("dynamodb:BatchGetItem", shipments),
+        ("dynamodb:PartiQLInsert", shipments),
+        ("dynamodb:PartiQLUpdate", shipments),
+        ("events:PutEvents", bus),
+        ("sqs:SendMessage", text(failures)),
+        ("logs:CreateLogStream", log),
+        ("logs:PutLogEvents", log),
+        ("xray:PutTraceSegments", "*"),
+        ("xray:PutTelemetryRecords", "*"),
+    }
+
+
+@pytest.mark.parametrize("description", [PROCESSOR_ROLE, TRACKER_ROLE])
+def test_role_grants_in_one_place_only(every_template: Template, description: str) -> None:
+    role = every_template.properties("AWS::IAM::Role", Description=description)
     assert not role.get("ManagedPolicyArns")
     statements = [
         statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]
@@ -46,13 +81,14 @@ def test_processor_role_grants_in_one_place_only(every_template: Template) -> No
     }
 
 
-def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template) -> None:
-    trust = template.properties("AWS::IAM::Role", of=PROCESSOR)["AssumeRolePolicyDocument"]["Statement"]
+@pytest.mark.parametrize("name", [PROCESSOR, TRACKER])
+def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template, name: str) -> None:
+    trust = template.properties("AWS::IAM::Role", of=name)["AssumeRolePolicyDocument"]["Statement"]
     assert trust == [
         {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
     ]
-    assert template.properties("AWS::Lambda::Function", of=PROCESSOR)["Role"] == template.arn(
-        "AWS::IAM::Role", of=PROCESSOR
+    assert template.properties("AWS::Lambda::Function", of=name)["Role"] == template.arn(
+        "AWS::IAM::Role", of=name
     )
 
 
@@ -67,6 +103,8 @@ def test_only_the_rules_may_send_to_the_queues(every_template: Template) -> None
     for queue, rules in (
         (f"shipmentevents-queue-{environment}", [shipment]),
         (f"shipmentevents-dlq-{environment}", [shipment, unmatched]),
+        # The tracker's role may send here; no other service does.
+        (f"shipmenttracker-failures-{environment}", []),
     ):
         statements = every_template.statements(
             "AWS::SQS::QueuePolicy", "Queues", every_template.ref("AWS::SQS::Queue", QueueName=queue)

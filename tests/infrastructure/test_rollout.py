@@ -9,7 +9,7 @@ from infrastructure.metrics import PipelineMetrics
 from infrastructure.rollout import guard_specs
 from shipment_events.stage_limits import CANARY_MINUTES
 from shipment_events.stages import STAGES
-from tests.infrastructure.template import PROCESSOR, Template, permissions, text
+from tests.infrastructure.template import PROCESSOR, TRACKER, Template, permissions, text
 from workbench.engine.template import prepare
 
 VERSION = "AWS::Lambda::Version"
@@ -199,12 +199,12 @@ def test_engine_runs_every_stage_without_what_it_does_not_know(every_template: T
     prepared = prepare(every_template.body).template
     types = {resource["Type"] for resource in prepared["Resources"].values()}
     assert not [each for each in types if "CodeDeploy" in each or each in (ALIAS, VERSION)]
-    (source,) = (
-        each["Properties"]
+    invoked = [
+        each["Properties"]["FunctionName"]
         for each in prepared["Resources"].values()
         if each["Type"] == "AWS::Lambda::EventSourceMapping"
-    )
-    assert source["FunctionName"] == every_template.ref("AWS::Lambda::Function", of=PROCESSOR)
+    ]
+    assert invoked == [every_template.ref("AWS::Lambda::Function", of=name) for name in (PROCESSOR, TRACKER)]
 
 
 def test_metrics_of_a_version_are_named_by_the_contract() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipment_events.stages import settings_for
-from tests.infrastructure.template import PROCESSOR, Template, as_list, text
+from tests.infrastructure.template import PROCESSOR, TRACKER, Template, as_list, text
 
 ALLOWED_TYPES = {
     "AWS::CloudWatch::Alarm",
@@ -42,8 +42,8 @@ def test_no_custom_resource_and_nothing_unexpected(every_template: Template) -> 
 
 
 def test_encryption_at_rest(every_template: Template) -> None:
-    table = every_template.properties("AWS::DynamoDB::Table")
-    assert table["SSESpecification"] == {"SSEEnabled": True}
+    for _, table in every_template.of_type("AWS::DynamoDB::Table"):
+        assert table["SSESpecification"] == {"SSEEnabled": True}
     for _, queue in every_template.of_type("AWS::SQS::Queue"):
         assert queue["SqsManagedSseEnabled"] is True
     key = every_template.arn("AWS::KMS::Key")
@@ -66,14 +66,13 @@ def test_topics_refuse_plain_http(every_template: Template) -> None:
         _assert_plain_http_denied(statements, "sns:Publish", {"Ref": logical_id})
 
 
-def test_table_refuses_plain_http(every_template: Template) -> None:
-    table = every_template.properties("AWS::DynamoDB::Table")
+@pytest.mark.parametrize("name", ["shipmentevents", "shipments"])
+def test_table_refuses_plain_http(every_template: Template, name: str) -> None:
+    name = f"{name}-{every_template.environment}"
+    table = every_template.properties("AWS::DynamoDB::Table", TableName=name)
     (statement,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
     _assert_plain_http_denied([statement], "dynamodb:*", statement["Resource"])
-    arn = (
-        "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}"
-        f":table/shipmentevents-{every_template.environment}"
-    )
+    arn = f"arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/{name}"
     assert [text(resource) for resource in statement["Resource"]] == [arn, f"{arn}/index/*"]
 
 
@@ -83,9 +82,12 @@ def test_cfn_lint_has_no_finding(every_template: Template) -> None:
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
-def test_checkov_and_cfn_lint_are_told_in_the_template_what_is_accepted(template: Template) -> None:
+@pytest.mark.parametrize("name", [PROCESSOR, TRACKER])
+def test_checkov_and_cfn_lint_are_told_in_the_template_what_is_accepted(
+    template: Template, name: str
+) -> None:
     """Somebody else's scan of the template reports no more than ours does."""
-    function = template.resources[template.logical_id("AWS::Lambda::Function", of=PROCESSOR)]["Metadata"]
+    function = template.resources[template.logical_id("AWS::Lambda::Function", of=name)]["Metadata"]
     assert function["cfn-lint"] == {"config": {"ignore_checks": ["W3005"]}}
     skipped = function["checkov"]["skip"]
     assert {each["id"] for each in skipped} == {"CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117", "CKV_AWS_173"}
@@ -93,18 +95,19 @@ def test_checkov_and_cfn_lint_are_told_in_the_template_what_is_accepted(template
 
 
 def test_logs_are_encrypted_with_the_key_that_only_they_may_use(every_template: Template) -> None:
-    group = every_template.properties("AWS::Logs::LogGroup", of=PROCESSOR)
-    assert group["KmsKeyId"] == every_template.arn("AWS::KMS::Key")
+    for _, group in every_template.of_type("AWS::Logs::LogGroup"):
+        assert group["KmsKeyId"] == every_template.arn("AWS::KMS::Key")
     key = every_template.properties("AWS::KMS::Key")
     (statement,) = (each for each in key["KeyPolicy"]["Statement"] if each.get("Sid") == "AllowLogs")
     assert statement["Principal"] == {
         "Service": {"Fn::Join": ["", ["logs.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}]]}
     }
     (condition,) = statement["Condition"].values()
-    assert text(condition["kms:EncryptionContext:aws:logs:arn"]) == (
+    assert [text(arn) for arn in condition["kms:EncryptionContext:aws:logs:arn"]] == [
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
-        f":log-group:/aws/lambda/shipment-event-processor-{every_template.environment}"
-    )
+        f":log-group:/aws/lambda/{name}-{every_template.environment}"
+        for name in (PROCESSOR, TRACKER)
+    ]
 
 
 def test_unacknowledged_finding_fails_the_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,8 @@ class TestRealStack:
             names.OUTPUT_DASHBOARD_URL,
             names.OUTPUT_EVENT_BUS_NAME,
             names.OUTPUT_ARCHIVE_NAME,
+            names.OUTPUT_SHIPMENTS_TABLE_NAME,
+            names.OUTPUT_STATUS_BUS_NAME,
         }
 
     def test_deploying_the_same_again_changes_nothing(self, engine: LocalEngine, real_assembly: Path) -> None:

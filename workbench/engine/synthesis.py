@@ -25,9 +25,11 @@ TEMPLATE_SOURCES: Final = (
     "src/shipment_events/stage_limits.py",
     "src/shipment_events/stages.py",
     "src/shipment_events/contract",
-    # The names of the processor's variables.
+    # The names of the functions' variables.
     "src/shipment_events/processor/__init__.py",
     "src/shipment_events/processor/settings.py",
+    "src/shipment_events/tracking/__init__.py",
+    "src/shipment_events/tracking/settings.py",
     "cdk.json",
     # The lock file has the versions of CDK and its constructs.
     "requirements-dev.lock",

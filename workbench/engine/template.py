@@ -24,6 +24,7 @@ from workbench.engine.gaps import (
 from workbench.engine.settings import ACCOUNT, REGION
 
 _SQS_ACTIONS_WITH_BATCH: Final = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+_PARTIQL_ACTIONS: Final = {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
 _RESOURCE_POLICIES: Final = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy")
 _PLAIN_HTTP: Final = {"Bool": {"aws:SecureTransport": "false"}}
 _ROLLOUT_TYPES: Final = (
@@ -220,7 +221,7 @@ def _batch_statements(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     actions = [actions] if isinstance(actions, str) else actions
     if statement["Effect"] != "Allow":
         return
-    if "dynamodb:PartiQLInsert" in actions:
+    if not _PARTIQL_ACTIONS.isdisjoint(actions):
         # The engine does not find the table in the text of the statements.
         yield {"Effect": "Allow", "Action": ["dynamodb:BatchExecuteStatement"], "Resource": "*"}
     batches = [f"{action}Batch" for action in actions if action in _SQS_ACTIONS_WITH_BATCH]

@@ -55,6 +55,24 @@ class Template:
             if queue is not None and self.resources[queue]["Type"] == "AWS::SQS::Queue":
                 yield logical_id, source, queue
 
+    def stream_sources(self) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+        """Logical id and properties of every event source that reads a stream, and the stream's table."""
+        for logical_id, source in self.of_type("AWS::Lambda::EventSourceMapping"):
+            table = self.referred(source.get("EventSourceArn"))
+            if table is not None and self.resources[table]["Type"] == "AWS::DynamoDB::Table":
+                yield logical_id, source, table
+
+    def allowed_to(self, function: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Action and logical id of the resource, for what the role of a function allows."""
+        role = self.referred(function["Role"])
+        policies = [] if role is None else self.resources[role]["Properties"].get("Policies", [])
+        for policy in policies:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                for resource in as_list(statement["Resource"]):
+                    name = self.referred(resource)
+                    if name is not None and statement["Effect"] == "Allow":
+                        yield from ((action, name) for action in as_list(statement["Action"]))
+
     def function_of(self, source: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Properties of the function that an event source invokes, directly or through an alias."""
         invoked = self.referred(source["FunctionName"])
@@ -63,9 +81,13 @@ class Template:
         return None if invoked is None else self.resources[invoked]["Properties"]
 
     def dead_letter_queues(self) -> set[str]:
-        """Logical ids of the queues that are a dead-letter queue of a queue or a rule's target."""
+        """Logical ids of the queues for what a queue, a rule's target or an event source gives up on."""
         arns = [queue.get("RedrivePolicy", {}).get("deadLetterTargetArn") for _, queue in self.queues()]
         arns += [target.get("DeadLetterConfig", {}).get("Arn") for _, target in self.targets()]
+        arns += [
+            source.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+            for _, source in self.of_type("AWS::Lambda::EventSourceMapping")
+        ]
         return {name for name in map(self.referred, arns) if name is not None}
 
     def queues(self) -> Iterator[tuple[str, Mapping[str, Any]]]:

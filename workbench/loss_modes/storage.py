@@ -1,10 +1,12 @@
 """Ways to lose stored events."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from workbench.loss_modes.model import Breaches, Rule, Template
 
 _TABLE: Final = "AWS::DynamoDB::Table"
+_UPDATE: Final = "dynamodb:PartiQLUpdate"
 
 
 def _not_recoverable(template: Template) -> Breaches:
@@ -15,9 +17,21 @@ def _not_recoverable(template: Template) -> Breaches:
 
 
 def _no_stream(template: Template) -> Breaches:
+    derived = set(_derived_tables(template))
     for logical_id, table in template.of_type(_TABLE):
-        if table.get("StreamSpecification", {}).get("StreamViewType") != "NEW_AND_OLD_IMAGES":
+        if (
+            logical_id not in derived
+            and table.get("StreamSpecification", {}).get("StreamViewType") != "NEW_AND_OLD_IMAGES"
+        ):
             yield logical_id, "no stream of new and old images"
+
+
+def _derived_tables(template: Template) -> Iterator[str]:
+    """Logical ids of the tables that only show what the stream of another table tells."""
+    for _, source, _ in template.stream_sources():
+        function = template.function_of(source)
+        if function is not None:
+            yield from (name for action, name in template.allowed_to(function) if action == _UPDATE)
 
 
 def _no_expiry(template: Template) -> Breaches:

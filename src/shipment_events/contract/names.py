@@ -46,6 +46,7 @@ TRACKED_MESSAGE: Final = "batch tracked"
 FOLDED_FIELD: Final = "folded"
 """Events whose shipment has a state that holds them."""
 ANNOUNCED_FIELD: Final = "announced"
+"""Changes that were put on the status bus, with repeats."""
 UNFOLDABLE_FIELD: Final = "unfoldable"
 UNSETTLED_FIELD: Final = "unsettled"
 """Events that Lambda sends again, because something failed that may succeed later."""
@@ -123,7 +124,7 @@ def processor_name(environment: str) -> str:
 
 
 PROCESSOR_ALIAS: Final = "live"
-"""Alias of the processor that the event source invokes."""
+"""Alias of a function that its event source invokes."""
 
 
 def table_name(environment: str) -> str:

@@ -30,14 +30,19 @@ BYTES_OF_A_PROVISIONED_POLLER: Final = 1e6
 ASSUMED_POLL_MS: Final = 20
 """Time to receive, invoke and delete. AWS does not publish it."""
 
-# Metrics that alarms watch: in every stage, if a stage expects events, and if it has a canary.
+# Metrics that alarms watch: in every stage, if a stage tracks shipments, if it expects events, and if it has
+# a canary.
 # [[[cog from workbench import alarm_metrics; cog.outl(alarm_metrics.as_constants()) ]]]
 ALARM_METRICS: Final = 26
+TRACKING_ALARM_METRICS: Final = 12
 EXPECTED_EVENT_ALARM_METRICS: Final = 1
 GUARD_ALARM_METRICS: Final = 4
 # [[[end]]]
 
 OWN_METRICS: Final = len({*Outcome, names.LATENCY_METRIC, names.SETTLED_METRIC, names.FAILED_METRIC})
+TRACKER_METRICS: Final = len(
+    {names.FOLDED_METRIC, names.ANNOUNCED_METRIC, names.UNSETTLED_METRIC, names.LAG_METRIC}
+)
 
 ALARM_MAILS: Final = 20
 """Per month and address; assumed."""
@@ -231,8 +236,11 @@ def _watching(
     kept = logged * _LOG_COMPRESSION * settings.log_retention_days / DAYS_A_MONTH
     yield Usage("CloudWatch", "logs, ingestion", "logs_ingestion", logged)
     yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
-    yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", OWN_METRICS)
-    alarms = ALARM_METRICS
+    metrics, alarms = OWN_METRICS, ALARM_METRICS
+    if settings.tracking:
+        metrics += TRACKER_METRICS
+        alarms += TRACKING_ALARM_METRICS
+    yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", metrics)
     if settings.expected_event_hours is not None:
         alarms += EXPECTED_EVENT_ALARM_METRICS
     if settings.canary_minutes is not None:

@@ -37,3 +37,14 @@ class TrackerSettings:
             failures_queue_url=variables["FAILURES_QUEUE_URL"],
             retention=timedelta(days=int(variables["EVENT_RETENTION_DAYS"])),
         )
+
+    def variables(self) -> dict[str, str]:
+        """The variables that :meth:`from_environment` reads."""
+        return {
+            "ENVIRONMENT": self.environment,
+            "EVENTS_TABLE_NAME": self.events_table_name,
+            "SHIPMENTS_TABLE_NAME": self.shipments_table_name,
+            "STATUS_BUS_NAME": self.status_bus_name,
+            "FAILURES_QUEUE_URL": self.failures_queue_url,
+            "EVENT_RETENTION_DAYS": str(self.retention.days),
+        }

@@ -121,6 +121,13 @@ def test_roles_get_what_the_engine_asks_for_and_nothing_without_the_real_permiss
     ]
 
 
+def test_a_role_that_only_updates_may_do_so_in_batches_too() -> None:
+    prepared = prepare(template(Role=role(allow("dynamodb:PartiQLUpdate", resource="arn:table"))))
+    policy = prepared.template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]
+    batch = {"Effect": "Allow", "Action": ["dynamodb:BatchExecuteStatement"], "Resource": "*"}
+    assert policy["Statement"][1:] == [batch]
+
+
 def test_only_the_denial_of_plain_http_is_taken_out_of_policies() -> None:
     def policy(*statements: dict[str, Any]) -> dict[str, Any]:
         document = {"Statement": list(statements)}
