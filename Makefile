@@ -66,6 +66,10 @@ run: up ## Send a feed through the pipeline and account for every event (FEED=pa
 	@echo
 	@eval "$$(shipments local env)" && $(if $(FEED),shipments run "$(FEED)",shipments feed | shipments run -)
 
+.PHONY: console
+console: up ## Open the page about the local pipeline, with changes allowed
+	@eval "$$(shipments local env)" && shipments console --open --allow-changes
+
 .PHONY: drill
 drill: setup ## Run the stack under faults on its own engine, and account for every event
 	@shipments drill $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
@@ -146,7 +150,7 @@ adopt: synth node_modules/.ready ## Import the tables and queues that a destroye
 lock: $(VENV)/.ready ## Resolve the dependencies again and pin them by hash
 	@for group in setup dev engine audit bench; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo --extra cli pyproject.toml) || exit 1; \
+	    --group $$group --output-file requirements-$$group.lock $$([ $$group = dev ] && echo --extra console pyproject.toml) || exit 1; \
 	done
 	@npm install --package-lock-only
 

@@ -1,5 +1,8 @@
 """Errors of AWS calls: as a code for logs and reports, and as a sentence for people."""
 
+import re
+from typing import Final
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -18,6 +21,22 @@ def error_code(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code", "Unknown")
     return type(error).__name__
+
+
+_NOT_AUTHORIZED: Final = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
+
+
+def missing_permission(error: Exception) -> str:
+    """The IAM action that the caller lacks, or the operation if the message does not name the action.
+
+    Empty for any other error. Most services name the action in the message:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    if not isinstance(error, ClientError) or error_code(error) not in _DENIED:
+        return ""
+    named = _NOT_AUTHORIZED.search(error.response.get("Error", {}).get("Message", ""))
+    return named[1] if named else error.operation_name
 
 
 def explained(error: Exception) -> ShipmentEventsError | None:

@@ -11,6 +11,7 @@ pipeline.dead_letters.redrive(Selection(reason="retries_exhausted"))
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
@@ -50,7 +51,7 @@ class Pipeline:
 
     The outputs of the stack are read once. A part that needs them raises ``StackNotFoundError`` if the stack
     does not exist. Errors of AWS are botocore's exceptions;
-    :func:`shipment_events.aws_errors.explained` turns them into a sentence.
+    :func:`shipment_events.aws_errors.explained` turns them into a sentence. Several threads may use it.
 
     Attributes:
         stage: settings of the stage in this version of the package.
@@ -59,6 +60,9 @@ class Pipeline:
     def __init__(self, stage: StageSettings, session: "boto3.Session | None" = None) -> None:
         self.stage = stage
         self._given_session = session
+        # Threads may share a client, but not the session that makes it.
+        # https://docs.aws.amazon.com/boto3/latest/guide/session.html#multithreading-or-multiprocessing-with-sessions
+        self._making = Lock()
 
     @classmethod
     def connect(cls, stage: str = DEFAULT_STAGE, *, session: "boto3.Session | None" = None) -> Self:
@@ -79,6 +83,14 @@ class Pipeline:
         Raises:
             StackNotFoundError: the stack does not exist.
             botocore.exceptions.ClientError: the stack cannot be read.
+        """
+        return self.read_resources()
+
+    def read_resources(self) -> Resources:
+        """The outputs of the stack as they are now; a deployment changes them.
+
+        Raises:
+            as :attr:`resources`.
         """
         return find_resources(self._client("cloudformation"), self.stage.environment)
 
@@ -220,4 +232,5 @@ class Pipeline:
         return client
 
     def _client(self, service: Any) -> Any:
-        return self._session.client(service, config=CLIENT_CONFIG)
+        with self._making:
+            return self._session.client(service, config=CLIENT_CONFIG)

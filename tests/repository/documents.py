@@ -29,7 +29,8 @@ ELSEWHERE: Final = {
         "tests/integration/test_recover.py"
         "::test_what_was_lost_comes_back_as_it_was_and_nothing_is_overwritten"
     ),
-    r"make (setup|up|down|run)( .*)?": "by hand: a newcomer begins with it",
+    r"shipments .*console .*": "tests/console/test_server.py::test_it_ends_on_a_signal_and_logs_no_secret",
+    r"make (setup|up|down|run|console)( .*)?": "by hand: a newcomer begins with it",
     r"make (test|test-slow|check|audit|mutants)( .*)?": "by hand: these are the tests themselves",
     r"make (bench|scale|drill)( .*)?": "by hand: minutes, and they write the documents' tables",
     r"make (bootstrap|diff|deploy)( .*)?": (

@@ -68,7 +68,15 @@ class MetricData(Paginator):
 
     def paginate(self, **request: Any) -> list[dict[str, Any]]:
         asked = [query["Id"] for query in request["MetricDataQueries"]]
-        return [{"MetricDataResults": [{"Id": name, "Values": self._values[name]} for name in asked]}]
+        results = [
+            {
+                "Id": name,
+                "Values": self._values[name],
+                "Timestamps": [SINCE + timedelta(minutes=past) for past in range(len(self._values[name]))],
+            }
+            for name in asked
+        ]
+        return [{"MetricDataResults": results}]
 
 
 def metrics(**values: list[float]) -> Client:

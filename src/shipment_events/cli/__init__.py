@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from shipment_events.cli.audit import audit
+from shipment_events.cli.console import console
 from shipment_events.cli.cost import cost
 from shipment_events.cli.dead_letter_repairs import discard_command, redrive_command
 from shipment_events.cli.dead_letters import dead_letters
@@ -84,6 +85,7 @@ for command in (
     events,
     trace,
     status,
+    console,
     dead_letters,
     audit,
     replay,

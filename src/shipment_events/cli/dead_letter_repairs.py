@@ -23,7 +23,6 @@ from shipment_events.cli.dead_letters import json_option, read_selected, selecte
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import FilePath, NonEmptyText
 from shipment_events.cli.presentation import output
-from shipment_events.contract.exact_json import loads
 from shipment_events.dead_letters.edits import Edit, broken_after
 from shipment_events.dead_letters.exports import open_export, read_letters
 from shipment_events.dead_letters.letters import DeadLetterMessage, Reading, Selection, require_one
@@ -152,12 +151,12 @@ def discard_command(
 
 def _edit(change: str) -> Edit:
     field, separator, text = change.partition("=")
-    if not separator or not all(field.split(".")):
-        raise click.BadParameter(f"{change!r}: expected FIELD=VALUE", param_hint="--set")
     try:
-        return Edit(field, loads(text))
+        if separator:
+            return Edit.of_text(field, text)
     except ValueError:
-        return Edit(field, text)
+        pass
+    raise click.BadParameter(f"{change!r}: expected FIELD=VALUE", param_hint="--set")
 
 
 def _print_dry_run(found: Reading, edits: list[Edit], *, as_json: bool) -> None:

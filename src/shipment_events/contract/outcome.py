@@ -57,6 +57,7 @@ class InvalidEventError(ShipmentEventsError, ValueError):
 
     Attributes:
         reason: stable code for machines and metrics.
+        path: as given.
         detail: field, what was expected and what was found, for people who may see the event.
     """
 
@@ -65,7 +66,7 @@ class InvalidEventError(ShipmentEventsError, ValueError):
     ) -> None:
         self.reason = reason
         self._expected = expected
-        self._path = path
+        self.path = path
         where = f"{dotted(path)}: " if path else ""
         self.detail = f"{where}{expected}{found}"
         super().__init__(f"{reason.value}: {self.detail}")
@@ -76,11 +77,9 @@ class InvalidEventError(ShipmentEventsError, ValueError):
         Args:
             names: names of the contract. Any other name is the producer's own text and shown as ``*``.
         """
-        if not self._path:
+        if not self.path:
             return self._expected
-        known = tuple(
-            part if isinstance(part, int) or part in names else _FOREIGN_NAME for part in self._path
-        )
+        known = tuple(part if isinstance(part, int) or part in names else _FOREIGN_NAME for part in self.path)
         return f"{dotted(known)}: {self._expected}"
 
 

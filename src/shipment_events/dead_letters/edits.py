@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from shipment_events.contract.exact_json import dumps, loads
 from shipment_events.contract.names import SOURCE
@@ -11,7 +11,7 @@ from shipment_events.contract.outcome import InvalidEventError, Reason
 from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.table.item import prepare_write
 
-_ENVELOPE_FIELDS: Final = ("source", "detail-type")
+ENVELOPE_FIELDS: Final = ("source", "detail-type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,32 @@ class Edit:
     field: str
     value: Any
 
+    @classmethod
+    def of_text(cls, field: str, text: str) -> Self:
+        """An edit from what a person wrote. ``text`` is JSON; anything else is the value itself.
+
+        Raises:
+            ValueError: the field, or a part of it, has no name.
+        """
+        if not all(field.split(".")):
+            raise ValueError(f"{field!r}: expected the name of a field")
+        try:
+            return cls(field, loads(text))
+        except ValueError:
+            return cls(field, text)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Names that lead from the envelope to the field."""
+        return (self.field,) if self.field in ENVELOPE_FIELDS else ("detail", *self.field.split("."))
+
     def apply(self, envelope: dict[str, Any]) -> None:
         """Change the envelope.
 
         Raises:
             ValueError: the field cannot be reached.
         """
-        path = [self.field] if self.field in _ENVELOPE_FIELDS else ["detail", *self.field.split(".")]
+        path = self.path
         parent: Any = envelope
         for name in path[:-1]:
             parent = parent.setdefault(name, {}) if isinstance(parent, dict) else None
@@ -67,14 +86,22 @@ def is_editable(body: str) -> bool:
     return True
 
 
-def still_broken(body: str) -> str:
-    """Why the processor would quarantine the event again. Empty if it would not."""
+def problem_of(body: str) -> InvalidEventError | None:
+    """Why the processor would quarantine the event. None if it would not."""
     try:
         prepare_write(body)
     except InvalidEventError as error:
-        is_foreign = error.reason is Reason.SOURCE_MISMATCH
-        return f"{error}; --set source={SOURCE} corrects it" if is_foreign else str(error)
-    return ""
+        return error
+    return None
+
+
+def still_broken(body: str) -> str:
+    """Why the processor would quarantine the event again, for people. Empty if it would not."""
+    problem = problem_of(body)
+    if problem is None:
+        return ""
+    is_foreign = problem.reason is Reason.SOURCE_MISMATCH
+    return f"{problem}; --set source={SOURCE} corrects it" if is_foreign else str(problem)
 
 
 def broken_after(letters: Iterable[DeadLetterMessage], edits: Sequence[Edit]) -> Counter[str]:

@@ -89,6 +89,7 @@ class Selection:
 
     Attributes:
         identifier: message id or envelope id, or the beginning of one.
+        message_ids: whole message ids.
         sent_before: matches dead letters first queued before this moment.
         sent_after: matches dead letters first queued after this moment.
     """
@@ -98,6 +99,7 @@ class Selection:
     identifier: str | None = None
     sent_before: datetime | None = None
     sent_after: datetime | None = None
+    message_ids: frozenset[str] | None = None
 
     def takes(self, letter: DeadLetterMessage) -> bool:
         """Whether the dead letter matches every criterion."""
@@ -109,6 +111,7 @@ class Selection:
                 or letter.message_id.startswith(self.identifier)
                 or letter.envelope_id.startswith(self.identifier)
             )
+            and (self.message_ids is None or letter.message_id in self.message_ids)
             and (self.sent_before is None or letter.sent_at < self.sent_before)
             and (self.sent_after is None or letter.sent_at > self.sent_after)
         )

@@ -79,6 +79,7 @@ def settle_dead_letters(
     # end.
     with interruptible(result), walk, _Workers(walk, settle, result) as workers:
         chosen: list[DeadLetterMessage] = []
+        missing = set(selection.message_ids or ())
         for messages in walk.batches(await_count=selection.identifier is None):
             letters = list(map(dead_letter, messages))
             work = list(filter(selection.takes, letters))
@@ -90,6 +91,10 @@ def settle_dead_letters(
             if not messages:
                 workers.finish()
             on_progress(result)
+            missing.difference_update(letter.message_id for letter in work)
+            if selection.message_ids and not missing:
+                workers.finish()
+                break
         if chosen:
             workers.begin(require_one(chosen, selection))
             workers.finish()

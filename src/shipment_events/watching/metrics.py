@@ -4,7 +4,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from shipment_events.contract import names
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _PERIOD_SECONDS: Final = 60
 
+Points = Mapping[datetime, float]
+"""Data points of a metric, by the beginning of their period in UTC."""
 
 # The comparison operators that the alarms of the stack use. CloudWatch has more.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
@@ -120,6 +122,51 @@ class Metrics:
         found = self._values([query], since, until)["age"]
         return found[-1] if found else None
 
+    def outcome_points(
+        self, since: datetime, until: datetime, period_seconds: int
+    ) -> Mapping[Outcome, Points] | None:
+        """The number of events by outcome and period, or None if there are no data points.
+
+        Args:
+            period_seconds: a multiple of 60. ``since`` must be a multiple of it, too.
+
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        queries = [
+            self._own_query(outcome.value, outcome.metric, "Sum", period_seconds) for outcome in Outcome
+        ]
+        found = self._points(queries, since, until)
+        return {outcome: found[outcome.value] for outcome in Outcome} if any(found.values()) else None
+
+    def latency_points(self, since: datetime, until: datetime, period_seconds: int) -> Mapping[str, Points]:
+        """Median and 99th percentile of the latency, as ``p50`` and ``p99``; arguments as above.
+
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        queries = [
+            self._own_query(statistic, names.LATENCY_METRIC, statistic, period_seconds)
+            for statistic in ("p50", "p99")
+        ]
+        return self._points(queries, since, until)
+
+    def queue_points(self, since: datetime, until: datetime, period_seconds: int) -> Mapping[str, Points]:
+        """Highest ``waiting`` messages and ``oldest_seconds`` of the queue; arguments as above.
+
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        dimensions = {"QueueName": names.queue_name(self._environment)}
+        queries = [
+            _query(identifier, "AWS/SQS", metric, dimensions, "Maximum", period_seconds=period_seconds)
+            for identifier, metric in (
+                ("waiting", "ApproximateNumberOfMessagesVisible"),
+                ("oldest_seconds", "ApproximateAgeOfOldestMessage"),
+            )
+        ]
+        return self._points(queries, since, until)
+
     def alarms(self) -> list[StageAlarm]:
         """The stage's alarms in any state.
 
@@ -143,9 +190,13 @@ class Metrics:
             if alarm["AlarmName"].startswith(prefix) and "Threshold" in alarm
         ]
 
-    def _own_query(self, identifier: str, metric: str, statistic: str) -> "MetricDataQueryTypeDef":
+    def _own_query(
+        self, identifier: str, metric: str, statistic: str, period_seconds: int = _PERIOD_SECONDS
+    ) -> "MetricDataQueryTypeDef":
         dimensions = {names.METRIC_DIMENSION: self._environment}
-        return _query(identifier, names.METRIC_NAMESPACE, metric, dimensions, statistic)
+        return _query(
+            identifier, names.METRIC_NAMESPACE, metric, dimensions, statistic, period_seconds=period_seconds
+        )
 
     def _worst_ms(self, metric: str, since: datetime, until: datetime) -> tuple[float, float] | None:
         queries = [self._own_query(statistic, metric, statistic) for statistic in ("p50", "p99")]
@@ -156,18 +207,32 @@ class Metrics:
         self, queries: "list[MetricDataQueryTypeDef]", since: datetime, until: datetime
     ) -> dict[str, list[float]]:
         """Values by the query's id, oldest first."""
-        found: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+        found = self._points(queries, since, until)
+        return {identifier: list(points.values()) for identifier, points in found.items()}
+
+    def _points(
+        self, queries: "list[MetricDataQueryTypeDef]", since: datetime, until: datetime
+    ) -> dict[str, dict[datetime, float]]:
+        """Data points by the query's id, oldest first."""
+        found: dict[str, dict[datetime, float]] = {query["Id"]: {} for query in queries}
         pages = self._client.get_paginator("get_metric_data").paginate(
             MetricDataQueries=queries, StartTime=since, EndTime=until, ScanBy="TimestampAscending"
         )
         for page in pages:
             for result in page["MetricDataResults"]:
-                found[result["Id"]] += result["Values"]
+                times = (at.astimezone(UTC) for at in result["Timestamps"])
+                found[result["Id"]].update(zip(times, result["Values"], strict=True))
         return found
 
 
 def _query(
-    identifier: str, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str
+    identifier: str,
+    namespace: str,
+    metric: str,
+    dimensions: Mapping[str, str],
+    statistic: str,
+    *,
+    period_seconds: int = _PERIOD_SECONDS,
 ) -> "MetricDataQueryTypeDef":
     return {
         "Id": identifier,
@@ -177,7 +242,7 @@ def _query(
                 "MetricName": metric,
                 "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
             },
-            "Period": _PERIOD_SECONDS,
+            "Period": period_seconds,
             "Stat": statistic,
         },
     }

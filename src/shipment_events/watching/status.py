@@ -54,7 +54,7 @@ class PipelineStatus:
         oldest_seconds: last measured age of the oldest unsettled message; None if it is not measured, as on
             the local engine. It comes from the metric: a receive would count towards the message's
             maximum number of receives.
-        dead_letters_by_reason: counts of the first thousand dead letters.
+        dead_letters_by_reason: counts of the first thousand dead letters; empty if they were not read.
         alarms: all alarms of the stage.
         retry_errors: number of returned events by error code, as far as the log was read.
         tracking: None if the stage does not track shipments.
@@ -159,6 +159,9 @@ class StatusReader:
     """Reads the status repeatedly.
 
     It reads the dead letters again only if their count changed, so that people can work on them.
+
+    Args:
+        receives: whether the reasons of dead letters are read, which hides these for a moment.
     """
 
     def __init__(
@@ -170,6 +173,7 @@ class StatusReader:
         deployed_at: datetime,
         *,
         tracking: TrackingSources | None = None,
+        receives: bool = True,
     ) -> None:
         self._tracking = tracking
         self._queue = queue
@@ -177,6 +181,7 @@ class StatusReader:
         self._metrics = metrics
         self._log = log
         self._deployed_at = deployed_at
+        self._receives = receives
         self._sampled: tuple[int, Mapping[str, int]] = (0, {})
 
     def read(self, minutes: int) -> PipelineStatus:
@@ -188,7 +193,7 @@ class StatusReader:
         now = datetime.now(UTC)
         since = now - timedelta(minutes=minutes)
         dead_letters = self._dead_letters.depth()
-        if dead_letters.visible != self._sampled[0]:
+        if self._receives and dead_letters.visible != self._sampled[0]:
             found = self._dead_letters.sample(_MOST_LETTERS)
             self._sampled = (dead_letters.visible, Counter(letter.reason for letter in found.letters))
         flow = measured_flow(self._metrics, self._log, since, now)

@@ -4,12 +4,11 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shipment_events.contract.names import BATCH_MESSAGE, PARTITION_KEY, SORT_KEY
 from shipment_events.contract.outcome import Outcome
-from shipment_events.dead_letters.letters import DeadLetterMessage
-from shipment_events.dead_letters.queue import DeadLetterQueue
+from shipment_events.dead_letters.letters import DeadLetterMessage, Reading
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
@@ -55,6 +54,13 @@ class Trace:
     is_whole: bool
 
 
+class Letters(Protocol):
+    """Dead letters that can be read."""
+
+    def read(self) -> Reading:
+        """Those that are visible."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The sources of a trace.
@@ -65,7 +71,7 @@ class Sources:
     """
 
     table: EventTable
-    dead_letters: DeadLetterQueue
+    dead_letters: Letters
     log: FunctionLog
     journal: Sequence[JournalRecord] = ()
     tracker_log: FunctionLog | None = None

@@ -1,0 +1,126 @@
+"""A shipment's events as people read them: when and where, what is void, and what arrived late."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from shipment_events.console.bodies import BodyLine, body_lines
+from shipment_events.contract.exact_json import dumps
+from shipment_events.table.item import CONFLICT, StoredEvent
+from shipment_events.tracking.news import (
+    Finding,
+    News,
+    UnfoldableError,
+    event_id_at,
+    mark_of,
+    news_of,
+    status_at_place,
+)
+
+_LATE: Final = timedelta(minutes=1)
+_FINDINGS: Final[Mapping[Finding, str]] = {
+    Finding.FUTURE: "dated in the future",
+    Finding.CONTRADICTION: "status contradicts type",
+    Finding.INVALID_ESTIMATE: "estimate is not a time",
+    Finding.INVALID_RETRACTION: "retracts nothing that can exist",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of the history.
+
+    Attributes:
+        at: when it happened, in UTC.
+        local: the same as the producer wrote it, with the offset of the place.
+        status: the shipment's status after it; None if it says none.
+        arrived: its position by arrival, from 1.
+        overtaken_by: number of events that happened later and arrived earlier.
+        delay: time from its moment to its storing, if that is long.
+        voided: whether another event of the shipment retracts it.
+        retracts: the event id that it retracts; empty if none.
+    """
+
+    event: StoredEvent
+    at: datetime
+    stored_at: datetime
+    local: str
+    what: str
+    status: str | None
+    place: str
+    arrived: int
+    overtaken_by: int
+    delay: timedelta | None
+    is_conflict: bool
+    voided: bool
+    retracts: str
+    findings: Sequence[str]
+
+    @property
+    def lines(self) -> list[BodyLine]:
+        """The event as the producer sent it."""
+        return body_lines(dumps(self.event.detail))
+
+    def text(self, name: str) -> str:
+        """A field of the event, if it is a text."""
+        value = self.event.detail.get(name)
+        return value if isinstance(value, str) else ""
+
+
+def history(events: Iterable[StoredEvent]) -> list[Entry]:
+    """The entries of a shipment's events, given in the order in which they happened. The latest is first."""
+    found = list(events)
+    by_arrival = sorted(range(len(found)), key=lambda index: (found[index].stored_at, index))
+    arrived = {index: position for position, index in enumerate(by_arrival, start=1)}
+    news = [_news(event) for event in found]
+    void = {one.retracts for one in news if one and one.retracts}
+    entries = []
+    earliest_after = len(found) + 1
+    overtaken: list[int] = []
+    for index in reversed(range(len(found))):
+        later = arrived[index] > earliest_after
+        overtaken.append(
+            sum(arrived[other] < arrived[index] for other in range(index + 1, len(found))) if later else 0
+        )
+        earliest_after = min(earliest_after, arrived[index])
+    for index, late_by in zip(reversed(range(len(found))), overtaken, strict=True):
+        entries.append(_entry(found[index], news[index], void, arrived[index], late_by))
+    return entries
+
+
+def _entry(event: StoredEvent, news: News | None, void: set[str], arrived: int, overtaken_by: int) -> Entry:
+    detail = event.detail
+    at = datetime.fromisoformat(event.sort_key.partition("#")[0])
+    stored_at = datetime.fromisoformat(event.stored_at)
+    event_type = str(detail.get("event_type", ""))
+    return Entry(
+        event=event,
+        at=at,
+        stored_at=stored_at,
+        local=str(detail.get("event_timestamp", "")),
+        what=event_type.removeprefix("shipment.").replace("_", " "),
+        status=status_at_place(news.place) if news else None,
+        place=place_of(detail.get("location")),
+        arrived=arrived,
+        overtaken_by=overtaken_by,
+        delay=stored_at - at if stored_at - at > _LATE else None,
+        is_conflict=event.status == CONFLICT,
+        voided=bool(news and news.is_news and mark_of(event_id_at(news.place)) in void),
+        retracts=str(detail["retracts"]) if news and news.retracts else "",
+        findings=[_FINDINGS[finding] for finding in news.findings] if news else [],
+    )
+
+
+def _news(event: StoredEvent) -> News | None:
+    try:
+        return news_of(event)
+    except UnfoldableError:
+        return None
+
+
+def place_of(location: Any) -> str:
+    """The texts of an event's location in one line."""
+    if not isinstance(location, Mapping):
+        return ""
+    return " ".join(value for value in location.values() if isinstance(value, str))

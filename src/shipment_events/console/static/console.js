@@ -1,0 +1,153 @@
+// What the browser does beyond htmx: plots, and notes of what went wrong.
+"use strict";
+
+(() => {
+  const plots = new Map();
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  const lineColour = (name) => {
+    const probe = document.createElement("i");
+    probe.className = name;
+    document.body.append(probe);
+    const found = getComputedStyle(probe).getPropertyValue("--line-colour").trim();
+    probe.remove();
+    return found || colour("--stored");
+  };
+
+  const said = (value, digits) =>
+    value === null || value === undefined
+      ? "unknown"
+      : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+  const draw = (place) => {
+    const data = JSON.parse(place.dataset.plot);
+    const figure = place.closest("figure");
+    const values = [...figure.querySelectorAll("b[data-line]")];
+    const latest = values.map((one) => one.textContent);
+    const at = figure.querySelector(".at");
+    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+    const options = {
+      width: place.clientWidth,
+      height: 150,
+      legend: { show: false },
+      cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
+      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
+      axes: [
+        { ...axis, size: 26, values: "{HH}:{mm}" },
+        { ...axis, size: 48, space: 34 },
+      ],
+      series: [
+        {},
+        ...data.lines.map((line, index) => {
+          const stroke = lineColour(line.name);
+          return { stroke, width: 1.75, fill: index === 0 ? `${stroke}22` : undefined, points: { show: false }, spanGaps: false };
+        }),
+      ],
+      hooks: {
+        setCursor: [
+          (plot) => {
+            const index = plot.cursor.idx;
+            values.forEach((one, line) => {
+              one.textContent = index == null ? latest[line] : said(plot.data[line + 1][index], data.digits);
+            });
+            at.textContent = index == null ? "" : new Date(plot.data[0][index] * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+          },
+        ],
+      },
+    };
+    // A single value would be no line.
+    if (data.lines.every((line) => line.values.filter((value) => value !== null).length < 2)) {
+      options.series.slice(1).forEach((one) => { one.points = { show: true, size: 6 }; });
+    }
+    plots.set(place, new uPlot(options, [data.x, ...data.lines.map((line) => line.values)], place));
+  };
+
+  const drop = (within) => {
+    for (const [place, plot] of plots) {
+      if (within.contains(place)) {
+        plot.destroy();
+        plots.delete(place);
+      }
+    }
+  };
+
+  const drawAll = (within) => within.querySelectorAll("[data-plot]").forEach((place) => { if (!plots.has(place)) draw(place); });
+
+  const redraw = () => {
+    drop(document);
+    drawAll(document);
+  };
+
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(redraw, 150);
+  });
+  dark.addEventListener("change", redraw);
+
+  const say = (text) => {
+    const trouble = document.getElementById("trouble");
+    if (trouble.textContent !== text) trouble.textContent = text;
+    trouble.hidden = !text;
+  };
+
+  const open = new Map();
+  // A panel is replaced as a whole. What a person has opened in it stays open.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const target = event.detail.target;
+    open.set(target.id, [...target.querySelectorAll("details[open][id]")].map((one) => one.id));
+    drop(target);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const target = event.detail.target;
+    for (const id of open.get(target.id) || []) {
+      const found = document.getElementById(id);
+      if (found) found.open = true;
+    }
+    open.delete(target.id);
+    drawAll(target);
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    // Nobody looks: ask again when somebody does. The first reading of a panel is not put off.
+    if (document.hidden && event.detail.elt.dataset.read) event.preventDefault();
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    event.detail.elt.dataset.read = "1";
+    if (event.detail.successful) say("");
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    say(status === 403
+      ? "The console was started again. Open the address that it printed."
+      : `The console could not answer (status ${status}). Its terminal shows why.`);
+  });
+  document.addEventListener("htmx:sendError", () => say("The console has ended. What you see is old. Start it again: shipments console"));
+
+  document.addEventListener("change", (event) => {
+    const all = event.target.closest("[data-all]");
+    if (all) document.querySelectorAll(`input[name="${all.dataset.all}"]`).forEach((one) => { one.checked = all.checked; });
+  });
+  document.addEventListener("click", (event) => {
+    const more = event.target.closest("[data-more]");
+    if (!more) return;
+    const last = [...document.querySelectorAll(`.${more.dataset.more}`)].pop();
+    const copy = last.cloneNode(true);
+    const number = document.querySelectorAll(`.${more.dataset.more}`).length + 1;
+    copy.querySelectorAll("[id]").forEach((one) => { one.id = `${one.id.replace(/-\d+$/, "")}-${number}`; });
+    copy.querySelectorAll("label").forEach((one) => { one.htmlFor = `${one.htmlFor.replace(/-\d+$/, "")}-${number}`; });
+    copy.querySelectorAll("input").forEach((one) => { one.value = ""; });
+    last.after(copy);
+    copy.querySelector("input").focus();
+  });
+  // A second click must not send a form twice.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method === "post") {
+      setTimeout(() => event.target.querySelectorAll("button").forEach((one) => { one.disabled = true; }));
+    }
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) document.querySelectorAll("form button").forEach((one) => { one.disabled = false; });
+  });
+})();

@@ -1,0 +1,161 @@
+"""Measurements of a stage over a period, in buckets of equal length, for plots.
+
+They come from the metrics, or from the logs if there are no metrics, as on the local engine.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import quantiles
+from typing import Final
+
+from shipment_events.contract.names import BATCH_MESSAGE, LATENCY_FIELD
+from shipment_events.contract.outcome import Outcome
+from shipment_events.watching.log import LogLine, ProcessorLog
+from shipment_events.watching.metrics import Metrics, Points
+
+_MOST_LINES: Final = 20_000
+# A metric filter counts a line within minutes, so the newest buckets of a metric can be incomplete.
+_METRIC_DELAY: Final = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A period that ends now.
+
+    Attributes:
+        minutes: its length.
+        bucket_seconds: length of a bucket: a multiple of 60, and a divisor of the length.
+    """
+
+    minutes: int
+    bucket_seconds: int
+
+    def buckets(self, now: datetime) -> list[datetime]:
+        """The beginnings of its buckets, oldest first. The last one contains ``now``."""
+        length = self.bucket_seconds
+        last = int(now.timestamp()) // length * length
+        count = self.minutes * 60 // length
+        return [datetime.fromtimestamp(last - length * back, UTC) for back in reversed(range(count))]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values by name, one for each bucket; None where a value is not known.
+
+    Attributes:
+        source: ``metrics`` or ``log``.
+        is_whole: False if a limit stopped the reading of the log.
+    """
+
+    begins: Sequence[datetime]
+    values: Mapping[str, Sequence[float | None]]
+    source: str = "metrics"
+    is_whole: bool = True
+
+
+def outcome_series(metrics: Metrics, log: ProcessorLog, window: Window, now: datetime) -> Series:
+    """Events a minute by outcome.
+
+    Raises:
+        botocore.exceptions.ClientError: metrics or log cannot be read.
+    """
+    begins = window.buckets(now)
+    minutes = window.bucket_seconds / 60
+    found = metrics.outcome_points(begins[0], now, window.bucket_seconds)
+    if found is None:
+        return _logged_outcomes(log, window, now)
+    # A metric filter writes nothing while there are no batches, so no value means no event.
+    known_until = now - _METRIC_DELAY
+    return Series(
+        begins,
+        {
+            outcome.value: [
+                points[begin] / minutes if begin in points else (0.0 if begin < known_until else None)
+                for begin in begins
+            ]
+            for outcome, points in found.items()
+        },
+    )
+
+
+def latency_series(metrics: Metrics, log: ProcessorLog, window: Window, now: datetime) -> Series:
+    """Milliseconds from the bus to the table, ``p50`` and ``p99``, of the slowest event of each batch.
+
+    Raises:
+        botocore.exceptions.ClientError: metrics or log cannot be read.
+    """
+    begins = window.buckets(now)
+    found = metrics.latency_points(begins[0], now, window.bucket_seconds)
+    if any(found.values()):
+        return Series(begins, _in_buckets(found, begins))
+    slowest: dict[datetime, list[float]] = defaultdict(list)
+    lines = 0
+    for line, begin in _batches(log, window, now):
+        lines += 1
+        if LATENCY_FIELD in line.fields:
+            slowest[begin].append(float(line.fields[LATENCY_FIELD]))
+    cuts = {begin: _percentiles(values) for begin, values in slowest.items()}
+    values = {
+        name: [cuts[begin][position] if begin in cuts else None for begin in begins]
+        for position, name in enumerate(("p50", "p99"))
+    }
+    return Series(begins, values, "log", lines < _MOST_LINES)
+
+
+def queue_series(metrics: Metrics, window: Window, now: datetime) -> Series | None:
+    """Highest ``waiting`` messages and ``oldest_seconds`` of the queue; None if there are no metrics.
+
+    Raises:
+        botocore.exceptions.ClientError: the metrics cannot be read.
+    """
+    begins = window.buckets(now)
+    found = metrics.queue_points(begins[0], now, window.bucket_seconds)
+    return Series(begins, _in_buckets(found, begins)) if any(found.values()) else None
+
+
+def _in_buckets(found: Mapping[str, Points], begins: Sequence[datetime]) -> dict[str, Sequence[float | None]]:
+    return {name: [points.get(begin) for begin in begins] for name, points in found.items()}
+
+
+def _logged_outcomes(log: ProcessorLog, window: Window, now: datetime) -> Series:
+    begins = window.buckets(now)
+    minutes = window.bucket_seconds / 60
+    counts: dict[datetime, Counter[Outcome]] = {begin: Counter() for begin in begins}
+    lines = 0
+    for line, begin in _batches(log, window, now):
+        lines += 1
+        counts[begin].update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
+    values = {outcome.value: [counts[begin][outcome] / minutes for begin in begins] for outcome in Outcome}
+    return Series(begins, values, "log", lines < _MOST_LINES)
+
+
+def _batches(log: ProcessorLog, window: Window, now: datetime) -> Iterator[tuple[LogLine, datetime]]:
+    """Lines of batches, each with its bucket."""
+    begins = window.buckets(now)
+    for line in log.lines(BATCH_MESSAGE, begins[0], now, most=_MOST_LINES):
+        if line.fields.get("message") == BATCH_MESSAGE:
+            behind = (line.written_at - begins[0]).total_seconds()
+            yield line, begins[min(int(behind // window.bucket_seconds), len(begins) - 1)]
+
+
+def _percentiles(values: list[float]) -> tuple[float, float]:
+    if len(values) == 1:
+        return values[0], values[0]
+    cuts = quantiles(values, n=100, method="inclusive")
+    return cuts[49], cuts[98]
+
+
+def logged_reasons(log: ProcessorLog, since: datetime, until: datetime) -> Counter[str]:
+    """The number of events that were quarantined, by reason.
+
+    Raises:
+        botocore.exceptions.ClientError: the log cannot be read.
+    """
+    lines = log.lines(Outcome.QUARANTINED.value, since, until, most=_MOST_LINES)
+    return Counter(
+        str(line.fields["reason"])
+        for line in lines
+        if line.fields.get("outcome") == Outcome.QUARANTINED.value and "reason" in line.fields
+    )

@@ -1,0 +1,105 @@
+"""The command: it listens on this machine only, ends when asked to, and logs no secret."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from click.testing import CliRunner
+
+from shipment_events.cli import main
+from shipment_events.console.server import PortTakenError, listen
+
+COMMAND = [sys.executable, "-u", "-c", "from shipment_events.cli import main; main(prog_name='shipments')"]
+
+
+@contextmanager
+def console(folder: Path, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running command, and the address that it printed."""
+    with subprocess.Popen(
+        [*COMMAND, "console", "--port", "0", *options],
+        cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "AWS_REGION": "eu-central-1", **environment},
+    ) as server:  # fmt: skip
+        try:
+            assert server.stdout
+            said = ""
+            while not (found := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said)):
+                line = server.stdout.readline()
+                assert line, server.stderr and server.stderr.read()
+                said += line
+            yield server, found[0]
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_on_a_signal_and_logs_no_secret(tmp_path: Path, how: signal.Signals) -> None:
+    with console(tmp_path) as (server, address):
+        with httpx2.Client(follow_redirects=True) as browser:
+            assert "Overview" in browser.get(address).text
+        began = time.monotonic()
+        server.send_signal(how)
+        _, log = server.communicate(timeout=20)
+        assert server.returncode == 0
+        assert time.monotonic() - began < 10
+        assert "Traceback" not in log
+        assert address.partition("token=")[2] not in log
+
+
+def test_it_ends_although_aws_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        endpoint = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": endpoint}
+        with console(tmp_path, **keys) as (server, address):
+            port = int(re.findall(r":(\d+)/", address)[0])
+            cookie = httpx2.get(address).headers["set-cookie"].partition(";")[0]
+            with socket.create_connection(("127.0.0.1", port)) as waiting:
+                request = f"GET /panels/alarms HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n\r\n"
+                waiting.sendall(request.encode())
+                mute.accept()
+                server.send_signal(signal.SIGINT)
+                server.communicate(timeout=12)
+                assert server.returncode == 0
+
+
+def test_it_listens_on_loopback_only() -> None:
+    sockets = listen(0)
+    try:
+        assert {one.getsockname()[0] for one in sockets} <= {"127.0.0.1", "::1"}
+        assert len({one.getsockname()[1] for one in sockets}) == 1
+        with pytest.raises(PortTakenError, match="cannot be used"):
+            listen(sockets[0].getsockname()[1])
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def test_a_taken_port_is_said_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = CliRunner().invoke(main, ["console", "--port", str(other.getsockname()[1])])
+    assert done.exit_code == 1
+    assert "Choose another port with --port" in done.output
+
+
+def test_without_its_extra_the_command_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("shipment_events.console")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    done = CliRunner().invoke(main, ["console"])
+    assert done.exit_code == 1
+    assert "pip install 'shipment-events[console]'" in done.output
+
+
+def test_other_commands_do_not_import_it() -> None:
+    others = "{'starlette', 'uvicorn', 'jinja2'}"
+    code = f"import sys, shipment_events.cli; sys.exit(bool({others} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

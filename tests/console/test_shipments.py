@@ -1,0 +1,152 @@
+"""One shipment's history, and text from outside, which is never markup."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from shipment_events.console.rendering import foreign
+from tests.console.stage import LETTERS, Browser, Services
+from tests.console.test_dead_letters import text_of
+from tests.dead_letters.test_walks import body
+
+NOW = datetime(2026, 5, 5, tzinfo=UTC)
+HOSTILE = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}\u202e\x07"
+VOID = {"img", "meta", "link", "input", "br", "hr", "path"}
+
+
+def event(hour: int, **fields: Any) -> str:
+    return body(1, event_timestamp=f"2026-05-04T{hour:02}:00:00+02:00", event_id=f"E-{hour}", **fields)
+
+
+def entries(shown: str) -> list[str]:
+    return [
+        text_of(one)
+        for one in re.findall(r'<li class="[^"]*">\s*<div><span class="what.*?</details>', shown, re.DOTALL)
+    ]
+
+
+def test_a_history_tells_what_happened_from_what_arrived(browser: Browser, services: Services) -> None:
+    for minutes, hour in enumerate((8, 11, 12, 9)):
+        services.store(event(hour), NOW + timedelta(minutes=minutes))
+    shown = entries(browser.get("/panels/timeline?id=S-1"))
+    assert ["T12:" in shown[0], "T11:" in shown[1], "T09:" in shown[2], "T08:" in shown[3]] == [True] * 4
+    assert "2026-05-04 10:00:00 UTC" in shown[0]
+    assert "arrived 4th" in shown[2]
+    assert "late: 2 later events were here before it" in shown[2]
+    assert not any("late:" in one for one in (shown[0], shown[1], shown[3]))
+    by_arrival = entries(browser.get("/panels/timeline?id=S-1&order=arrival"))
+    assert "T09:" in by_arrival[0]
+
+
+def test_conflicts_and_retractions_are_marked(browser: Browser, services: Services) -> None:
+    services.store(event(8), NOW)
+    services.store(event(8, note="other"), NOW, sort_key="2026-05-04T06:00:00.000000Z#E-8#abc")
+    services.store(event(9, status="delivered"), NOW)
+    services.store(event(10, retracts="E-9"), NOW)
+    shown = entries(browser.get("/panels/timeline?id=S-1"))
+    assert "retracts E-9" in shown[0]
+    assert "delivered retracted" in shown[1]
+    assert "conflict" in shown[2]
+    assert "conflict" not in shown[3]
+
+
+def test_an_unknown_shipment_leads_to_the_dead_letters(browser: Browser) -> None:
+    assert "/dead-letters?shipment=S-404" in browser.get("/panels/timeline?id=S-404")
+    assert "No event" in browser.get("/panels/search?q=S-404")
+
+
+def test_a_search_leads_to_the_shipment(browser: Browser, services: Services) -> None:
+    services.store(body(1, shipment_id="A/B C?"), NOW)
+    answer = browser.client.get("/panels/search?q=A%2FB+C%3F")
+    assert answer.headers["hx-redirect"] == "/shipments/A%2FB%20C%3F"
+    shown = browser.get(answer.headers["hx-redirect"])
+    assert "A/B C?" in shown
+    assert 'hx-get="/panels/timeline?id=A%2FB%20C%3F"' in shown
+
+
+def test_a_trace_has_the_log_and_the_letters_that_were_read(browser: Browser, services: Services) -> None:
+    services.store(body(1), NOW)
+    services.sqs.put(LETTERS, body(1, carrier=7))
+    services.lines = [json.dumps({"outcome": "duplicate", "shipment_id": "S-1", "message": "stored before"})]
+    shown = text_of(browser.get("/panels/trace?id=S-1"))
+    assert "stored before" in shown
+    assert "dead letter" not in shown.partition("From the table")[0]
+    browser.read()
+    assert "dead letter" in text_of(browser.get("/panels/trace?id=S-1")).partition("From the table")[0]
+
+
+def test_a_long_history_says_that_it_is_cut(browser: Browser, services: Services) -> None:
+    services.store(event(8), NOW)
+    services.items["S-1"] *= 1_001
+    assert "only the first 1,000 are shown" in browser.get("/panels/timeline?id=S-1")
+
+
+class Tags(HTMLParser):
+    """Finds elements and attributes that only a text from outside can have brought."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img" or (tag == "script" and not dict(attrs).get("src", "")):
+            self.found.append(tag)
+        self.found += [name for name, _ in attrs if name.startswith("on")]
+
+
+def test_text_from_outside_is_never_markup(browser: Browser, services: Services) -> None:
+    fields = dict.fromkeys(
+        ("shipment_id", "event_id", "carrier", "tracking_number", "carrier_code", "status", "reason_code",
+         "description", HOSTILE), HOSTILE
+    )  # fmt: skip
+    hostile = body(1, **fields, location={HOSTILE: HOSTILE}, estimated_delivery=HOSTILE, retracts=HOSTILE)
+    services.store(hostile, NOW)
+    ids = services.sqs.put(LETTERS, hostile, body(2, carrier={HOSTILE: 1}), HOSTILE)
+    services.lines = [
+        json.dumps({"outcome": HOSTILE, "shipment_id": HOSTILE, "message": HOSTILE, "reason": HOSTILE})
+    ]
+    services.denied = {"cloudwatch": HOSTILE}
+    browser.read()
+    there = quote(HOSTILE, safe="")
+    pages = [
+        browser.get(path)
+        for path in (
+            f"/shipments?q={there}", f"/panels/search?q={there}x", f"/shipments/{there}",
+            f"/panels/timeline?id={there}", f"/panels/trace?id={there}", "/dead-letters",
+            "/dead-letters?reason=unmatched", f"/dead-letters?shipment={there}", f"/?window={there}",
+            *(f"/dead-letters/{one}" for one in ids), "/panels/alarms", "/panels/letters",
+        )
+    ]  # fmt: skip
+    pages.append(browser.get(f"/dead-letters/{there}", status=404))
+    pages.append(browser.preview(action="redrive", id=ids))
+    pages.append(browser.preview(action="redrive", id=ids[0], field=HOSTILE, value=HOSTILE))
+    pages.append(
+        browser.preview(action="redrive", id=ids[0], field=f"{HOSTILE}..", value=HOSTILE, status=422)
+    )
+    for shown in pages:
+        tags = Tags()
+        tags.feed(shown)
+        assert tags.found == []
+        assert "\u202e" not in re.sub(r'(?:value|href|content)="[^"]*"', "", shown)
+        assert "49" not in re.findall(r"&gt;(\d\d)", shown)
+    assert sum("&lt;img src=x" in shown for shown in pages) > 8
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\u202eb", "a\\u202eb"),
+        ("a\x00", "a\\u0000"),
+        ("\ud800", "\\ud800"),
+        ("Zürich 東京", "Zürich 東京"),
+        (None, ""),
+    ],
+)
+def test_what_cannot_be_seen_is_shown(text: str | None, shown: str) -> None:
+    assert foreign(text) == shown
+    assert len(foreign("x" * 1_000, 100)) == 100
