@@ -86,8 +86,8 @@ def test_no_value_may_be_empty(command: click.Command, parameter: click.Paramete
     assert refused.value.exit_code == 2
 
 
-# What these print is data already: NDJSON, and a JSON Schema.
-DATA = {"feed", "schema"}
+# What these print is data already: NDJSON, a JSON Schema, and the address of a page.
+DATA = {"console", "feed", "schema"}
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])

@@ -62,6 +62,7 @@ def _status(console: Console) -> PipelineStatus:
         pipeline.metrics,
         pipeline.log,
         pipeline.resources.deployed_at,
+        tracking=pipeline.tracking_sources,
         receives=False,
     )
     return reader.read(_VERDICT_MINUTES)

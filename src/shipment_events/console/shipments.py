@@ -74,7 +74,8 @@ def traced(request: Request) -> Response:
     shipment_id = request.query_params.get("id", "")
     since = datetime.now(UTC) - timedelta(days=_TRACE_DAYS)
     pipeline = console.pipeline
-    sources = Sources(pipeline.table, _AsRead(console), pipeline.log)
+    tracker_log = pipeline.tracker_log if pipeline.resources.shipments_table_name else None
+    sources = Sources(pipeline.table, _AsRead(console), pipeline.log, tracker_log=tracker_log)
     found = trace(shipment_id, sources, since)
     return page(
         "trace.html",
