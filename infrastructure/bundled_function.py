@@ -66,12 +66,11 @@ class BundledFunction(Construct):
         environment: Mapping[str, str],
         memory_mb: int,
         timeout_seconds: int,
-        invoked_by: str = "the event source",
     ) -> None:
         """Build the function ``name``. ``called`` is its short name, for example for the role's policy.
 
-        ``handler`` is a module of ``shipment_events`` and a function in it. ``invoked_by`` is the caller that
-        the description of the alias names. ``key`` encrypts the logs.
+        ``handler`` is a module of ``shipment_events`` and a function in it. ``key`` encrypts
+        the logs.
         """
         super().__init__(scope, construct_id)
         self.name = name
@@ -98,10 +97,10 @@ class BundledFunction(Construct):
             environment=dict(environment),
             current_version_options=lambda_.VersionOptions(removal_policy=VERSION_POLICY),
         )
-        self.alias = self._build_alias(invoked_by)
+        self.alias = self._build_alias()
 
     def _build_log_group(self, settings: StageSettings, key: StageKey) -> logs.LogGroup:
-        log_group_name = f"/aws/lambda/{self.name}"
+        log_group_name = names.log_group_name(self.name)
         key.allow_logs(log_group_name)
         return logs.LogGroup(
             self,
@@ -143,12 +142,12 @@ class BundledFunction(Construct):
             },
         )
 
-    def _build_alias(self, invoked_by: str) -> lambda_.Alias:
+    def _build_alias(self) -> lambda_.Alias:
         return lambda_.Alias(
             self,
             "Live",
-            alias_name=names.PROCESSOR_ALIAS,
-            description=f"The version that {invoked_by} invokes",
+            alias_name=names.LIVE_ALIAS,
+            description="The version that callers invoke",
             # CDK publishes a new version whenever code or configuration changes, environment variables too.
             version=self.function.current_version,
         )

@@ -126,7 +126,7 @@ class PipelineMetrics:
         """
         dimensions = {
             "FunctionName": name,
-            "Resource": f"{name}:{names.PROCESSOR_ALIAS}",
+            "Resource": f"{name}:{names.LIVE_ALIAS}",
             "ExecutedVersion": version,
         }
         return self._metric("AWS/Lambda", metric, statistic, dimensions, None)

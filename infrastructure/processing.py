@@ -15,7 +15,7 @@ from shipment_events.contract import names
 from shipment_events.processor.settings import ProcessorSettings
 from shipment_events.stages import StageSettings
 
-BUNDLED_ROOMS: Final = ("contract", "processor", "queue", "table")
+BUNDLED_ROOMS: Final = ("contract", "function", "processor", "queue", "table")
 
 
 class EventProcessing(BundledFunction):

@@ -90,7 +90,7 @@ class Role:
 
     def log(self) -> str:
         """All that the processor has written."""
-        group = names.log_group_name(ENVIRONMENT)
+        group = names.log_group_name(names.processor_name(ENVIRONMENT))
         pages = self.engine.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         return "\n".join(event["message"] for page in pages for event in page["events"])
 

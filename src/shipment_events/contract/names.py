@@ -123,8 +123,8 @@ def processor_name(environment: str) -> str:
     return f"shipment-event-processor-{environment}"
 
 
-PROCESSOR_ALIAS: Final = "live"
-"""Alias of a function that its event source invokes."""
+LIVE_ALIAS: Final = "live"
+"""Alias of each function. It names the version that gets the calls."""
 
 
 def table_name(environment: str) -> str:
@@ -132,9 +132,9 @@ def table_name(environment: str) -> str:
     return f"shipmentevents-{environment}"
 
 
-def log_group_name(environment: str) -> str:
-    """Log group of the processor."""
-    return f"/aws/lambda/{processor_name(environment)}"
+def log_group_name(function_name: str) -> str:
+    """Log group of a function."""
+    return f"/aws/lambda/{function_name}"
 
 
 def shipments_table_name(environment: str) -> str:
@@ -150,11 +150,6 @@ def tracker_name(environment: str) -> str:
 def tracker_failures_queue_name(environment: str) -> str:
     """Queue of what the tracker could not fold."""
     return f"shipmenttracker-failures-{environment}"
-
-
-def tracker_log_group_name(environment: str) -> str:
-    """Log group of the tracker."""
-    return f"/aws/lambda/{tracker_name(environment)}"
 
 
 def status_bus_name(environment: str) -> str:

@@ -9,6 +9,7 @@ from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
 from shipment_events.cost.designs import Design
 from shipment_events.cost.workload import (
+    BILLED_BYTES,
     DAYS_A_MONTH,
     GB,
     HOURS_A_MONTH,
@@ -158,7 +159,7 @@ def _queue(
 ) -> Iterator[Usage]:
     yield Usage("SQS", "sends", "sqs_requests", workload.events * workload.chunks)
     # SQS bills each 64 KB of payload as one request, so a receive of ten events of 64 KB is ten requests.
-    payload = workload.events * workload.envelope_bytes / (64 * 1024)
+    payload = workload.events * workload.envelope_bytes / BILLED_BYTES
     yield Usage("SQS", "receives", "sqs_requests", max(receives, payload))
     yield Usage("SQS", "deletes", "sqs_requests", invocations)
     yield Usage("SQS", "empty receives", "sqs_requests", _empty_receives(workload, settings))

@@ -19,7 +19,8 @@ TYPICAL_EVENT_BYTES: Final = 450
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 STORED_ITEM_OVERHEAD: Final = 100
 
-_CHUNK: Final = 64 * 1024
+BILLED_BYTES: Final = 64 * 1024
+"""EventBridge and SQS bill each 64 KB of an event as one event or request."""
 _WRITE_UNIT: Final = 1024
 _READ_UNIT: Final = 4096
 
@@ -64,8 +65,8 @@ class Workload:
 
     @property
     def chunks(self) -> int:
-        """Number of 64 KB chunks. EventBridge and SQS bill each chunk as one event or request."""
-        return ceil(self.envelope_bytes / _CHUNK)
+        """Number of events or requests as which EventBridge and SQS bill an event; see ``BILLED_BYTES``."""
+        return ceil(self.envelope_bytes / BILLED_BYTES)
 
     @property
     def item_bytes(self) -> int:

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from traceback import format_tb
 from typing import TYPE_CHECKING, Final
 
 from shipment_events.contract.envelope import Envelope, find_envelope_id
 from shipment_events.contract.event import KNOWN_NAMES
-from shipment_events.contract.outcome import InvalidEventError, Reason
+from shipment_events.contract.outcome import InvalidEventError, Reason, shown
+from shipment_events.function.log_lines import stack_trace
+from shipment_events.function.pauses import pauses
 from shipment_events.processor.records import (
     Conflict,
     Duplicate,
@@ -95,7 +96,7 @@ class BatchProcessor:
     def _write(self, pending: Sequence[_Pending], seconds_left: Callable[[], float]) -> list[Settled]:
         settled: list[Settled] = []
         give_up_at = time.monotonic() + self.policy.budget
-        delays = self.policy.delays()
+        delays = pauses()
         while pending:
             now = datetime.now(UTC)
             results = self._attempt(pending, now, seconds_left)
@@ -189,9 +190,7 @@ def _read(record: Record) -> "_Pending | Settled":
         envelope_id = find_envelope_id(record.body)
         return Quarantined(record, envelope_id, error.reason, error.logged(KNOWN_NAMES), error.detail)
     except Exception as error:  # noqa: BLE001 - a defect of ours must not take the batch's other events along
-        # The error's message is left out, because it may hold text of the event.
-        trace = "".join([*format_tb(error.__traceback__), type(error).__name__])
-        return Retried(record, find_envelope_id(record.body), trace)
+        return Retried(record, find_envelope_id(record.body), stack_trace(error))
     return _Pending(record, envelope, write)
 
 
@@ -215,7 +214,7 @@ def _next_step(one: _Pending, result: InsertResult, now: datetime) -> "_Pending 
             return replace(one, write=one.write.beside())
         case Rejected(why):
             # SQS refuses an attribute without a value.
-            found = ascii(why)[1:-1][:250] or "the table gave no reason"
+            found = shown(why, quote=False, limit=250) or "the table gave no reason"
             expected = "expected an item that the table takes"
             return Quarantined(one.record, one.envelope.id, Reason.UNSTORABLE, expected, found, one.write)
         case Unavailable(why):

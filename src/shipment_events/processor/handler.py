@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import botocore.session
 from botocore.config import Config
@@ -19,18 +19,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-
-class LambdaContext(Protocol):
-    """The used part of Lambda's context object."""
-
-    aws_request_id: str
-    function_version: str
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the function's timeout."""
+    from shipment_events.function.context import LambdaContext
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Settle a batch of the queue and return the records that must be retried.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html describes the response.

@@ -1,21 +1,9 @@
 """When to try again: within the invocation, and through the queue."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
-
-
-def pauses(first: float = 0.05, longest: float = 2.0) -> Iterator[float]:
-    """Seconds between attempts, with jitter so that throttled functions part ways.
-
-    Args:
-        first: upper bound of the first pause; it doubles up to ``longest``.
-    """
-    bound = first
-    while True:
-        yield random.uniform(bound / 2, bound)  # noqa: S311 - jitter
-        bound = min(bound * 2, longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +20,11 @@ class RetryPolicy:
         reserve: seconds that must be left before the function's timeout to start another attempt. They
             suffice for the attempt, the quarantine and the visibility change, each until its client's
             timeout.
-        first_delay: upper bound of the first pause, in seconds; it doubles up to ``longest_delay``.
     """
 
     visibility_timeout: int
     budget: float = 10.0
     reserve: float = 38.0
-    first_delay: float = 0.05
-    longest_delay: float = 2.0
 
     @classmethod
     def within(cls, visibility_timeout: int) -> Self:
@@ -50,10 +35,6 @@ class RetryPolicy:
         return cls(
             visibility_timeout, budget=visibility_timeout * 10 / 360, reserve=visibility_timeout * 38 / 360
         )
-
-    def delays(self) -> Iterator[float]:
-        """Pauses between attempts, in seconds. Jitter keeps throttled functions from retrying together."""
-        return pauses(self.first_delay, self.longest_delay)
 
     def wait_in_queue(
         self, receive_count: int, jitter: Callable[[float, float], float] = random.uniform

@@ -18,7 +18,7 @@ from shipment_events.contract.names import (
     VERSION_FIELD,
 )
 from shipment_events.contract.outcome import Outcome
-from shipment_events.processor.log_lines import print_line, trace
+from shipment_events.function.log_lines import print_line, trace
 from shipment_events.processor.records import (
     Conflict,
     Duplicate,

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteS
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,14 +22,29 @@ Send = Callable[[str], Mapping[str, Any]]
 """Sends a BatchExecuteStatement request, given as JSON text, and returns the response."""
 
 
-def run_each(send: Send, statements: Sequence[str]) -> list[Mapping[str, Any] | Unavailable | Rejected]:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """DynamoDB confirmed that it executed the statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFailed:
+    """The item is not as the statement requires. ``item`` is the item, or empty if it was not returned."""
+
+    item: Mapping[str, Any]
+
+
+StatementResult = Done | ConditionFailed | Unavailable | Rejected
+
+
+def run_each(send: Send, statements: Sequence[str]) -> list[StatementResult]:
     """Run statements in one request, or in several if DynamoDB refuses the whole request.
 
     Args:
         statements: at most 25, each as JSON text and for another item.
 
     Returns:
-        One response per statement, in the same order. A response can contain an error.
+        One result per statement, in the same order.
     """
     try:
         answer = send(f'{{"Statements":[{",".join(statements)}]}}')
@@ -46,4 +62,21 @@ def run_each(send: Send, statements: Sequence[str]) -> list[Mapping[str, Any] | 
     responses: Sequence[Mapping[str, Any]] = answer.get("Responses", [])
     if len(responses) != len(statements):
         return [Unavailable("IncompleteResponse")] * len(statements)
-    return list(responses)
+    return list(map(_result, responses))
+
+
+def _result(response: Mapping[str, Any]) -> StatementResult:
+    """The result of one statement. A statement can fail although the HTTP status is 200.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+    """
+    error = response.get("Error")
+    if not error:
+        return Done()
+    code = error.get("Code", "Unknown")
+    # The API reference names DuplicateItem for an INSERT. Other statements return ConditionalCheckFailed.
+    if code in {"DuplicateItem", "ConditionalCheckFailed"}:
+        return ConditionFailed(error.get("Item", {}))
+    if code == "ValidationError":
+        return Rejected(error.get("Message", code))
+    return Unavailable(code)

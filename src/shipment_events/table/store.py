@@ -28,8 +28,15 @@ from shipment_events.table.item import (
     stored_event,
     utc_text,
 )
-from shipment_events.table.results import Inserted, InsertResult, Occupied, Rejected, Unavailable
-from shipment_events.table.statements import MAX_STATEMENTS, Send, run_each
+from shipment_events.table.results import Inserted, InsertResult, Occupied, Unavailable
+from shipment_events.table.statements import (
+    MAX_STATEMENTS,
+    ConditionFailed,
+    Done,
+    Send,
+    StatementResult,
+    run_each,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -193,11 +200,8 @@ class EventTable:
             yield from map(stored_event, page["Items"])
 
     def _insert(self, writes: Sequence[Write], times: ItemTimes) -> list[InsertResult]:
-        responses = run_each(self._send, [self._statement(write, times) for write in writes])
-        return [
-            response if isinstance(response, Unavailable | Rejected) else _statement_result(response)
-            for response in responses
-        ]
+        statements = [self._statement(write, times) for write in writes]
+        return list(map(_insert_result, run_each(self._send, statements)))
 
     def _statement(self, write: Write, times: ItemTimes) -> str:
         return (
@@ -259,15 +263,11 @@ def _key(item: Mapping[str, Any]) -> tuple[str, str]:
     return item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]
 
 
-def _statement_result(response: Mapping[str, Any]) -> InsertResult:
-    """The result of one statement. A statement can fail although the HTTP status is 200."""
-    error = response.get("Error")
-    if not error:
-        return Inserted()
-    code = error.get("Code", "Unknown")
-    # The API reference names DuplicateItem. Other statements return ConditionalCheckFailed.
-    if code in {"DuplicateItem", "ConditionalCheckFailed"}:
-        return Occupied(content_hash_of(error.get("Item", {})))
-    if code == "ValidationError":
-        return Rejected(error.get("Message", code))
-    return Unavailable(code)
+def _insert_result(result: StatementResult) -> InsertResult:
+    match result:
+        case Done():
+            return Inserted()
+        case ConditionFailed(item):
+            return Occupied(content_hash_of(item))
+        case _:
+            return result

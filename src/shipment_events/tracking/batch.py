@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from shipment_events.contract.outcome import shown
 from shipment_events.publishing.entries import Entry
 from shipment_events.table.results import Rejected, Unavailable
 from shipment_events.tracking.announcer import REFUSED, entry_of
@@ -95,7 +96,9 @@ class Shipment:
             case Unavailable(why):
                 self.trouble = why
             case Rejected(why):
-                self.give_up(f"expected a state that the table accepts, got {ascii(why)[1:-1][:250]}")
+                self.give_up(
+                    f"expected a state that the table accepts, got {shown(why, quote=False, limit=250)}"
+                )
             case Overtaken():
                 self.trouble = "Overtaken"
                 self.lost += self.step.changes

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-    from shipment_events.processor.handler import LambdaContext
+    from shipment_events.function.context import LambdaContext
 
 # Seconds; see ``Patience.reserve``.
 CONNECT_TIMEOUT: Final = 1

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from traceback import format_tb
 from typing import Any, Final
 
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY
+from shipment_events.function.log_lines import stack_trace
 from shipment_events.tracking.failures import Failure
 from shipment_events.tracking.news import News, UnfoldableError, news_of_item
 
@@ -67,9 +67,7 @@ def read_record(record: Mapping[str, Any]) -> StreamRecord | Unfoldable | None:
 def defect(error: Exception) -> tuple[str, str]:
     """Reason and trace of a defect in our code, without its message, which can contain text of the event."""
     name = type(error).__name__
-    return f"expected to fold it, got {name} in the tracker's own code", "".join(
-        [*format_tb(error.__traceback__), name]
-    )
+    return f"expected to fold it, got {name} in the tracker's own code", stack_trace(error)
 
 
 def lag_ms(record: StreamRecord, now: datetime) -> int:

@@ -14,7 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shipment_events.aws_errors import error_code
 from shipment_events.table.item import attribute_json, value_of_attribute
 from shipment_events.table.results import Rejected, Unavailable
-from shipment_events.table.statements import MAX_STATEMENTS, Send, run_each
+from shipment_events.table.statements import (
+    MAX_STATEMENTS,
+    ConditionFailed,
+    Done,
+    Send,
+    StatementResult,
+    run_each,
+)
 from shipment_events.table.store import MAX_KEYS
 from shipment_events.tracking.item import (
     SHIPMENT_ID,
@@ -117,10 +124,7 @@ class ShipmentTable:
             The results of each request, in the order of the statements. The caller may stop between requests.
         """
         for part in _parts(statements, MAX_STATEMENTS):
-            yield [
-                response if isinstance(response, Unavailable | Rejected) else _write_result(response)
-                for response in run_each(self._send, part)
-            ]
+            yield list(map(_write_result, run_each(self._send, part)))
 
     def _read_part(self, ids: Sequence[str]) -> dict[str, ReadResult]:
         keys = [{SHIPMENT_ID: {"S": shipment_id}} for shipment_id in ids]
@@ -181,17 +185,11 @@ def _found(item: Mapping[str, Any]) -> Found | Unreadable:
         return Unreadable(str(error))
 
 
-def _write_result(response: Mapping[str, Any]) -> WriteResult:
-    """The result of one statement. A statement can fail although the HTTP status is 200.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
-    """
-    error = response.get("Error")
-    if not error:
-        return Written()
-    code = error.get("Code", "Unknown")
-    if code in {"ConditionalCheckFailed", "DuplicateItem"}:
-        return Overtaken()
-    if code == "ValidationError":
-        return Rejected(error.get("Message", code))
-    return Unavailable(code)
+def _write_result(result: StatementResult) -> WriteResult:
+    match result:
+        case Done():
+            return Written()
+        case ConditionFailed():
+            return Overtaken()
+        case _:
+            return result

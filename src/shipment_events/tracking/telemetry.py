@@ -20,7 +20,7 @@ from shipment_events.contract.names import (
     UNSETTLED_FIELD,
     VERSION_FIELD,
 )
-from shipment_events.processor.log_lines import print_line, trace
+from shipment_events.function.log_lines import print_line, trace
 from shipment_events.tracking.batch import Tracking
 from shipment_events.tracking.news import Finding
 from shipment_events.tracking.records import Unfoldable, lag_ms

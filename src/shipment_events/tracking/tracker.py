@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
-from shipment_events.processor.retries import pauses
+from shipment_events.function.pauses import pauses
 from shipment_events.table.results import Unavailable
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import explained
 from shipment_events.contract import names
+from shipment_events.cost.prices import price_table
+from shipment_events.cost.workload import BILLED_BYTES
 from shipment_events.errors import ShipmentEventsError
 from shipment_events.queue.queue import Drain, Queue
 from shipment_events.watching.flow import Flow, logged_flow
@@ -31,9 +34,6 @@ if TYPE_CHECKING:
 # archive. We recommend you delay replaying archived events for 10 minutes"
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html
 SETTLING_TIME: Final = timedelta(minutes=10)
-# US East, list price of November 2026, for each 64 KB: https://aws.amazon.com/eventbridge/pricing/
-_USD_A_MILLION_EVENTS: Final = 1.0
-_CHUNK_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 1.0
 # A failed event is visible again only after the visibility timeout of the queue.
 _PATIENCE_SECONDS: Final = 420.0
@@ -67,8 +67,8 @@ class ReplayPlan:
     @property
     def most_usd(self) -> float:
         """EventBridge's charge for all events of the archive. The cost of storing them is not included."""
-        chunks = max(self.most_events, -(-self.content.size_bytes // _CHUNK_BYTES))
-        return chunks * _USD_A_MILLION_EVENTS / 1_000_000
+        chunks = max(self.most_events, ceil(self.content.size_bytes / BILLED_BYTES))
+        return price_table()["eventbridge_events"].of(chunks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from shipment_events.contract.names import log_group_name, tracker_log_group_name
+from shipment_events.contract.names import log_group_name, processor_name, tracker_name
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -72,11 +72,11 @@ class ProcessorLog(FunctionLog):
     """The log of a stage's processor."""
 
     def __init__(self, client: "CloudWatchLogsClient", environment: str) -> None:
-        super().__init__(client, log_group_name(environment))
+        super().__init__(client, log_group_name(processor_name(environment)))
 
 
 class TrackerLog(FunctionLog):
     """The log of a stage's tracker."""
 
     def __init__(self, client: "CloudWatchLogsClient", environment: str) -> None:
-        super().__init__(client, tracker_log_group_name(environment))
+        super().__init__(client, log_group_name(tracker_name(environment)))

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from traceback import format_tb
 from typing import Any, Final
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
@@ -18,3 +19,8 @@ def trace() -> dict[str, str]:
 def print_line(line: Mapping[str, Any]) -> None:
     """Print one line."""
     print(_ENCODER.encode(line), flush=True)  # noqa: T201
+
+
+def stack_trace(error: Exception) -> str:
+    """The stack trace and the type of an error, without its message, which can contain text of an event."""
+    return "".join([*format_tb(error.__traceback__), type(error).__name__])
