@@ -21,7 +21,7 @@ from shipment_events.aws_errors import error_code
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from shipment_events.processor.handler import LambdaContext
+    from shipment_events.function.context import LambdaContext
 
 # Seconds. Two attempts take less than the function's timeout.
 CONNECT_TIMEOUT: Final = 1

@@ -17,7 +17,7 @@ from shipment_events.contract.names import (
     REQUESTS_FIELD,
     VERSION_FIELD,
 )
-from shipment_events.processor.log_lines import print_line, trace
+from shipment_events.function.log_lines import print_line, trace
 
 
 def report_request(

@@ -15,7 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
-from shipment_events.processor.retries import pauses
+from shipment_events.function.pauses import pauses
 from shipment_events.table.item import utc_text
 from shipment_events.table.results import Rejected, Unavailable
 from shipment_events.table.store import EventTable
