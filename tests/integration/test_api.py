@@ -20,6 +20,7 @@ from shipment_events.tracking.state import fold
 from shipment_events.tracking.step import Tracked
 from tests.integration.conftest import LocalEngine
 from tests.processor.test_handler import Context
+from tests.stand_ins.fakes import RETENTION
 from workbench.engine.clients import environment_variables
 
 pytestmark = pytest.mark.engine
@@ -96,12 +97,10 @@ def fill(client: Any) -> None:
     table = EventTable(client, EVENTS)
     writes = [prepare_write(body)[1] for body in bodies]
     for part in slices(writes):
-        assert table.insert(part, ItemTimes.of(datetime.now(UTC), timedelta(days=90))) == [Inserted()] * len(
-            part
-        )
+        assert table.insert(part, ItemTimes.of(datetime.now(UTC), RETENTION)) == [Inserted()] * len(part)
     for shipment_id in {write.shipment_id for write in writes}:
         news: list[News] = [one for stored in table.timeline(shipment_id) if (one := news_of(stored))]
-        item = tracked_item(Tracked(fold(shipment_id, news)), timedelta(days=90))
+        item = tracked_item(Tracked(fold(shipment_id, news)), RETENTION)
         attributes = {name: json.loads(attribute_json(value)) for name, value in item.items()}
         client.put_item(TableName=SHIPMENTS, Item=attributes)
 
