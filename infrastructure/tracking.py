@@ -21,7 +21,7 @@ from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 from shipment_events.tracking.settings import TrackerSettings
 
-BUNDLED_ROOMS: Final = ("contract", "processor", "publishing", "queue", "table", "tracking")
+BUNDLED_ROOMS: Final = ("contract", "function", "publishing", "queue", "table", "tracking")
 
 
 class ShipmentTracking(Construct):
