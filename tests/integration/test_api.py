@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from shipment_events.api import reads
 from shipment_events.table.item import ItemTimes, attribute_json, prepare_write
 from shipment_events.table.results import Inserted
 from shipment_events.table.store import EventTable, slices
@@ -19,6 +18,7 @@ from shipment_events.tracking.news import News, news_of
 from shipment_events.tracking.state import fold
 from shipment_events.tracking.step import Tracked
 from tests.integration.conftest import LocalEngine
+from tests.integration.tables import make_events_table, make_shipments_table
 from tests.processor.test_handler import Context
 from tests.stand_ins.fakes import RETENTION
 from workbench.engine.clients import environment_variables
@@ -56,38 +56,6 @@ def history() -> Iterator[dict[str, Any]]:
         yield event(odd, number, "returned", event_id="r", note=odd)
 
 
-def make_tables(client: Any) -> None:
-    def table(name: str, keys: list[str], indexed: list[str]) -> None:
-        own: dict[str, Any] = {
-            "KeySchema": [
-                {"AttributeName": key, "KeyType": kind}
-                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ]
-        }
-        if indexed:
-            own["GlobalSecondaryIndexes"] = [
-                {
-                    "IndexName": reads.INDEXES[name],
-                    "KeySchema": [
-                        {"AttributeName": name, "KeyType": "HASH"},
-                        {"AttributeName": "latest_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-                for name in indexed
-            ]
-        attributes = [*keys, *indexed, *(["latest_at"] if indexed else [])]
-        client.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in attributes],
-            **own,
-        )
-
-    table(EVENTS, ["shipment_id", "event_timestamp"], [])
-    table(SHIPMENTS, ["shipment_id"], list(reads.INDEXES))
-
-
 def fill(client: Any) -> None:
     """Store events and states as processor and tracker do."""
     bodies = [
@@ -97,7 +65,8 @@ def fill(client: Any) -> None:
     table = EventTable(client, EVENTS)
     writes = [prepare_write(body)[1] for body in bodies]
     for part in slices(writes):
-        assert table.insert(part, ItemTimes.of(datetime.now(UTC), RETENTION)) == [Inserted()] * len(part)
+        times = ItemTimes.of(datetime.now(UTC), RETENTION)
+        assert table.insert(part, times) == [Inserted()] * len(part)
     for shipment_id in {write.shipment_id for write in writes}:
         news: list[News] = [one for stored in table.timeline(shipment_id) if (one := news_of(stored))]
         item = tracked_item(Tracked(fold(shipment_id, news)), RETENTION)
@@ -108,19 +77,21 @@ def fill(client: Any) -> None:
 @pytest.fixture(scope="module")
 def tables(engine: LocalEngine) -> LocalEngine:
     client = engine.client("dynamodb")
-    make_tables(client)
+    make_events_table(client, EVENTS)
+    make_shipments_table(client, SHIPMENTS)
     fill(client)
     return engine
 
 
-@pytest.fixture
-def call(tables: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Call:
+@pytest.fixture(scope="module")
+def call(tables: LocalEngine) -> Call:
     """Invoke the function as API Gateway does."""
     settings = {"ENVIRONMENT": "dev", "EVENTS_TABLE_NAME": EVENTS, "SHIPMENTS_TABLE_NAME": SHIPMENTS}
-    for name, value in (settings | environment_variables(tables.endpoint)).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delitem(sys.modules, MODULE, raising=False)
-    module = importlib.import_module(MODULE)
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in (settings | environment_variables(tables.endpoint)).items():
+            patched.setenv(name, value)
+        patched.delitem(sys.modules, MODULE, raising=False)
+        module = importlib.import_module(MODULE)
 
     def invoke(
         path: str, in_path: str | None = None, *, tag: str | None = None, **query: Any

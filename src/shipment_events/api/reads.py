@@ -12,6 +12,7 @@ from shipment_events.contract.names import (
     TRACKING_NUMBER_INDEX,
 )
 from shipment_events.table.item import stored_event, value_of_attribute
+from shipment_events.tracking.shipment import Shipment
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -133,4 +134,4 @@ def _page(answer: Mapping[str, Any], entry: Callable[[Item], str], position: Cal
 
 
 def _shipment(item: Item) -> str:
-    return shipment_json({name: value_of_attribute(value) for name, value in item.items()})
+    return shipment_json(Shipment.of({name: value_of_attribute(value) for name, value in item.items()}))

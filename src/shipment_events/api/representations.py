@@ -6,14 +6,13 @@ from typing import Any, Final
 from shipment_events.contract.exact_json import dumps
 from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.table.item import CONFLICT, StoredEvent
+from shipment_events.tracking.shipment import LATEST_EVENT, Shipment
 from shipment_events.tracking.vocabulary import STATUSES
 
 _TEXT: Final[Mapping[str, Any]] = {"type": "string"}
 _TEXT_OR_NULL: Final[Mapping[str, Any]] = {"type": ["string", "null"]}
 _MOMENT: Final[Mapping[str, Any]] = {"type": "string", "format": "date-time"}
 _MOMENT_OR_NULL: Final[Mapping[str, Any]] = {"type": ["string", "null"], "format": "date-time"}
-
-_LATEST_EVENT: Final = ("event_id", "event_type", "location", "description", "reason_code")
 
 SHIPMENT: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     PARTITION_KEY: ("The shipment.", _TEXT),
@@ -24,10 +23,10 @@ SHIPMENT: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "The latest event. A value that is unknown or over 2 KB is null.",
         {
             "type": ["object", "null"],
-            "required": list(_LATEST_EVENT),
+            "required": list(LATEST_EVENT),
             "properties": {
                 name: {"type": ["object" if name == "location" else "string", "null"]}
-                for name in _LATEST_EVENT
+                for name in LATEST_EVENT
             },
         },
     ),
@@ -53,19 +52,16 @@ EVENT: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 """Description and JSON Schema of each member of an event."""
 
 
-def shipment_json(values: Mapping[str, Any]) -> str:
-    """A shipment as JSON.
-
-    Args:
-        values: its attributes in the table of shipments. Those that are not in ``SHIPMENT`` are left out.
-    """
-    latest = values.get("latest_event")
+def shipment_json(shipment: Shipment) -> str:
+    """A shipment as JSON, with the members of ``SHIPMENT``."""
+    members = shipment.as_json
+    latest = members["latest_event"]
     # Members are dumped on their own, because a location may already have as many levels as dumps allows.
-    members = {name: dumps(values.get(name)) for name in SHIPMENT if name != "latest_event"}
-    members["latest_event"] = (
-        _object({name: dumps(latest.get(name)) for name in _LATEST_EVENT}) if latest else "null"
+    texts = {name: dumps(value) for name, value in members.items() if name != "latest_event"}
+    texts["latest_event"] = (
+        _object({name: dumps(value) for name, value in latest.items()}) if latest else "null"
     )
-    return _object({name: members[name] for name in SHIPMENT})
+    return _object({name: texts[name] for name in members})
 
 
 def event_json(event: StoredEvent) -> str:

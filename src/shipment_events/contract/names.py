@@ -59,6 +59,12 @@ FOLDED_METRIC: Final = "Folded"
 ANNOUNCED_METRIC: Final = "ChangesAnnounced"
 UNSETTLED_METRIC: Final = "Unsettled"
 LAG_METRIC: Final = "StoredToState"
+WATCHED_MESSAGE: Final = "open shipments watched"
+"""Message of the line that the watcher logs for each run. Its fields follow."""
+LOOKED_AT_FIELD: Final = "looked_at"
+"""Open shipments. Zero if there are none, so each line has the field."""
+UNREADABLE_FIELD: Final = "unreadable"
+"""Items of the table of shipments that the tracker did not write."""
 
 ANSWERED_MESSAGE: Final = "request answered"
 """Message of the line that the API's function logs for each request. Its fields follow."""
@@ -145,6 +151,16 @@ def shipments_table_name(environment: str) -> str:
 def tracker_name(environment: str) -> str:
     """Lambda function that keeps the states and announces their changes."""
     return f"shipment-tracker-{environment}"
+
+
+def watcher_name(environment: str) -> str:
+    """Lambda function that announces stalled and overdue shipments."""
+    return f"shipment-watcher-{environment}"
+
+
+def api_name(environment: str) -> str:
+    """Lambda function of the HTTP API, and name of the API."""
+    return f"shipment-api-{environment}"
 
 
 def tracker_failures_queue_name(environment: str) -> str:

@@ -146,22 +146,47 @@ class Shipments:
     def _query(
         self, index: str, attribute: str, value: str, *, until: str = "", latest_first: bool = False
     ) -> Iterator[Shipment]:
-        names, values = {"#value": attribute}, {":value": {"S": value}}
-        condition = "#value = :value"
-        if until:
-            names["#latest"], values[":until"] = "latest_at", {"S": until}
-            condition += " AND #latest <= :until"
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self.name,
-            IndexName=index,
-            KeyConditionExpression=condition,
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
-            ScanIndexForward=not latest_first,
-            PaginationConfig={"PageSize": _PAGE},
+        found = _items(
+            self._client, self.name, index, attribute, value, until=until, latest_first=latest_first
         )
-        for page in pages:
-            yield from map(_shipment, page["Items"])
+        return map(_shipment, found)
+
+
+def open_items(client: "DynamoDBClient", name: str) -> Iterator[Mapping[str, Any]]:
+    """The items of the open shipments in the index that has them. The longest without news comes first.
+
+    Raises:
+        botocore.exceptions.ClientError, BotoCoreError: the index cannot be read.
+    """
+    return _items(client, name, OPEN_INDEX, OPEN, OPEN)
+
+
+def _items(
+    client: "DynamoDBClient",
+    name: str,
+    index: str,
+    attribute: str,
+    value: str,
+    *,
+    until: str = "",
+    latest_first: bool = False,
+) -> Iterator[Mapping[str, Any]]:
+    names, values = {"#value": attribute}, {":value": {"S": value}}
+    condition = "#value = :value"
+    if until:
+        names["#latest"], values[":until"] = "latest_at", {"S": until}
+        condition += " AND #latest <= :until"
+    pages = client.get_paginator("query").paginate(
+        TableName=name,
+        IndexName=index,
+        KeyConditionExpression=condition,
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues=values,
+        ScanIndexForward=not latest_first,
+        PaginationConfig={"PageSize": _PAGE},
+    )
+    for page in pages:
+        yield from page["Items"]
 
 
 def _shipment(item: Mapping[str, Any]) -> Shipment:

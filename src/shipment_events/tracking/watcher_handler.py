@@ -1,0 +1,101 @@
+"""Entry point of the watcher. Each call looks at all open shipments once."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import botocore.session
+from botocore.config import Config
+
+from shipment_events.contract.names import (
+    ANNOUNCED_FIELD,
+    ENVIRONMENT_FIELD,
+    LOOKED_AT_FIELD,
+    LOST_RACES_FIELD,
+    UNREADABLE_FIELD,
+    UNSETTLED_FIELD,
+    VERSION_FIELD,
+    WATCHED_MESSAGE,
+)
+from shipment_events.errors import ShipmentEventsError
+from shipment_events.function.log_lines import print_line, trace
+from shipment_events.tracking.announcer import Announcer
+from shipment_events.tracking.store import ShipmentTable
+from shipment_events.tracking.watcher import Watcher
+from shipment_events.tracking.watcher_settings import WatcherSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+
+    from shipment_events.function.context import LambdaContext
+
+# Seconds; an attempt takes less than ``watcher.RESERVE``.
+CONNECT_TIMEOUT: Final = 1
+READ_TIMEOUT: Final = 3
+
+
+class UnsettledError(ShipmentEventsError):
+    """Some delays are not announced or not marked. Lambda tries again, and so does the next run."""
+
+
+def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, int]:
+    """Announce the delays at the time of the scheduled event.
+
+    Lambda invokes a function again if it fails, with the same event:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
+    Raises:
+        UnsettledError: not all delays could be announced and marked.
+        botocore.exceptions.ClientError, BotoCoreError: the index cannot be read.
+    """
+    watch = _WATCHER.watch(
+        datetime.fromisoformat(event["time"]),
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    stage = {
+        ENVIRONMENT_FIELD: _SETTINGS.environment,
+        VERSION_FIELD: context.function_version,
+        "request_id": context.aws_request_id,
+        **trace(),
+    }
+    counts = {
+        LOOKED_AT_FIELD: watch.looked_at,
+        ANNOUNCED_FIELD: watch.announced,
+        UNSETTLED_FIELD: sum(watch.unsettled.values()),
+        UNREADABLE_FIELD: watch.unreadable,
+        LOST_RACES_FIELD: watch.lost_races,
+    }
+    for why, shipments in watch.unsettled.items():
+        message = "delays could not be announced or marked now"
+        print_line({"level": "WARNING", "message": message, "detail": why, "shipments": shipments, **stage})
+    print_line({"level": "INFO", "message": WATCHED_MESSAGE, **counts, **stage})
+    if watch.unsettled:
+        raise UnsettledError(f"delays of {counts[UNSETTLED_FIELD]} shipments are not announced and marked")
+    return counts
+
+
+def _build_watcher(settings: WatcherSettings) -> Watcher:
+    # botocore makes a client in three quarters of the time of boto3, and the runtime includes it.
+    session = botocore.session.get_session()
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        tcp_keepalive=True,
+    )
+    dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=config))
+    # A change that is put again after a lost response would be announced twice.
+    once = config.merge(Config(retries={"total_max_attempts": 1}))
+    events = cast("EventBridgeClient", session.create_client("events", config=once))
+    return Watcher(
+        client=dynamodb,
+        shipments=ShipmentTable(dynamodb, settings.shipments_table_name, settings.retention),
+        announcer=Announcer(events, settings.status_bus_name),
+        stalled_after_hours=settings.stalled_after_hours,
+    )
+
+
+_SETTINGS = WatcherSettings.from_environment(os.environ)
+_WATCHER = _build_watcher(_SETTINGS)
