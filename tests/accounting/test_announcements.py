@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shipment_events.accounting.announcements import (
@@ -38,7 +38,15 @@ def announcements(tracker: SmallTracker) -> list[Announcement]:
     return [Announcement(change.kind.value, change.detail) for change in tracker.announced]
 
 
+A = stored(NOON, "a", "shipment.picked_up", carrier="DHL")
+A_AGAIN = stored(NOON, "a", "shipment.departed", status="CONFLICT")
+BEFORE_A = stored(NOON, "z", "shipment.manifested")
+B = stored(NOON + timedelta(hours=1), "b", "shipment.departed", location={"city": "Łódź"})
+C = stored(NOON + timedelta(hours=2), "c", "shipment.delivered", estimated_delivery="2025-03-05T12:00Z")
+
+
 @settings(max_examples=300, deadline=None)
+@example(events=[A, A_AGAIN, BEFORE_A], seed=1, crashes=False)
 @given(histories(), st.integers(0, 2**32), st.booleans())
 def test_takes_what_the_tracker_announces_in_any_order_and_batches(
     events: list[StoredEvent], seed: int, crashes: bool
@@ -62,11 +70,6 @@ def test_takes_what_the_tracker_announces_in_any_order_and_batches(
     account = check(events, announcements(tracker))
     assert (account.missing, account.impossible) == ([], [])
     assert list(differences(history(events).state(), tracker.attributes())) == []
-
-
-A = stored(NOON, "a", "shipment.picked_up", carrier="DHL")
-B = stored(NOON + timedelta(hours=1), "b", "shipment.departed", location={"city": "Łódź"})
-C = stored(NOON + timedelta(hours=2), "c", "shipment.delivered", estimated_delivery="2025-03-05T12:00Z")
 
 
 def tracked(*events: StoredEvent) -> list[Announcement]:
@@ -129,6 +132,29 @@ def test_objects_to_what_no_order_gives(name: str, value: Any, objection: str) -
     wrong = replace(second, detail={**second.detail, name: value})
     (found,) = check([A, B], [first, wrong]).impossible
     assert f": {objection}" in found
+
+
+def test_changes_at_one_moment_are_just_after_each_other() -> None:
+    events = [A, A_AGAIN, BEFORE_A]
+    tracker = SmallTracker()
+    tracker.take(events, events)
+    first, second = announcements(tracker)
+    assert (first.detail["at"], second.detail["at"]) == (
+        "2025-03-01T12:00:00.000000Z",
+        "2025-03-01T12:00:00.000001Z",
+    )
+    assert check(events, [first, second]).impossible == []
+    for at in (
+        "2025-03-01T12:00:00.000100Z",
+        "2025-03-01T11:59:59.999999Z",
+        "2025-03-01T12:00Z",
+        "",
+        None,
+        1,
+    ):
+        wrong = replace(second, detail={**second.detail, "at": at})
+        (found,) = check(events, [first, wrong]).impossible
+        assert ": at: " in found
 
 
 def test_objects_to_a_change_of_an_event_that_is_not_stored() -> None:

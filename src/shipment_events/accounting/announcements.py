@@ -16,21 +16,25 @@ A change that another event superseded may be missing. A caller that has to prov
 each time when the tracker has caught up (see ``before``).
 
 What no order announces: a change whose id is not the hash of events of the shipment, and a value, place or
-time that no event of the shipment gives.
+time that no event of the shipment gives. A change happened when its cause did. If the event that gave the
+value before is as late, or the change before, it happened just after that (see docs/contract.md).
 """
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shipment_events.accounting.shipments import History, Scan, bounded
+from shipment_events.accounting.shipments import History, Scan, bounded, is_from_future
 
 STATUS_CHANGED: Final = "shipment.status_changed"
 ESTIMATE_CHANGED: Final = "shipment.estimate_changed"
 _VALUES: Final = {STATUS_CHANGED: "status", ESTIMATE_CHANGED: "estimated_delivery"}
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _FIELDS: Final = {
     "change_id", "shipment_id", "tracking_number", "carrier", "status", "previous_status", "first_time", "at",
     "event_id", "location", "estimated_delivery",
@@ -106,7 +110,7 @@ def _missing(
             yield f"{what}, from {was}: not announced"
         return
     last = max(str(one.detail.get("at")) for one in announced)
-    values = [one.detail.get(name) for one in announced if one.detail.get("at") == last]
+    values = [one.detail.get(name) for one in announced if str(one.detail.get("at")) == last]
     if value not in values:
         yield f"{what}: the last change by its time says {values[-1]}"
 
@@ -116,8 +120,22 @@ def _impossible(history: History, announced: Collection[Announcement]) -> Iterat
         return
     facts = _Facts.of(history)
     for one in {(one.kind, str(one.detail)): one for one in announced}.values():
-        if why := _objection(facts, one):
+        if why := _objection(facts, one, announced):
             yield f"{history.shipment_id}: {one.kind} {one.detail.get('change_id')}: {why}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """An event that can cause a change.
+
+    Attributes:
+        sort_key: the event's; empty if all events of the shipment are void.
+        times: when the change happened: one of these.
+    """
+
+    sort_key: str
+    times: Collection[str]
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,27 +143,26 @@ class _Facts:
     """What the events of a shipment say.
 
     Attributes:
-        causes: sort key and detail of each event that can cause a change, by event id.
+        causes: the events that can cause a change, by event id.
     """
 
     history: History
-    causes: Mapping[str | None, Sequence[tuple[str, Mapping[str, Any]]]]
-    moments: Collection[str]
+    causes: Mapping[str | None, Sequence[_Cause]]
     values: Mapping[str, Collection[Any]]
 
     @classmethod
     def of(cls, history: History) -> "_Facts":
-        causes: dict[str | None, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+        causes: dict[str | None, list[_Cause]] = defaultdict(list)
         for scan in history.scans:
-            causes[scan.event_id].append((scan.sort_key, scan.detail))
-        for retraction in history.retractions:
-            causes[retraction.event_id].append((retraction.sort_key, retraction.detail))
+            causes[scan.event_id].append(_Cause(scan.sort_key, {scan.sort_key[:27]}, scan.detail))
+        for one in history.retractions:
+            time = one.stored_at if is_from_future(one) else one.sort_key[:27]
+            causes[one.event_id].append(_Cause(one.sort_key, {time}, one.detail))
         # If all events of a shipment are void, a change has neither a cause nor an event with its value.
-        causes[None].append(("", {}))
+        causes[None].append(_Cause("", set(history.stored_at)))
         return cls(
             history,
             causes,
-            {*history.stored_at, *(key[:27] for events in causes.values() for key, _ in events if key)},
             {
                 "status": {None, *(scan.status for scan in history.scans)},
                 "estimated_delivery": {None, *(scan.estimate for scan in history.scans)},
@@ -162,8 +179,28 @@ class _Facts:
         scans = self.history.scans
         return [scan for scan in scans if (scan.status if is_status else scan.estimate) == value]
 
+    def is_time(self, at: Any, cause: _Cause, others: Iterable[Any]) -> bool:
+        """Whether a change can have this time.
 
-def _objection(facts: _Facts, one: Announcement) -> str:
+        Args:
+            others: the times of the other changes of its kind.
+        """
+        if at in cause.times:
+            return True
+        if not isinstance(at, str) or not _TIME.fullmatch(at):
+            return False
+        own = {"", cause.sort_key}
+        events = (one for causes in self.causes.values() for one in causes if one.sort_key not in own)
+        times = {*map(str, others), *(time for event in events for time in event.times)}
+        before = max((time for time in times if _TIME.fullmatch(time) and time < at), default=None)
+        if before is None or at < min(cause.times):
+            return False
+        # Each event causes at most one change of a kind, and one correction of it.
+        most = timedelta(microseconds=2 * len(self.history.stored_at))
+        return datetime.fromisoformat(at) - datetime.fromisoformat(before) <= most
+
+
+def _objection(facts: _Facts, one: Announcement, announced: Iterable[Announcement]) -> str:
     """Why no order of the events gives this change; empty if one does."""
     detail = one.detail
     if detail.keys() != _FIELDS:
@@ -175,10 +212,14 @@ def _objection(facts: _Facts, one: Announcement) -> str:
     cause = _cause(facts, one, givers)
     if cause is None:
         return "change_id: not the hash of an event that caused it and of one that gives the value"
-    sort_key, event = cause
-    if detail["at"] not in facts.moments or detail["at"] < sort_key[:27]:
-        return f"at: {detail['at']} is not a moment of the shipment, from {sort_key[:27]}"
-    if detail["location"] not in (None, bounded(event.get("location"))):
+    others = (
+        other.detail.get("at")
+        for other in announced
+        if other.kind == one.kind and other.detail.get("change_id") != detail["change_id"]
+    )
+    if not facts.is_time(detail["at"], cause, others):
+        return f"at: {detail['at']} is not {min(cause.times)}, nor just after another event or change"
+    if detail["location"] not in (None, bounded(cause.detail.get("location"))):
         return "location: not that of the event that caused the change"
     if one.kind == ESTIMATE_CHANGED:
         both = (detail["previous_status"], detail["first_time"])
@@ -186,13 +227,13 @@ def _objection(facts: _Facts, one: Announcement) -> str:
     return _objection_to_status(facts, detail, givers)
 
 
-def _cause(facts: _Facts, one: Announcement, givers: Sequence[Scan]) -> tuple[str, Mapping[str, Any]] | None:
+def _cause(facts: _Facts, one: Announcement, givers: Sequence[Scan]) -> _Cause | None:
     """The event that caused a change, by the change's id."""
     given = [scan.sort_key for scan in givers] if one.detail[_VALUES[one.kind]] else [""]
-    for sort_key, event in facts.causes.get(one.detail["event_id"], ()):
+    for cause in facts.causes.get(one.detail["event_id"], ()):
         for key in given:
-            if change_id(facts.history.shipment_id, one.kind, sort_key, key) == one.detail["change_id"]:
-                return sort_key, event
+            if change_id(facts.history.shipment_id, one.kind, cause.sort_key, key) == one.detail["change_id"]:
+                return cause
     return None
 
 

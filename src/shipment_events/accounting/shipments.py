@@ -142,16 +142,26 @@ def bounded(value: Any) -> Any:
     return value if len(text.encode()) <= MAX_VALUE_BYTES else None
 
 
+def is_from_future(event: StoredEvent) -> bool:
+    """Whether an event is dated more than 24 hours after it was stored."""
+    moment, stored_at = (_stored_moment(text) for text in (event.sort_key[:27], event.stored_at))
+    return moment - stored_at > timedelta(hours=24)
+
+
+def _stored_moment(text: str) -> datetime:
+    moment = _moment(text)
+    if moment is None:
+        raise ValueError(f"expected a moment of a stored event, got {text!r}")
+    return moment
+
+
 def _scan(event: StoredEvent, is_void: bool) -> Scan | None:
-    moment, stored_at = _moment(event.sort_key[:27]), _moment(event.stored_at)
-    if moment is None or stored_at is None:
-        raise ValueError(f"expected a stored event, got the sort key {event.sort_key!r}")
-    if moment - stored_at > timedelta(hours=24):
+    if is_from_future(event):
         return None
     status = _status(event.detail)
     estimate = _moment(event.detail.get("estimated_delivery"))
     return Scan(
-        moment=moment,
+        moment=_stored_moment(event.sort_key[:27]),
         rank=_RANKS.index(status) if status else -1,
         sort_key=event.sort_key,
         event_id=event.event_id,

@@ -6,6 +6,8 @@ https://www.rfc-editor.org/rfc/rfc9457
 from http import HTTPStatus
 from typing import Any, Final
 
+from shipment_events.errors import ShipmentEventsError
+
 PROBLEM_TYPE: Final = "application/problem+json"
 
 INVALID_PARAMETER: Final = "invalid_parameter"
@@ -17,7 +19,7 @@ CODES: Final = (INVALID_PARAMETER, INVALID_CURSOR, NOT_FOUND, UNAVAILABLE, INTER
 """Stable codes for programs."""
 
 
-class ProblemError(Exception):
+class ProblemError(ShipmentEventsError):
     """A request that gets a problem as its response.
 
     Args:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shipment_events.console.access import TOKEN, Access, allowed_method
 from shipment_events.console.rendering import page
+from shipment_events.errors import ShipmentEventsError
 
 STATIC: Final = "/static/"
 MOST_BYTES: Final = 1_048_576
@@ -97,7 +98,7 @@ class Guard:
         return page("stranger.html", 403, again=shown, is_wrong=is_wrong)
 
 
-class TooLargeError(Exception):
+class TooLargeError(ShipmentEventsError):
     """A body without a length is larger than ``MOST_BYTES``."""
 
 

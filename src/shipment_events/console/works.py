@@ -11,6 +11,7 @@ from typing import Final
 
 from shipment_events.aws_errors import explained
 from shipment_events.dead_letters.settlement import Settlement
+from shipment_events.errors import ShipmentEventsError
 
 _KEPT: Final = 50
 
@@ -56,7 +57,7 @@ class Work:
         return max(0, self.total - self.done)
 
 
-class BusyError(Exception):
+class BusyError(ShipmentEventsError):
     """Another work goes on.
 
     Attributes:
