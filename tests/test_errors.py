@@ -18,7 +18,7 @@ from shipment_events.errors import ShipmentEventsError
 def own_errors() -> Iterator[type[Exception]]:
     for module in walk_packages(shipment_events.__path__, "shipment_events."):
         # A handler reads its settings from Lambda's environment when it is imported.
-        if module.name.endswith(".handler"):
+        if module.name.endswith("handler"):
             continue
         for value in vars(import_module(module.name)).values():
             if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.name:
