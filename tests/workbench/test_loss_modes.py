@@ -17,6 +17,7 @@ Change = Callable[["Broken"], None]
 
 QUEUE: Final = "shipmentevents-queue-dev"
 DEAD_LETTERS: Final = "shipmentevents-dlq-dev"
+FAILURES: Final = "shipmenttracker-failures-dev"
 
 
 class Broken:
@@ -49,6 +50,11 @@ class Broken:
     @property
     def source(self) -> dict[str, Any]:
         return self.properties("AWS::Lambda::EventSourceMapping")
+
+    @property
+    def stream(self) -> dict[str, Any]:
+        """The event source of the tracker."""
+        return self.properties("AWS::Lambda::EventSourceMapping", StartingPosition="TRIM_HORIZON")
 
     @property
     def table(self) -> dict[str, Any]:
@@ -116,6 +122,21 @@ def old_letters_alarm(broken: Broken) -> dict[str, Any]:
     return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-dead-letters-old")
 
 
+def failures_alarm(broken: Broken) -> dict[str, Any]:
+    return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-tracker-failures")
+
+
+def failures_may_not_be_sent(broken: Broken) -> None:
+    role = broken.properties("AWS::IAM::Role", Description="Exactly what the shipment event tracker calls")
+    statements = role["Policies"][0]["PolicyDocument"]["Statement"]
+    statements[:] = [each for each in statements if each["Sid"] != "ReportFailures"]
+
+
+def filtered(pattern: dict[str, Any]) -> Change:
+    criteria = {"Filters": [{"Pattern": json.dumps(pattern)}]}
+    return lambda broken: broken.stream.update(FilterCriteria=criteria)
+
+
 def first_statement(broken: Broken) -> dict[str, Any]:
     policies = broken.properties("AWS::IAM::Role")["Policies"]
     statement: dict[str, Any] = policies[0]["PolicyDocument"]["Statement"][0]
@@ -158,6 +179,19 @@ MISTAKES: Final[tuple[tuple[str, Change], ...]] = (
         "EventSourceConcurrency",
         given(lambda broken: broken.properties("AWS::Lambda::Function"), ReservedConcurrentExecutions=5),
     ),
+    ("PartialBatchResponse", without(lambda broken: broken.stream, "FunctionResponseTypes")),
+    ("EventSourceEnabled", given(lambda broken: broken.stream, Enabled=False)),
+    ("StreamStart", given(lambda broken: broken.stream, StartingPosition="LATEST")),
+    ("StreamFailures", failures_may_not_be_sent),
+    ("StreamRetries", given(lambda broken: broken.stream, MaximumRetryAttempts=-1)),
+    ("StreamRetries", without(lambda broken: broken.stream, "MaximumRetryAttempts")),
+    ("StreamRetries", given(lambda broken: broken.stream, MaximumRecordAgeInSeconds=86_400)),
+    ("StreamBisect", without(lambda broken: broken.stream, "BisectBatchOnFunctionError")),
+    ("StreamFilter", filtered({"eventName": ["MODIFY", "REMOVE"]})),
+    ("StreamFilter", filtered({"eventName": ["INSERT"], "dynamodb": {"NewImage": {"x": {"S": ["y"]}}}})),
+    ("StreamLagAlarm", lambda broken: broken.remove(alarm_on("IteratorAge"))),
+    ("DeadLetterAlarm", given(failures_alarm, Threshold=2)),
+    ("ExpiryAlarm", queue(FAILURES, MessageRetentionPeriod=5 * 86_400)),
     ("PointInTimeRecovery", without(lambda broken: broken.table, "PointInTimeRecoverySpecification")),
     ("Stream", given(lambda broken: broken.table, StreamSpecification={"StreamViewType": "KEYS_ONLY"})),
     ("TimeToLive", without(lambda broken: broken.table, "TimeToLiveSpecification")),
@@ -207,6 +241,19 @@ def test_mistake_is_caught_by_its_rule(template: Template, rule: str, mistake: C
     found = list(breaches(broken.body))
     assert {breach.rule.name for breach in found} == {rule}
     assert all(breach.logical_id in broken.resources for breach in found)
+
+
+def test_an_event_source_of_a_stream_without_a_destination_is_caught(template: Template) -> None:
+    """Its queue is then no dead-letter queue, and lacks a redrive policy as well."""
+    broken = Broken(template)
+    broken.stream.pop("DestinationConfig")
+    assert "StreamFailures" in {breach.rule.name for breach in breaches(broken.body)}
+
+
+def test_a_stream_without_a_filter_breaks_no_rule(template: Template) -> None:
+    broken = Broken(template)
+    broken.stream.pop("FilterCriteria")
+    assert not list(breaches(broken.body))
 
 
 def test_every_rule_has_a_mistake_that_it_catches() -> None:

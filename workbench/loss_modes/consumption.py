@@ -56,7 +56,7 @@ def _visible_while_in_work(template: Template) -> Breaches:
 
 
 def _whole_batch_fails(template: Template) -> Breaches:
-    for logical_id, source, _ in template.queue_sources():
+    for logical_id, source in template.of_type("AWS::Lambda::EventSourceMapping"):
         if "ReportBatchItemFailures" not in source.get("FunctionResponseTypes", []):
             yield logical_id, "no ReportBatchItemFailures"
 
@@ -68,7 +68,7 @@ def _source_filters(template: Template) -> Breaches:
 
 
 def _source_disabled(template: Template) -> Breaches:
-    for logical_id, source, _ in template.queue_sources():
+    for logical_id, source in template.of_type("AWS::Lambda::EventSourceMapping"):
         if source.get("Enabled", True) is not True:
             yield logical_id, "Enabled is false"
 
@@ -113,7 +113,11 @@ RULES: Final = (
         _whole_batch_fails,
     ),
     Rule("EventSourceFilter", "Lambda deletes messages that a filter does not match.", _source_filters),
-    Rule("EventSourceEnabled", "Nothing reads the queue until its retention ends.", _source_disabled),
+    Rule(
+        "EventSourceEnabled",
+        "Nothing reads the queue or the stream until its retention ends.",
+        _source_disabled,
+    ),
     Rule(
         "EventSourceConcurrency",
         "If the function's own limit throttles a batch, that counts as a receive of its messages.",

@@ -90,6 +90,12 @@ class Template:
         ]
         return {name for name in map(self.referred, arns) if name is not None}
 
+    def alarms_on(self, metric: str, dimension: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Properties of every alarm on a single metric with the dimension."""
+        for _, alarm in self.of_type("AWS::CloudWatch::Alarm"):
+            if alarm.get("MetricName") == metric and dimension in alarm.get("Dimensions", []):
+                yield alarm
+
     def queues(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of every queue."""
         return self.of_type("AWS::SQS::Queue")

@@ -53,7 +53,7 @@ def _dead_letters_unseen(template: Template) -> Breaches:
     queues = dict(template.queues())
     for logical_id in sorted(template.dead_letter_queues()):
         dimension = _queue_dimension(logical_id, queues[logical_id])
-        if not any(_goes_off_at(1, alarm) for alarm in _alarms(template, _DEPTH, dimension)):
+        if not any(_goes_off_at(1, alarm) for alarm in template.alarms_on(_DEPTH, dimension)):
             yield logical_id, f"no alarm on the first message ({_DEPTH})"
 
 
@@ -67,7 +67,7 @@ def _expiry_unseen(template: Template) -> Breaches:
             if life > 0 and not any(each < life for each in _never_empty(template, dimension)):
                 yield logical_id, f"no alarm on messages that wait, read or not, for less than {life} s"
         elif not any(
-            _goes_off_at(_retention(queue) - 1, alarm) for alarm in _alarms(template, _AGE, dimension)
+            _goes_off_at(_retention(queue) - 1, alarm) for alarm in template.alarms_on(_AGE, dimension)
         ):
             yield logical_id, f"no alarm on {_AGE} before its retention ends"
 
@@ -111,15 +111,9 @@ def _failed_delivery_unseen(template: Template) -> Breaches:
             # The last delivery counts: into the dead-letter queue, if there is one.
             has_next = "DeadLetterConfig" in target
             metric = "InvocationsFailedToBeSentToDlq" if has_next else "FailedInvocations"
-            alarms = _alarms(template, metric, {"Name": "RuleName", "Value": name})
+            alarms = template.alarms_on(metric, {"Name": "RuleName", "Value": name})
             if not any(_goes_off_at(1, alarm) for alarm in alarms):
                 yield logical_id, f"no alarm on {metric}"
-
-
-def _alarms(template: Template, metric: str, dimension: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for _, alarm in template.of_type("AWS::CloudWatch::Alarm"):
-        if alarm.get("MetricName") == metric and dimension in alarm.get("Dimensions", []):
-            yield alarm
 
 
 def _goes_off_at(value: float, alarm: Mapping[str, Any]) -> bool:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from workbench.loss_modes import consumption, delivery, observation, storage
+from workbench.loss_modes import consumption, delivery, observation, storage, streams
 from workbench.loss_modes.model import Breach, Rule, Template
 
 RULES: Final[tuple[Rule, ...]] = (
     *delivery.RULES,
     *consumption.RULES,
     *storage.RULES,
+    *streams.RULES,
     *observation.RULES,
 )
 
