@@ -28,6 +28,7 @@ from tests.table.test_store import insert, wire_bytes
 from workbench.feed import generate
 
 PROD = replace(settings_for("prod"), tracking=False)
+"""test_tracking.py has the lines of tracking."""
 STANDARD = replace(PROD, infrequent_access=False)
 
 
@@ -340,8 +341,10 @@ def test_unknown_stage_is_an_error_that_names_the_stages() -> None:
 def test_command_prints_the_bill() -> None:
     shown = CliRunner().invoke(main, ["cost", "--events-per-day", "1000000", "--stage", "prod"])
     assert shown.exit_code == 0, shown.output
-    total = compared(Workload(events_per_day=1e6), settings_for("prod"))[0].usd
-    assert f"{total:,.2f}" in shown.output
+    workload = Workload(events_per_day=1e6)
+    with_tracking, without = (compared(workload, stage)[0].usd for stage in (settings_for("prod"), PROD))
+    assert f"{with_tracking:,.2f}" in shown.output
+    assert f"Tracking costs {with_tracking - without:,.2f} USD" in shown.output
     assert "Stage prod: 1,000,000 events a day" in shown.output
     assert "infrequent_access" not in shown.output, "nothing is to be saved by the other class"
 
@@ -370,7 +373,15 @@ def test_command_prints_json_that_adds_up() -> None:
     assert bill["designs"]["textbook"]["ratio"] == pytest.approx(
         bill["usd"] / bill["designs"]["textbook"]["usd"], abs=1e-4
     )
-    assert len(bill["warnings"]) == 1
+    assert [
+        next(name for name in ("status_index_shards", "tracking") if name in each)
+        for each in bill["warnings"]
+    ] == [
+        "status_index_shards",
+        "tracking",
+    ]
+    tracking = sum(item["usd"] for item in bill["items"] if item["service"] == "Tracking")
+    assert bill["tracking_costs_usd"] > tracking, "its alarms and metrics cost, too"
 
 
 def test_command_takes_a_measured_length_of_invocations() -> None:

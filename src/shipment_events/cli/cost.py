@@ -92,6 +92,11 @@ def _print(found: Estimate) -> None:
     settings, savings = found.settings, found.savings
     console.print(_bill_table(found.ours, found.workload, settings.environment))
     console.print(_designs_table(found.bills, found.workload))
+    if settings.tracking:
+        console.print(
+            f"Tracking costs {savings['tracking']:,.2f} USD of it, with its alarms."
+            " tracking=False leaves it out."
+        )
     if savings["infrequent_access"] > 0:
         other_class = "standard" if settings.infrequent_access else "infrequent access"
         console.print(
@@ -187,5 +192,6 @@ def _as_json(found: Estimate) -> dict[str, Any]:
         "batching_window_of_a_second_saves_usd": (
             round(savings["batching_window_seconds"], 4) if "batching_window_seconds" in savings else None
         ),
+        "tracking_costs_usd": round(savings.get("tracking", 0), 4),
         "warnings": list(found.warnings),
     }

@@ -6,8 +6,8 @@ from datetime import date
 from itertools import groupby
 
 from shipment_events.cost.designs import DESIGNS, Design
-from shipment_events.cost.prices import Price, price_table
-from shipment_events.cost.usage import Usage, events_per_batch, monthly_usage
+from shipment_events.cost.prices import Price, Usage, price_table
+from shipment_events.cost.usage import events_per_batch, monthly_usage
 from shipment_events.cost.workload import Workload
 from shipment_events.stages import StageSettings
 

@@ -17,8 +17,8 @@ class Estimate:
     Attributes:
         bills: ours first, then the bills of other designs.
         savings: USD that another value of a setting saves, by the setting's name. It is negative if that
-            value costs more. The values are the other table class, and a batching window of one second if the
-            stage has none.
+            value costs more. The values are the other table class, a batching window of one second if the
+            stage has none, and no tracking if it has tracking.
         warnings: service limits that the workload exceeds.
     """
 
@@ -51,6 +51,8 @@ def estimate(
     others = {"infrequent_access": replace(settings, infrequent_access=not settings.infrequent_access)}
     if not settings.batching_window_seconds and batch is None:
         others["batching_window_seconds"] = replace(settings, batching_window_seconds=1)
+    if settings.tracking:
+        others["tracking"] = replace(settings, tracking=False)
     savings = {
         name: ours.usd - monthly_bill(workload, other, ours.design, batch).usd
         for name, other in others.items()

@@ -1,14 +1,16 @@
 """Whether the stage can process the workload; docs/scale.md explains the limits."""
 
-from typing import Final
+from collections.abc import Iterator
 
 from shipment_events.cost.designs import Design
+from shipment_events.cost.tracking import (
+    PARTITION_WRITE_UNITS,
+    records_per_second,
+    states_per_second,
+)
 from shipment_events.cost.usage import ASSUMED_POLL_MS
 from shipment_events.cost.workload import Workload
 from shipment_events.stages import StageSettings
-
-PARTITION_WRITE_UNITS: Final = 1_000
-"""Per second: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
 
 
 def exceeded(workload: Workload, settings: StageSettings, design: Design) -> list[str]:
@@ -31,4 +33,14 @@ def exceeded(workload: Workload, settings: StageSettings, design: Design) -> lis
             f" status ({shards} shards)."
             " Raise status_index_shards."
         )
-    return found
+    return [*found, *(_exceeded_by_tracking(workload, settings) if settings.tracking else ())]
+
+
+def _exceeded_by_tracking(workload: Workload, settings: StageSettings) -> Iterator[str]:
+    rate, most = records_per_second(workload), states_per_second(workload, settings)
+    if rate > most:
+        yield (
+            f"The mean rate is {rate:,.0f} new events a second. Tracking keeps up with {most:,.0f}, because"
+            " all open shipments are one partition of an index. Above this rate the states are ever later."
+            " Set tracking=False."
+        )

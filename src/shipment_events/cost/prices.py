@@ -52,6 +52,20 @@ class Price:
         return usd
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A month's quantity of something that has a price.
+
+    Attributes:
+        price: name of the price. The price table has the unit.
+    """
+
+    service: str
+    item: str
+    price: str
+    quantity: float
+
+
 @cache
 def price_table() -> Mapping[str, Price]:
     """Every price by its name."""

@@ -1,13 +1,15 @@
 """The quantity of each priced item that a stage uses in a month."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil, exp
 from typing import Final
 
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
 from shipment_events.cost.designs import Design
+from shipment_events.cost.prices import Usage
+from shipment_events.cost.traces import traces
+from shipment_events.cost.tracking import tracking_usage
 from shipment_events.cost.workload import (
     BILLED_BYTES,
     DAYS_A_MONTH,
@@ -53,25 +55,6 @@ ALARM_MAILS: Final = 20
 _KEY_REQUESTS_AN_HOUR: Final = 12
 _KEY_USERS: Final = 3
 _LOG_COMPRESSION: Final = 0.15
-
-# "1 request per second and 5 percent of additional requests", not configurable for functions:
-# https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
-_TRACES_A_SECOND: Final = 1
-_TRACED_SHARE: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """A month's quantity of something that has a price.
-
-    Attributes:
-        price: name of the price. The price table has the unit.
-    """
-
-    service: str
-    item: str
-    price: str
-    quantity: float
 
 
 def events_per_batch(workload: Workload, settings: StageSettings, design: Design) -> float:
@@ -139,6 +122,7 @@ def monthly_usage(
         *_function(workload, settings, design, invocations),
         *_table(workload, settings, design),
         *_watching(workload, settings, design, invocations),
+        *(tracking_usage(workload, settings) if settings.tracking else ()),
     ]
 
 
@@ -225,10 +209,7 @@ def _table(workload: Workload, settings: StageSettings, design: Design) -> Itera
 def _watching(
     workload: Workload, settings: StageSettings, design: Design, invocations: float
 ) -> Iterator[Usage]:
-    a_second = invocations / SECONDS_A_MONTH
-    sampled = min(a_second, _TRACES_A_SECOND)
-    traces = (sampled + _TRACED_SHARE * (a_second - sampled)) * SECONDS_A_MONTH
-    traced = traces / invocations
+    traced = traces(invocations) / invocations
     logged = (
         invocations * (design.batch_log_bytes + design.platform_log_bytes + traced * design.trace_log_bytes)
         + workload.events * design.event_log_bytes
@@ -248,7 +229,7 @@ def _watching(
         alarms += GUARD_ALARM_METRICS
     yield Usage("CloudWatch", "alarms", "cloudwatch_alarms", alarms)
     yield Usage("CloudWatch", "dashboard", "cloudwatch_dashboards", 1)
-    yield Usage("X-Ray", "traces", "xray_traces", traces)
+    yield Usage("X-Ray", "traces", "xray_traces", traces(invocations))
     yield Usage("KMS", "key of the stage", "kms_keys", 1)
     yield Usage("KMS", "requests", "kms_requests", _KEY_USERS * _KEY_REQUESTS_AN_HOUR * HOURS_A_MONTH)
     if settings.alarm_emails:
