@@ -107,9 +107,8 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     table.add_row("oldest message", oldest)
     letters = counts(dict(sorted(found.dead_letters_by_reason.items())))
     table.add_row("dead letters", Text(f"{found.dead_letters.total:,}  {letters}"))
-    if found.tracking:
-        for name, text in _tracking_rows(found.tracking, minutes):
-            table.add_row(name, text)
+    for name, text in _tracking_rows(found.tracking, minutes):
+        table.add_row(name, text)
     alarms = ", ".join(f"{short(alarm.name)} ({ago(alarm.since)})" for alarm in found.firing)
     table.add_row("alarms", Text(alarms or "none"))
     table.add_row("last deploy", f"{found.deployed_at:%Y-%m-%d %H:%M:%SZ} ({ago(found.deployed_at)})")
@@ -118,7 +117,10 @@ def _view(environment: str, found: PipelineStatus) -> RenderableType:
     return Group(*parts, "", table)
 
 
-def _tracking_rows(tracking: TrackingStatus, minutes: float) -> Iterator[tuple[str, str]]:
+def _tracking_rows(tracking: TrackingStatus | None, minutes: float) -> Iterator[tuple[str, str]]:
+    if tracking is None:
+        yield "states", "none: the stage does not track shipments"
+        return
     flow = tracking.flow
     folded, announced = (f"{count / minutes:,.1f}" for count in (flow.folded, flow.announced))
     more = "" if flow.is_whole else ", and more: only a part of the log was read"

@@ -13,6 +13,7 @@ from shipment_events.cli.options import FilePath, Moment, NonEmptyText
 from shipment_events.cli.presentation import LONGEST_SENTENCE, output, print_table, printable, short
 from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.journal import read_journal_file
+from shipment_events.resources import TrackingNotDeployedError
 from shipment_events.watching.trace import Sources, Step
 from shipment_events.watching.trace import trace as trace_steps
 
@@ -67,6 +68,10 @@ def trace(
             "Only a part of the matching log lines was read. Narrow the search with --since, or give a"
             " correlation id.",
             err=True,
+        )
+    if not pipeline.resources.shipments_table_name:
+        click.echo(
+            f"No step tells a state: {TrackingNotDeployedError(pipeline.stage.environment)}.", err=True
         )
     if not steps:
         click.echo(
