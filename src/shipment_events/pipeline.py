@@ -8,7 +8,7 @@ for shipment in pipeline.shipments.find(stalled=True):
 pipeline.dead_letters.redrive(Selection(reason="retries_exhausted"))
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from threading import Lock
@@ -20,6 +20,7 @@ from botocore.config import Config
 from shipment_events.aws_session import aws_session
 from shipment_events.contract.names import tracker_failures_queue_name
 from shipment_events.dead_letters.queue import DeadLetterQueue
+from shipment_events.publishing.journal import JournalRecord
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.queue.queue import Queue
 from shipment_events.resources import Resources, TrackingNotDeployedError, find_resources
@@ -35,6 +36,8 @@ from shipment_events.tracking.store import ShipmentTable
 from shipment_events.watching.archive import Archive
 from shipment_events.watching.log import ProcessorLog, TrackerLog
 from shipment_events.watching.metrics import Metrics
+from shipment_events.watching.status import StatusReader
+from shipment_events.watching.trace import Letters, Sources
 from shipment_events.watching.tracking_flow import TrackingSources
 
 if TYPE_CHECKING:
@@ -221,6 +224,35 @@ class Pipeline:
     def metrics(self) -> Metrics:
         """The metrics and alarms in CloudWatch."""
         return Metrics(self._client("cloudwatch"), self.stage.environment)
+
+    def status_reader(self, *, receives: bool = True) -> StatusReader:
+        """Reads the status of the stage; see :class:`StatusReader`.
+
+        Args:
+            receives: whether the reasons of dead letters are read, which hides these for a moment.
+        """
+        return StatusReader(
+            self.queue,
+            self.dead_letters,
+            self.metrics,
+            self.log,
+            self.resources.deployed_at,
+            tracking=self.tracking_sources,
+            receives=receives,
+        )
+
+    def trace_sources(
+        self, journal: Sequence[JournalRecord] = (), *, letters: Letters | None = None
+    ) -> Sources:
+        """The sources of a trace.
+
+        Args:
+            journal: records of a producer's journal.
+            letters: dead letters that were read before. By default, a trace receives them, which hides them
+                from others for a moment.
+        """
+        tracker_log = self.tracker_log if self.resources.shipments_table_name else None
+        return Sources(self.table, letters or self.dead_letters, self.log, journal, tracker_log)
 
     @cached_property
     def _session(self) -> "boto3.Session":

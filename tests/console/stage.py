@@ -23,6 +23,7 @@ from tests.stand_ins.sqs import AwsSqs
 
 QUEUE: Final = "https://sqs/queue"
 LETTERS: Final = "https://sqs/dead-letters"
+FAILURES: Final = f"https://sqs/{names.tracker_failures_queue_name('dev')}"
 PORT: Final = 8765
 HOME: Final = f"http://127.0.0.1:{PORT}"
 OURS: Final = {"Origin": HOME, "Sec-Fetch-Site": "same-origin"}
@@ -35,6 +36,10 @@ _OUTPUTS: Final = {
     names.OUTPUT_ARCHIVE_NAME: "archive",
     names.OUTPUT_EXACT_COUNTS: "true",
 }
+_TRACKING: Final = {
+    names.OUTPUT_SHIPMENTS_TABLE_NAME: "shipments",
+    names.OUTPUT_STATUS_BUS_NAME: "changes",
+}
 
 
 @dataclass
@@ -45,11 +50,14 @@ class Services:
         denied: the message of AWS by the name of the service that refuses every call.
         lines: what the processor's log contains.
         alarms: as DescribeAlarms returns them.
-        made: names of the services that were asked for.
+        states: items of the table of shipments by shipment id.
+        tracks: whether the stage tracks shipments.
     """
 
     sqs: AwsSqs = field(default_factory=AwsSqs)
     items: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tracks: bool = True
     lines: list[str] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     denied: dict[str, str] = field(default_factory=dict)
@@ -59,6 +67,7 @@ class Services:
         """Give the queues their counts, and count what is received."""
         self.sqs.put(QUEUE)
         self.sqs.put(LETTERS)
+        self.sqs.put(FAILURES)
         self.sqs.before_receive = self._count
 
     def _count(self) -> None:
@@ -82,6 +91,13 @@ class Services:
         there = self.items.setdefault(write.shipment_id, [])
         there.append(item)
         there.sort(key=lambda one: one["event_timestamp"]["S"])
+
+    def state(self, shipment_id: str, **values: Any) -> None:
+        """Put a state into the table of shipments."""
+        self.states[shipment_id] = {"shipment_id": {"S": shipment_id}} | {
+            name: {"S": value} if isinstance(value, str) else {"M": {key: {"S": value[key]} for key in value}}
+            for name, value in values.items()
+        }
 
 
 class _Denied:
@@ -107,7 +123,8 @@ class _Client:
 
     def describe_stacks(self, **_: Any) -> Any:
         self._allow("DescribeStacks")
-        outputs = [{"OutputKey": name, "OutputValue": value} for name, value in _OUTPUTS.items()]
+        there = _OUTPUTS | (_TRACKING if self._services.tracks else {})
+        outputs = [{"OutputKey": name, "OutputValue": value} for name, value in there.items()]
         return {"Stacks": [{"Outputs": outputs, "CreationTime": datetime(2026, 5, 4, tzinfo=UTC)}]}
 
     def get_paginator(self, operation: str) -> Any:
@@ -134,9 +151,29 @@ class _Client:
         found = [line for line in self._services.lines if text in line]
         return [{"events": [{"timestamp": at, "message": line} for line in found]}]
 
+    def get_item(self, **request: Any) -> Any:
+        self._allow("GetItem")
+        assert (request["TableName"], request["ConsistentRead"]) == ("shipments", True)
+        found = self._services.states.get(request["Key"]["shipment_id"]["S"])
+        return {"Item": found} if found else {}
+
     def _query(self, **request: Any) -> list[Mapping[str, Any]]:
+        if "IndexName" in request:
+            return self._of_index(**request)
         wanted = request["ExpressionAttributeValues"][":shipment"]["S"]
         return [{"Items": self._services.items.get(wanted, [])}]
+
+    def _of_index(self, **request: Any) -> list[Mapping[str, Any]]:
+        name = request["ExpressionAttributeNames"]["#value"]
+        values = request["ExpressionAttributeValues"]
+        until = values.get(":until", {"S": "9"})["S"]
+        states = [
+            one
+            for one in self._services.states.values()
+            if one.get(name) == values[":value"] and one["latest_at"]["S"] <= until
+        ]
+        states.sort(key=lambda one: one["latest_at"]["S"], reverse=not request["ScanIndexForward"])
+        return [{"Items": states}]
 
 
 BATCH: Final = (

@@ -17,10 +17,24 @@ VIEWS = [
     "/dead-letters/m000001",
     "/dead-letters/work/1",
 ]
-PANELS = ["verdict", "events", "latency", "queue", "letters", "alarms", "deployment", "letter-count"]
+PANELS = [
+    "verdict",
+    "events",
+    "latency",
+    "queue",
+    "letters",
+    "alarms",
+    "deployment",
+    "letter-count",
+    "list",
+    "search",
+]
 
 
-@pytest.mark.parametrize("path", [*VIEWS, *(f"/panels/{name}" for name in PANELS), "/panels/timeline?id=S-1"])
+OF_ONE = [f"/panels/{name}?id=S-1" for name in ("state", "timeline", "trace")]
+
+
+@pytest.mark.parametrize("path", [*VIEWS, *(f"/panels/{name}" for name in PANELS), *OF_ONE])
 def test_nothing_is_shown_without_the_cookie(browser: Browser, path: str) -> None:
     answer = browser.stranger.get(path)
     assert answer.status_code == 403

@@ -1,5 +1,6 @@
 """One shipment's history, and text from outside, which is never markup."""
 
+import html
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -60,13 +61,108 @@ def test_an_unknown_shipment_leads_to_the_dead_letters(browser: Browser) -> None
     assert "No event" in browser.get("/panels/search?q=S-404")
 
 
-def test_a_search_leads_to_the_shipment(browser: Browser, services: Services) -> None:
+def test_what_an_event_did_to_the_state_is_beside_it(browser: Browser, services: Services) -> None:
+    services.store(event(8, status="in_transit"), NOW)
+    services.store(event(9, status="delivered"), NOW + timedelta(minutes=1))
+    shown = entries(browser.get("/panels/timeline?id=S-1"))
+    assert "status in_transit → delivered" in shown[0]
+    assert "change shipment.status_changed" in shown[0]
+    assert "/panels/trace?id=S-1&amp;event=" in browser.get("/panels/timeline?id=S-1")
+
+
+def test_one_event_is_traced_by_its_correlation_id(browser: Browser, services: Services) -> None:
+    for hour, identifier in ((8, "first"), (9, "second")):
+        services.store(json.dumps(json.loads(event(hour)) | {"id": identifier}), NOW)
+    shown = text_of(browser.get("/panels/trace?id=S-1&event=second"))
+    assert "E-9" in shown
+    assert "E-8" not in shown
+
+
+SINCE = {"status_at": "2026-05-04T08:00:00.000000Z", "latest_at": "2026-05-04T09:00:00.000000Z"}
+
+
+def test_the_state_says_where_a_shipment_is(browser: Browser, services: Services) -> None:
+    place = {"code": "ZRH", "city": "Zürich"}
+    services.state(
+        "S-1", status="in_transit", open="open", estimated_delivery="2026-05-05T09:00:00.000000Z",
+        latest_event={"description": "in the air"} | place, carrier="Meridian", **SINCE,
+    )  # fmt: skip
+    services.states["S-1"]["latest_event"]["M"]["location"] = {"M": {k: {"S": v} for k, v in place.items()}}
+    shown = text_of(browser.get("/panels/state?id=S-1"))
+    assert "in transit stalled overdue" in shown
+    assert "last seenZRH Zürich" in shown
+    assert "2026-05-04 09:00:00 UTC" in shown
+    services.state("S-1", status="delivered", delivered_at=SINCE["latest_at"], **SINCE)
+    shown = text_of(browser.get("/panels/state?id=S-1"))
+    assert "delivered since" in shown
+    assert "stalled" not in shown
+    assert "There is no state" in browser.get("/panels/state?id=S-404")
+    assert "There is no state" in browser.get("/panels/state?id=")
+
+
+def test_a_search_by_id_leads_to_the_shipment(browser: Browser, services: Services) -> None:
     services.store(body(1, shipment_id="A/B C?"), NOW)
     answer = browser.client.get("/panels/search?q=A%2FB+C%3F")
     assert answer.headers["hx-redirect"] == "/shipments/A%2FB%20C%3F"
     shown = browser.get(answer.headers["hx-redirect"])
     assert "A/B C?" in shown
     assert 'hx-get="/panels/timeline?id=A%2FB%20C%3F"' in shown
+
+
+def test_a_search_by_number_leads_to_the_shipment_or_to_all_that_have_it(
+    browser: Browser, services: Services
+) -> None:
+    services.state("S-1", tracking_number="TN-7", **SINCE)
+    answer = browser.client.get("/panels/search?q=TN-7")
+    assert answer.headers["hx-redirect"] == "/shipments/S-1"
+    services.state("S-2", tracking_number="TN-7", **SINCE)
+    services.store(body(1, shipment_id="TN-7"), NOW)
+    answer = browser.client.get("/panels/search?q=TN-7")
+    assert "hx-redirect" not in answer.headers
+    assert {"/shipments/TN-7", "/shipments/S-1", "/shipments/S-2"} <= set(
+        re.findall(r'href="([^"]+)"', answer.text)
+    )
+    assert "Nothing found" in browser.get(f"/panels/search?q={'x' * 3_000}")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("status=exception", ["S-2", "S-1"]),
+        ("status=returned", []),
+        ("stalled=1", ["S-1", "S-2"]),
+        ("overdue=1", ["S-3"]),
+    ],
+)
+def test_each_list_has_an_address(browser: Browser, services: Services, query: str, found: list[str]) -> None:
+    services.state("S-1", status="exception", open="open", latest_at="2026-01-01T00:00:00.000000Z")
+    services.state("S-2", status="exception", open="open", latest_at="2026-01-02T00:00:00.000000Z")
+    soon = {"latest_at": "2999-01-02T00:00:00.000000Z", "estimated_delivery": "2026-01-01T00:00:00.000000Z"}
+    services.state("S-3", status="pre_transit", open="open", **soon)
+    assert f'hx-get="/panels/list?{query}&amp;limit=100"' in browser.get(f"/shipments?{query}")
+    assert re.findall(r'href="/shipments/([^"]+)"', browser.get(f"/panels/list?{query}")) == found
+
+
+def test_a_long_list_shows_more_when_asked(browser: Browser, services: Services) -> None:
+    for serial in range(120):
+        services.state(f"S-{serial}", status="delivered", **SINCE)
+    shown = browser.get("/panels/list?status=delivered&limit=100")
+    assert shown.count('<th scope="row">') == 100
+    (more,) = re.findall(r'href="(/shipments\?[^"]+)"', shown)
+    assert "limit=500" in browser.get(html.unescape(more))
+    assert browser.get("/panels/list?status=delivered&limit=500").count('<th scope="row">') == 120
+    assert browser.get("/panels/list?status=delivered&limit=-1").count('<th scope="row">') == 100
+
+
+def test_a_stage_that_does_not_track_says_so(browser: Browser, services: Services) -> None:
+    services.tracks = False
+    services.store(body(1), NOW)
+    assert browser.client.get("/panels/search?q=S-1").headers["hx-redirect"] == "/shipments/S-1"
+    assert "a tracking number finds nothing" in browser.get("/panels/search?q=TN-7")
+    for path in ("state?id=S-1", "list?stalled=1", "timeline?id=S-1", "trace?id=S-1"):
+        shown = browser.get(f"/panels/{path}")
+        assert ("does not track" in shown) is (path[:4] in ("stat", "list"))
+        assert "Effect on" not in shown
 
 
 def test_a_trace_has_the_log_and_the_letters_that_were_read(browser: Browser, services: Services) -> None:
@@ -106,6 +202,11 @@ def test_text_from_outside_is_never_markup(browser: Browser, services: Services)
     )  # fmt: skip
     hostile = body(1, **fields, location={HOSTILE: HOSTILE}, estimated_delivery=HOSTILE, retracts=HOSTILE)
     services.store(hostile, NOW)
+    services.state(
+        HOSTILE, status=HOSTILE, carrier=HOSTILE, tracking_number=HOSTILE, open="open",
+        latest_event=dict.fromkeys(("description", "reason_code", "location"), HOSTILE), **SINCE,
+    )  # fmt: skip
+    services.state("S-2", tracking_number=HOSTILE, **SINCE)
     ids = services.sqs.put(LETTERS, hostile, body(2, carrier={HOSTILE: 1}), HOSTILE)
     services.lines = [
         json.dumps({"outcome": HOSTILE, "shipment_id": HOSTILE, "message": HOSTILE, "reason": HOSTILE})
@@ -118,6 +219,8 @@ def test_text_from_outside_is_never_markup(browser: Browser, services: Services)
         for path in (
             f"/shipments?q={there}", f"/panels/search?q={there}x", f"/shipments/{there}",
             f"/panels/timeline?id={there}", f"/panels/trace?id={there}", "/dead-letters",
+            f"/panels/search?q={there}", f"/panels/state?id={there}", "/panels/list?stalled=1",
+            f"/panels/trace?id={there}&event={there}", f"/shipments?status={there}",
             "/dead-letters?reason=unmatched", f"/dead-letters?shipment={there}", f"/?window={there}",
             *(f"/dead-letters/{one}" for one in ids), "/panels/alarms", "/panels/letters",
         )

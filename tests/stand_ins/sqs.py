@@ -19,7 +19,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from shipment_events.queue.timing import AWS_TIMING, Clock, QueueTiming
-from tests.stand_ins.fakes import md5_of, require_valid
+from tests.stand_ins.fakes import client_error, md5_of, require_valid
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -194,6 +194,13 @@ class AwsSqs:
                     answer["Failed"].append({"Id": entry["Id"], "SenderFault": True, "Code": code})
             self._note(request["QueueUrl"])
         return answer
+
+    def get_queue_url(self, **request: Any) -> dict[str, Any]:
+        require_valid("sqs", "GetQueueUrl", request)
+        found = next((url for url in self._counts if url.endswith(f"/{request['QueueName']}")), None)
+        if found is None:
+            raise client_error("AWS.SimpleQueueService.NonExistentQueue", "there is no such queue")
+        return {"QueueUrl": found}
 
     def get_queue_attributes(self, **request: Any) -> dict[str, Any]:
         require_valid("sqs", "GetQueueAttributes", request)

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from shipment_events.accounting.run import FeedRun
+from shipment_events.contract.event import place_of
 from shipment_events.contract.exact_json import dumps
 from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.table.item import CONFLICT, StoredEvent
@@ -186,10 +187,8 @@ def counts(numbers: Mapping[str, int]) -> str:
 
 
 def place(location: Any) -> str:
-    """The texts of an event's ``location``, in a line."""
-    if not isinstance(location, Mapping):
-        return ""
-    return short(" ".join(value for value in location.values() if isinstance(value, str)))
+    """The texts of an event's ``location``, shortened for a list."""
+    return short(place_of(location))
 
 
 def short(value: Any) -> str:

@@ -43,14 +43,7 @@ def status(pipeline: Pipeline, *, minutes: int, watch: float | None, as_json: bo
     Exit status: 0 healthy, 1 behind or failing. With --watch: 0 after Ctrl-C.
     """
     environment = pipeline.stage.environment
-    reader = StatusReader(
-        pipeline.queue,
-        pipeline.dead_letters,
-        pipeline.metrics,
-        pipeline.log,
-        pipeline.resources.deployed_at,
-        tracking=pipeline.tracking_sources,
-    )
+    reader = pipeline.status_reader()
     if watch is None:
         found = reader.read(minutes)
         if as_json:

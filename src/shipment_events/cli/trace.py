@@ -14,7 +14,7 @@ from shipment_events.cli.presentation import LONGEST_SENTENCE, output, print_tab
 from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.journal import read_journal_file
 from shipment_events.resources import TrackingNotDeployedError
-from shipment_events.watching.trace import Sources, Step
+from shipment_events.watching.trace import Step
 from shipment_events.watching.trace import trace as trace_steps
 
 
@@ -54,9 +54,7 @@ def trace(
     Exit status: 0 something was found, 1 nothing was found.
     """
     records = list(read_journal_file(journal)) if journal else []
-    tracker_log = pipeline.tracker_log if pipeline.resources.shipments_table_name else None
-    sources = Sources(pipeline.table, pipeline.dead_letters, pipeline.log, records, tracker_log)
-    found = trace_steps(identifier, sources, since, shipment)
+    found = trace_steps(identifier, pipeline.trace_sources(records), since, shipment)
     steps = found.steps
     if as_json:
         for step in steps:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from shipment_events.console import letters, overview, repairs, shipments
+from shipment_events.console import letters, overview, repairs, search, shipments
 from shipment_events.console.access import Access
 from shipment_events.console.guard import Guard, TooLargeError
 from shipment_events.console.rendering import page
@@ -50,6 +50,7 @@ def create_app(pipeline: Pipeline, access: Access, *, copies: Path, allow_change
             *overview.ROUTES,
             *repairs.ROUTES,
             *letters.ROUTES,
+            *search.ROUTES,
             *shipments.ROUTES,
         ],
         middleware=[Middleware(Guard, access=access)],

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from shipment_events.console.bodies import BodyLine, body_lines
+from shipment_events.contract.event import place_of
 from shipment_events.contract.exact_json import dumps
 from shipment_events.table.item import CONFLICT, StoredEvent
 from shipment_events.tracking.news import (
@@ -17,6 +18,7 @@ from shipment_events.tracking.news import (
     news_of,
     status_at_place,
 )
+from shipment_events.watching.effects import effects_of
 
 _LATE: Final = timedelta(minutes=1)
 _FINDINGS: Final[Mapping[Finding, str]] = {
@@ -40,6 +42,7 @@ class Entry:
         delay: time from its moment to its storing, if that is long.
         voided: whether another event of the shipment retracts it.
         retracts: the event id that it retracts; empty if none.
+        effect: what it did to the state of the shipment, as ``shipments trace`` says it; empty if unknown.
     """
 
     event: StoredEvent
@@ -56,6 +59,7 @@ class Entry:
     voided: bool
     retracts: str
     findings: Sequence[str]
+    effect: str
 
     @property
     def lines(self) -> list[BodyLine]:
@@ -68,9 +72,14 @@ class Entry:
         return value if isinstance(value, str) else ""
 
 
-def history(events: Iterable[StoredEvent]) -> list[Entry]:
-    """The entries of a shipment's events, given in the order in which they happened. The latest is first."""
+def history(shipment_id: str, events: Iterable[StoredEvent], *, with_effects: bool) -> list[Entry]:
+    """The entries of a shipment's events, given in the order in which they happened. The latest is first.
+
+    Args:
+        with_effects: whether the effect of each is wanted. This needs all events of the shipment.
+    """
     found = list(events)
+    effects = effects_of(shipment_id, found) if with_effects else {}
     by_arrival = sorted(range(len(found)), key=lambda index: (found[index].stored_at, index))
     arrived = {index: position for position, index in enumerate(by_arrival, start=1)}
     news = [_news(event) for event in found]
@@ -85,11 +94,24 @@ def history(events: Iterable[StoredEvent]) -> list[Entry]:
         )
         earliest_after = min(earliest_after, arrived[index])
     for index, late_by in zip(reversed(range(len(found))), overtaken, strict=True):
-        entries.append(_entry(found[index], news[index], void, arrived[index], late_by))
+        effect = effects.get(found[index].sort_key)
+        sentence = effect.sentence if effect else ""
+        entries.append(
+            _entry(
+                found[index],
+                news[index],
+                void,
+                arrived=arrived[index],
+                overtaken_by=late_by,
+                effect=sentence,
+            )
+        )
     return entries
 
 
-def _entry(event: StoredEvent, news: News | None, void: set[str], arrived: int, overtaken_by: int) -> Entry:
+def _entry(
+    event: StoredEvent, news: News | None, void: set[str], *, arrived: int, overtaken_by: int, effect: str
+) -> Entry:
     detail = event.detail
     at = datetime.fromisoformat(event.sort_key.partition("#")[0])
     stored_at = datetime.fromisoformat(event.stored_at)
@@ -109,6 +131,7 @@ def _entry(event: StoredEvent, news: News | None, void: set[str], arrived: int, 
         voided=bool(news and news.is_news and mark_of(event_id_at(news.place)) in void),
         retracts=str(detail["retracts"]) if news and news.retracts else "",
         findings=[_FINDINGS[finding] for finding in news.findings] if news else [],
+        effect=effect,
     )
 
 
@@ -117,10 +140,3 @@ def _news(event: StoredEvent) -> News | None:
         return news_of(event)
     except UnfoldableError:
         return None
-
-
-def place_of(location: Any) -> str:
-    """The texts of an event's location in one line."""
-    if not isinstance(location, Mapping):
-        return ""
-    return " ".join(value for value in location.values() if isinstance(value, str))

@@ -22,7 +22,7 @@ from shipment_events.watching.series import (
     outcome_series,
     queue_series,
 )
-from shipment_events.watching.status import PipelineStatus, StatusReader
+from shipment_events.watching.status import PipelineStatus
 
 WINDOWS: Final[Mapping[str, Window]] = {
     "15m": Window(15, 60),
@@ -55,17 +55,7 @@ def verdict(request: Request) -> Response:
 
 
 def _status(console: Console) -> PipelineStatus:
-    pipeline = console.pipeline
-    reader = StatusReader(
-        pipeline.queue,
-        pipeline.dead_letters,
-        pipeline.metrics,
-        pipeline.log,
-        pipeline.resources.deployed_at,
-        tracking=pipeline.tracking_sources,
-        receives=False,
-    )
-    return reader.read(_VERDICT_MINUTES)
+    return console.pipeline.status_reader(receives=False).read(_VERDICT_MINUTES)
 
 
 @panel("Events")

@@ -10,6 +10,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from shipment_events.contract.event import place_of
+
 _LONGEST: Final = 300
 
 
@@ -36,6 +38,8 @@ def _environment() -> Environment:
         "ago": ago,
         "clock": clock,
         "duration": duration,
+        "moment": datetime.fromisoformat,
+        "place": place_of,
         "foreign": foreign,
         "minutes": lambda count: f"{count} min" if count < 120 else f"{count // 60} h",
         "number": number,
@@ -82,9 +86,11 @@ def clock(moment: datetime) -> str:
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago a moment was, such as ``5 min ago``."""
+    """How long ago a moment was, or how far it is ahead, such as ``5 min ago`` or ``in 3 h``."""
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
-    return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+    if abs(seconds) < 1:
+        return "just now"
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Shipments: where is a parcel, and what has happened to it?"""
+"""One shipment: where it is, what has happened to it, and what is known of each event."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -10,42 +10,46 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from shipment_events.console.history import history
-from shipment_events.console.rendering import page, segment
+from shipment_events.console.rendering import page
 from shipment_events.console.state import Console, console_of, panel, view
+from shipment_events.contract.limits import MAX_SHIPMENT_ID_BYTES
 from shipment_events.dead_letters.letters import Reading
-from shipment_events.watching.trace import Sources, trace
+from shipment_events.table.item import utc_text
+from shipment_events.tracking.delays import is_overdue, is_stalled, silent_since
+from shipment_events.watching.trace import trace
 
 MOST_EVENTS: Final = 1_000
 _TRACE_DAYS: Final = 1
-
-
-def shipments(request: Request) -> Response:
-    """Search a shipment."""
-    wanted = request.query_params.get("q", "").strip()
-    return view(request, "shipments.html", here="shipments", wanted=wanted)
-
-
-@panel("Search")
-def search(request: Request) -> Response:
-    """What a search finds."""
-    wanted = request.query_params.get("q", "").strip()
-    table = console_of(request).pipeline.table
-    if wanted and next(table.timeline(wanted), None) is not None:
-        answer = page("search.html", wanted=wanted, found=[wanted])
-        answer.headers["HX-Redirect"] = f"/shipments/{segment(wanted)}"
-        return answer
-    return page("search.html", wanted=wanted, found=[])
 
 
 def shipment(request: Request) -> Response:
     """One shipment."""
     shipment_id = request.path_params["shipment_id"]
     return view(
-        request,
-        "shipment.html",
-        here="shipments",
-        shipment_id=shipment_id,
-        query=f"id={quote(shipment_id, safe='')}",
+        request, "shipment.html", here="shipments", shipment_id=shipment_id, query=_query(shipment_id)
+    )
+
+
+@panel("Current state")
+def state(request: Request) -> Response:
+    """Where a shipment is."""
+    shipment_id, now = request.query_params.get("id", ""), datetime.now(UTC)
+    pipeline = console_of(request).pipeline
+    found = pipeline.shipments.get(shipment_id)
+    late = []
+    if found:
+        silent = silent_since(now, pipeline.stage.stalled_after_hours)
+        if is_stalled(found.status, found.latest_at, silent):
+            late.append("stalled")
+        if is_overdue(found.status, found.estimated_delivery, utc_text(now)):
+            late.append("overdue")
+    return page(
+        "state.html",
+        shipment=found,
+        latest=(found and found.latest_event) or {},
+        late=late,
+        table=pipeline.shipments.name,
+        now=now,
     )
 
 
@@ -53,37 +57,47 @@ def shipment(request: Request) -> Response:
 def timeline(request: Request) -> Response:
     """The events of a shipment."""
     shipment_id = request.query_params.get("id", "")
-    table = console_of(request).pipeline.table
-    found = list(islice(table.timeline(shipment_id), MOST_EVENTS + 1)) if shipment_id else []
+    pipeline = console_of(request).pipeline
+    can_exist = 0 < len(shipment_id.encode()) <= MAX_SHIPMENT_ID_BYTES
+    found = list(islice(pipeline.table.timeline(shipment_id), MOST_EVENTS + 1)) if can_exist else []
+    is_whole = len(found) <= MOST_EVENTS
+    with_effects = is_whole and bool(pipeline.resources.shipments_table_name)
     return page(
         "timeline.html",
         shipment_id=shipment_id,
-        entries=history(found[:MOST_EVENTS]),
-        is_whole=len(found) <= MOST_EVENTS,
+        entries=history(shipment_id, found[:MOST_EVENTS], with_effects=with_effects),
+        is_whole=is_whole,
         most=MOST_EVENTS,
         by_arrival=request.query_params.get("order") == "arrival",
-        query=f"id={quote(shipment_id, safe='')}",
+        query=_query(shipment_id),
         now=datetime.now(UTC),
     )
 
 
 @panel("Trace")
 def traced(request: Request) -> Response:
-    """What the log and the read dead letters know of a shipment."""
+    """What the log and the read dead letters know of a shipment, or of one of its events.
+
+    An event is named by its correlation id.
+    """
     console = console_of(request)
-    shipment_id = request.query_params.get("id", "")
+    shipment_id, event = request.query_params.get("id", ""), request.query_params.get("event", "")
     since = datetime.now(UTC) - timedelta(days=_TRACE_DAYS)
-    pipeline = console.pipeline
-    tracker_log = pipeline.tracker_log if pipeline.resources.shipments_table_name else None
-    sources = Sources(pipeline.table, _AsRead(console), pipeline.log, tracker_log=tracker_log)
-    found = trace(shipment_id, sources, since)
+    sources = console.pipeline.trace_sources(letters=_AsRead(console))
+    found = trace(event or shipment_id, sources, since, shipment_id)
     return page(
         "trace.html",
         steps=found.steps,
         is_whole=found.is_whole,
         days=_TRACE_DAYS,
+        event=event,
+        query=_query(shipment_id),
         read_at=console.shelf.read_at,
     )
+
+
+def _query(shipment_id: str) -> str:
+    return f"id={quote(shipment_id, safe='')}"
 
 
 class _AsRead:
@@ -97,8 +111,7 @@ class _AsRead:
 
 
 ROUTES: Final = [
-    Route("/shipments", shipments),
-    Route("/panels/search", search),
+    Route("/panels/state", state),
     Route("/panels/timeline", timeline),
     Route("/panels/trace", traced),
     Route("/shipments/{shipment_id:path}", shipment),

@@ -284,3 +284,10 @@ def _expected(field: Field) -> str:
         "object": "an object",
         "any": "any value",
     }[field.kind]
+
+
+def place_of(location: object) -> str:
+    """The texts of an event's ``location`` in a line."""
+    if not isinstance(location, Mapping):
+        return ""
+    return " ".join(value for value in location.values() if isinstance(value, str))
