@@ -51,12 +51,14 @@ class Services:
         lines: what the processor's log contains.
         alarms: as DescribeAlarms returns them.
         states: items of the table of shipments by shipment id.
+        measured: the value of each period, of the metrics that have data, by the id of their query.
         tracks: whether the stage tracks shipments.
     """
 
     sqs: AwsSqs = field(default_factory=AwsSqs)
     items: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
     tracks: bool = True
     lines: list[str] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
@@ -142,8 +144,16 @@ class _Client:
         return SimpleNamespace(paginate=paginate)
 
     def _metrics(self, **request: Any) -> list[Mapping[str, Any]]:
-        ids = [query["Id"] for query in request["MetricDataQueries"]]
-        return [{"MetricDataResults": [{"Id": one, "Values": [], "Timestamps": []} for one in ids]}]
+        queries = request["MetricDataQueries"]
+        length = timedelta(seconds=queries[0]["MetricStat"]["Period"])
+        begins = [request["StartTime"] + length * at for at in range(4_000)]
+        times = [begin for begin in begins if begin < request["EndTime"]]
+        results = []
+        for query in queries:
+            value = self._services.measured.get(query["Id"])
+            values = [] if value is None else [value] * len(times)
+            results.append({"Id": query["Id"], "Values": values, "Timestamps": times[: len(values)]})
+        return [{"MetricDataResults": results}]
 
     def _log(self, **request: Any) -> list[Mapping[str, Any]]:
         text = request["filterPattern"].strip('"')

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from shipment_events.console.overview import PLACES, WINDOWS
-from tests.console.stage import BATCH, LETTERS, QUARANTINED, QUEUE, Browser, Services
+from shipment_events.console.state import Memo
+from tests.console.stage import BATCH, FAILURES, LETTERS, QUARANTINED, QUEUE, Browser, Services
 from tests.dead_letters.test_walks import body
 
 PANELS = ["verdict", *(place.name for place in PLACES)]
@@ -84,6 +85,40 @@ def test_events_come_from_the_log_where_there_are_no_metrics(browser: Browser, s
     assert "invalid_field" in letters
 
 
+TRACKED = '{"message": "batch tracked", "folded": 3, "announced": 2, "unsettled": 1, "slowest_ms": 70}'
+
+
+def test_states_have_their_lag_changes_and_failures(browser: Browser, services: Services) -> None:
+    services.lines = [TRACKED, TRACKED, BATCH]
+    shown = browser.get("/panels/states")
+    assert "The tracker has no failures" in shown
+    assert [line["values"][-1] for line in plotted(shown)["lines"]] == [70, 70]
+    assert "the tracker&#39;s log" in shown
+    shown = browser.get("/panels/changes")
+    assert "4 in 15 min" in shown
+    assert [line["values"][-1] for line in plotted(shown)["lines"]] == [4, 2]
+    services.sqs.put(FAILURES, "{}", "{}")
+    browser.app.state.console.memo = Memo()
+    assert "<b>2</b> failures of the tracker" in browser.get("/panels/states")
+
+
+def test_metrics_of_the_tracker_come_before_its_log(browser: Browser, services: Services) -> None:
+    services.lines = [TRACKED]
+    services.measured = {"p50": 30.0, "p99": 90.0, "changes": 6.0}
+    shown = browser.get("/panels/states?window=1h")
+    assert "CloudWatch metrics" in shown
+    assert [line["values"][-10] for line in plotted(shown)["lines"]] == [30, 90]
+    changes, again = plotted(browser.get("/panels/changes?window=6h"))["lines"]
+    assert changes["values"][-3] == pytest.approx(1.2), "6 in five minutes"
+    assert again["values"][-3] == 0, "a metric filter writes nothing while there is nothing"
+
+
+def test_a_stage_without_tracking_says_so(browser: Browser, services: Services) -> None:
+    services.tracks = False
+    for name in ("states", "changes"):
+        assert "does not track shipments" in browser.get(f"/panels/{name}")
+
+
 def test_unknown_is_shown_as_unknown(browser: Browser) -> None:
     assert "No value is known" in browser.get("/panels/latency")
     queue = browser.get("/panels/queue")
@@ -119,10 +154,18 @@ def test_alarms_that_fire_are_named(browser: Browser, services: Services) -> Non
 @pytest.mark.parametrize(
     ("service", "panels", "action"),
     [
-        ("cloudwatch", ["alarms", "events", "latency", "queue", "verdict"], "cloudwatch:DescribeAlarms"),
-        ("logs", ["letters", "events", "latency", "verdict"], "logs:FilterLogEvents"),
-        ("sqs", ["letters", "queue", "verdict", "letter-count"], "sqs:GetQueueAttributes"),
-        ("cloudformation", ["deployment", "queue", "letters"], "cloudformation:DescribeStacks"),
+        (
+            "cloudwatch",
+            ["alarms", "changes", "events", "latency", "queue", "states", "verdict"],
+            "cloudwatch:DescribeAlarms",
+        ),
+        ("logs", ["letters", "changes", "events", "latency", "states", "verdict"], "logs:FilterLogEvents"),
+        (
+            "sqs",
+            ["letters", "changes", "queue", "states", "verdict", "letter-count"],
+            "sqs:GetQueueAttributes",
+        ),
+        ("cloudformation", ["deployment", "queue", "letters", "states"], "cloudformation:DescribeStacks"),
     ],
 )
 def test_a_missing_permission_is_named_beside_its_panel(

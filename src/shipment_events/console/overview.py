@@ -21,8 +21,10 @@ from shipment_events.watching.series import (
     logged_reasons,
     outcome_series,
     queue_series,
+    tracking_series,
 )
 from shipment_events.watching.status import PipelineStatus
+from shipment_events.watching.tracking_flow import TrackingSources
 
 WINDOWS: Final[Mapping[str, Window]] = {
     "15m": Window(15, 60),
@@ -32,6 +34,7 @@ WINDOWS: Final[Mapping[str, Window]] = {
 }
 _DEFAULT: Final = "15m"
 _VERDICT_MINUTES: Final = 15
+_CHANGES: Final = (Line("changes", "changes"), Line("again", "events tried again"))
 
 
 def overview(request: Request) -> Response:
@@ -67,11 +70,7 @@ def events(request: Request) -> Response:
         ("events", window), lambda: outcome_series(pipeline.metrics, pipeline.log, window, now)
     )
     lines = [Line(outcome.value, outcome.value) for outcome in Outcome]
-    minutes = window.bucket_seconds / 60
-    totals = {
-        outcome.value: round(sum(value or 0 for value in found.values[outcome.value]) * minutes)
-        for outcome in Outcome
-    }
+    totals = {outcome.value: round(_total(found, outcome.value)) for outcome in Outcome}
     shown = plot("Events a minute", found, lines, digits=1)
     return page("events.html", shown=shown, totals=totals, minutes=window.minutes, **_measured(found, now))
 
@@ -124,6 +123,46 @@ def letters(request: Request) -> Response:
     )  # fmt: skip
 
 
+@panel("From the table to the state")
+def states(request: Request) -> Response:
+    """Lag of the states, and what the tracker could not fold."""
+    console, now = console_of(request), datetime.now(UTC)
+    sources = console.pipeline.tracking_sources
+    if sources is None:
+        return page("untracked.html", title="From the table to the state")
+    failures = console.memo.get("failures", sources.failures.depth)
+    found, minutes = _tracked(request, sources, now)
+    lines = [Line("p50", "median"), Line("p99", "99th percentile")]
+    shown = plot("Milliseconds", found, lines, unit="ms")
+    measured = _measured(found, now, "tracker")
+    return page("states.html", shown=shown, failures=failures.total, minutes=minutes, **measured)
+
+
+@panel("Changes")
+def changes(request: Request) -> Response:
+    """Changes of shipments that the tracker announced."""
+    console, now = console_of(request), datetime.now(UTC)
+    sources = console.pipeline.tracking_sources
+    if sources is None:
+        return page("untracked.html", title="Changes")
+    found, minutes = _tracked(request, sources, now)
+    shown = plot("Changes a minute", found, _CHANGES, digits=1)
+    totals = {line.name: round(_total(found, line.name)) for line in _CHANGES}
+    return page(
+        "changes.html", shown=shown, totals=totals, minutes=minutes, **_measured(found, now, "tracker")
+    )
+
+
+def _tracked(request: Request, sources: TrackingSources, now: datetime) -> tuple[Series, int]:
+    """What the tracker did, which two panels show, and the minutes of the window."""
+    console, window = console_of(request), WINDOWS[_window_name(request)]
+    found: Series = console.memo.get(
+        ("tracked", window),
+        lambda: tracking_series(console.pipeline.metrics, sources.log, window, now),
+    )
+    return found, window.minutes
+
+
 @panel("Alarms")
 def alarms(request: Request) -> Response:
     """The alarms, firing ones first."""
@@ -147,11 +186,17 @@ def _window_name(request: Request) -> str:
     return chosen if chosen in WINDOWS else _DEFAULT
 
 
-def _measured(found: Series, now: datetime) -> dict[str, Any]:
+def _total(found: Series, name: str) -> float:
+    """The number in the whole period, from values a minute."""
+    minutes = (found.begins[1] - found.begins[0]).total_seconds() / 60
+    return sum(value or 0 for value in found.values[name]) * minutes
+
+
+def _measured(found: Series, now: datetime, function: str = "processor") -> dict[str, Any]:
     """Where the numbers of a panel come from, and when they were read."""
     sources = {
         "metrics": "CloudWatch metrics, which can be minutes old",
-        "log": "the processor's log",
+        "log": f"the {function}'s log",
         "page": "counts that this page took",
     }
     return {"source": sources[found.source], "is_whole": found.is_whole, "now": now}
@@ -178,6 +223,8 @@ PLACES: Final = (
     Place("events", "Events", events, 15, is_wide=True),
     Place("latency", "From the bus to the table", latency, 15, is_wide=True),
     Place("queue", "Queue", queue, 10, is_wide=True),
+    Place("states", "From the table to the state", states, 15, is_wide=True),
+    Place("changes", "Changes", changes, 15, is_wide=True),
     Place("letters", "Dead letters", letters, 15),
     Place("alarms", "Alarms", alarms, 30),
     Place("deployment", "Deployment", deployment, 60),

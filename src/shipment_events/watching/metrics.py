@@ -151,6 +151,25 @@ class Metrics:
         ]
         return self._points(queries, since, until)
 
+    def tracking_points(self, since: datetime, until: datetime, period_seconds: int) -> Mapping[str, Points]:
+        """What the tracker did: ``changes`` that it announced, events that it takes ``again``, and median and
+        99th percentile of the time from the table to the state, as ``p50`` and ``p99``; arguments as above.
+
+        Raises:
+            botocore.exceptions.ClientError: the metrics cannot be read.
+        """
+        measured = (
+            ("changes", names.ANNOUNCED_METRIC, "Sum"),
+            ("again", names.UNSETTLED_METRIC, "Sum"),
+            ("p50", names.LAG_METRIC, "p50"),
+            ("p99", names.LAG_METRIC, "p99"),
+        )
+        queries = [
+            self._own_query(identifier, metric, statistic, period_seconds)
+            for identifier, metric, statistic in measured
+        ]
+        return self._points(queries, since, until)
+
     def queue_points(self, since: datetime, until: datetime, period_seconds: int) -> Mapping[str, Points]:
         """Highest ``waiting`` messages and ``oldest_seconds`` of the queue; arguments as above.
 

@@ -10,9 +10,16 @@ from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 from typing import Final
 
-from shipment_events.contract.names import BATCH_MESSAGE, LATENCY_FIELD
+from shipment_events.contract.names import (
+    ANNOUNCED_FIELD,
+    BATCH_MESSAGE,
+    LAG_FIELD,
+    LATENCY_FIELD,
+    TRACKED_MESSAGE,
+    UNSETTLED_FIELD,
+)
 from shipment_events.contract.outcome import Outcome
-from shipment_events.watching.log import LogLine, ProcessorLog
+from shipment_events.watching.log import FunctionLog, LogLine, ProcessorLog
 from shipment_events.watching.metrics import Metrics, Points
 
 _MOST_LINES: Final = 20_000
@@ -66,18 +73,21 @@ def outcome_series(metrics: Metrics, log: ProcessorLog, window: Window, now: dat
     found = metrics.outcome_points(begins[0], now, window.bucket_seconds)
     if found is None:
         return _logged_outcomes(log, window, now)
-    # A metric filter writes nothing while there are no batches, so no value means no event.
-    known_until = now - _METRIC_DELAY
     return Series(
         begins,
-        {
-            outcome.value: [
-                points[begin] / minutes if begin in points else (0.0 if begin < known_until else None)
-                for begin in begins
-            ]
-            for outcome, points in found.items()
-        },
+        {outcome.value: _a_minute(points, begins, minutes, now) for outcome, points in found.items()},
     )
+
+
+def _a_minute(
+    points: Points, begins: Sequence[datetime], minutes: float, now: datetime
+) -> list[float | None]:
+    """A metric filter writes nothing while there are no batches, so no value means no event."""
+    known_until = now - _METRIC_DELAY
+    return [
+        points[begin] / minutes if begin in points else (0.0 if begin < known_until else None)
+        for begin in begins
+    ]
 
 
 def latency_series(metrics: Metrics, log: ProcessorLog, window: Window, now: datetime) -> Series:
@@ -92,16 +102,47 @@ def latency_series(metrics: Metrics, log: ProcessorLog, window: Window, now: dat
         return Series(begins, _in_buckets(found, begins))
     slowest: dict[datetime, list[float]] = defaultdict(list)
     lines = 0
-    for line, begin in _batches(log, window, now):
+    for line, begin in _batches(log, BATCH_MESSAGE, window, now):
         lines += 1
         if LATENCY_FIELD in line.fields:
             slowest[begin].append(float(line.fields[LATENCY_FIELD]))
+    return Series(begins, _cuts(slowest, begins), "log", lines < _MOST_LINES)
+
+
+def tracking_series(metrics: Metrics, log: FunctionLog, window: Window, now: datetime) -> Series:
+    """What the tracker did: ``changes`` a minute that it announced, events a minute that it takes ``again``,
+    and milliseconds from the table to the state, ``p50`` and ``p99``, of the slowest event of each batch.
+
+    Raises:
+        botocore.exceptions.ClientError: metrics or log cannot be read.
+    """
+    begins = window.buckets(now)
+    minutes = window.bucket_seconds / 60
+    found = metrics.tracking_points(begins[0], now, window.bucket_seconds)
+    if any(found.values()):
+        counted = {name: _a_minute(found[name], begins, minutes, now) for name in ("changes", "again")}
+        return Series(begins, _in_buckets(found, begins) | counted)
+    slowest: dict[datetime, list[float]] = defaultdict(list)
+    counts: dict[datetime, Counter[str]] = {begin: Counter() for begin in begins}
+    lines = 0
+    for line, begin in _batches(log, TRACKED_MESSAGE, window, now):
+        lines += 1
+        counts[begin]["changes"] += int(line.fields.get(ANNOUNCED_FIELD, 0))
+        counts[begin]["again"] += int(line.fields.get(UNSETTLED_FIELD, 0))
+        if LAG_FIELD in line.fields:
+            slowest[begin].append(float(line.fields[LAG_FIELD]))
+    a_minute = {name: [counts[begin][name] / minutes for begin in begins] for name in ("changes", "again")}
+    return Series(begins, _cuts(slowest, begins) | a_minute, "log", lines < _MOST_LINES)
+
+
+def _cuts(
+    slowest: Mapping[datetime, list[float]], begins: Sequence[datetime]
+) -> dict[str, Sequence[float | None]]:
     cuts = {begin: _percentiles(values) for begin, values in slowest.items()}
-    values = {
+    return {
         name: [cuts[begin][position] if begin in cuts else None for begin in begins]
         for position, name in enumerate(("p50", "p99"))
     }
-    return Series(begins, values, "log", lines < _MOST_LINES)
 
 
 def queue_series(metrics: Metrics, window: Window, now: datetime) -> Series | None:
@@ -124,18 +165,20 @@ def _logged_outcomes(log: ProcessorLog, window: Window, now: datetime) -> Series
     minutes = window.bucket_seconds / 60
     counts: dict[datetime, Counter[Outcome]] = {begin: Counter() for begin in begins}
     lines = 0
-    for line, begin in _batches(log, window, now):
+    for line, begin in _batches(log, BATCH_MESSAGE, window, now):
         lines += 1
         counts[begin].update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
     values = {outcome.value: [counts[begin][outcome] / minutes for begin in begins] for outcome in Outcome}
     return Series(begins, values, "log", lines < _MOST_LINES)
 
 
-def _batches(log: ProcessorLog, window: Window, now: datetime) -> Iterator[tuple[LogLine, datetime]]:
+def _batches(
+    log: FunctionLog, message: str, window: Window, now: datetime
+) -> Iterator[tuple[LogLine, datetime]]:
     """Lines of batches, each with its bucket."""
     begins = window.buckets(now)
-    for line in log.lines(BATCH_MESSAGE, begins[0], now, most=_MOST_LINES):
-        if line.fields.get("message") == BATCH_MESSAGE:
+    for line in log.lines(message, begins[0], now, most=_MOST_LINES):
+        if line.fields.get("message") == message:
             behind = (line.written_at - begins[0]).total_seconds()
             yield line, begins[min(int(behind // window.bucket_seconds), len(begins) - 1)]
 

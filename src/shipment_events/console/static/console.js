@@ -42,7 +42,9 @@
         {},
         ...data.lines.map((line, index) => {
           const stroke = lineColour(line.name);
-          return { stroke, width: 1.75, fill: index === 0 ? `${stroke}22` : undefined, points: { show: false }, spanGaps: false };
+          // A value between two unknown ones would be no line.
+          const alone = line.values.flatMap((value, at) => value !== null && (line.values[at - 1] ?? line.values[at + 1] ?? null) === null ? [at] : []);
+          return { stroke, width: 1.75, fill: index === 0 ? `${stroke}22` : undefined, points: { show: alone.length > 0, size: 6, filter: () => alone }, spanGaps: false };
         }),
       ],
       hooks: {
@@ -57,10 +59,6 @@
         ],
       },
     };
-    // A single value would be no line.
-    if (data.lines.every((line) => line.values.filter((value) => value !== null).length < 2)) {
-      options.series.slice(1).forEach((one) => { one.points = { show: true, size: 6 }; });
-    }
     plots.set(place, new uPlot(options, [data.x, ...data.lines.map((line) => line.values)], place));
   };
 
