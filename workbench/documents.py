@@ -21,12 +21,13 @@ from shipment_events.api.openapi import openapi_document
 from shipment_events.contract.schema import event_schema
 from shipment_events.dead_letters.reasons import DeadLetterReason
 from shipment_events.stages import StageSettings
+from shipment_events.tracking.changes import Kind
+from shipment_events.tracking.schema import change_schema
 from shipment_events.tracking.vocabulary import FINISHED, STATUS_OF_TYPE, STATUSES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
-SCHEMA: Final = ROOT / "schemas" / "shipment-event.schema.json"
-OPENAPI: Final = ROOT / "schemas" / "openapi.json"
+SCHEMAS: Final = ROOT / "schemas"
 USAGE: Final = ROOT / "src" / "shipment_events" / "cost" / "usage.py"
 """Has the numbers of the stack that ``shipments cost`` needs; an installed wheel has no stack to count."""
 _MARKER: Final = "[[[cog "
@@ -129,18 +130,15 @@ def numbers_table() -> str:
     return markdown_table(["thing", "numbers"], rows)
 
 
-def schema_text() -> str:
-    """The JSON Schema of the event, as the repository has it."""
-    return json.dumps(event_schema(), indent=2) + "\n"
-
-
-def openapi_text() -> str:
-    """The OpenAPI document of the API, as the repository has it."""
-    return json.dumps(openapi_document(), indent=2) + "\n"
+def schemas() -> dict[Path, str]:
+    """Path and text of each file in ``schemas/``."""
+    found = {"openapi.json": openapi_document(), "shipment-event.schema.json": event_schema()}
+    found |= {f"{kind}.schema.json": change_schema(kind) for kind in Kind}
+    return {SCHEMAS / name: json.dumps(schema, indent=2) + "\n" for name, schema in found.items()}
 
 
 if __name__ == "__main__":
     for each in documents():
         write(each)
-    SCHEMA.write_text(schema_text(), encoding="utf-8")
-    OPENAPI.write_text(openapi_text(), encoding="utf-8")
+    for path, text in schemas().items():
+        path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The OpenAPI document is up to date, and valid."""
+"""The OpenAPI document says what the routes are, and is valid."""
 
 import json
 from typing import Any
@@ -10,12 +10,6 @@ from shipment_events.api.openapi import openapi_document
 from shipment_events.api.representations import shipment_json
 from shipment_events.api.routes import ROUTES
 from shipment_events.tracking.shipment import Shipment
-from workbench.documents import OPENAPI, openapi_text
-
-
-def test_file_is_up_to_date() -> None:
-    """After a change of the routes: make docs"""
-    assert OPENAPI.read_text() == openapi_text()
 
 
 def test_each_route_is_there_with_its_parameters() -> None:

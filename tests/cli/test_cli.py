@@ -28,6 +28,8 @@ from shipment_events.publishing.publisher import Publisher
 from shipment_events.resources import Resources
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
+from shipment_events.tracking.changes import Kind
+from tests.repository.documents import ROOT
 from tests.stand_ins.bus import service_error
 from workbench.feed import generate
 
@@ -336,6 +338,11 @@ def test_feed_prints_the_feed() -> None:
 
 def test_schema_is_json() -> None:
     assert json.loads(run("schema").stdout) == event_schema()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_schema_of_a_change_is_the_published_one(kind: Kind) -> None:
+    assert run("schema", kind).stdout == (ROOT / "schemas" / f"{kind}.schema.json").read_text()
 
 
 def stored(sort_key: str, processing_status: str = "PROCESSED", /, **detail: Any) -> StoredEvent:

@@ -19,6 +19,7 @@ from shipment_events.table.store import EventTable, slices
 from tests.integration.conftest import ROOT, LocalEngine
 from tests.stand_ins.fakes import RETENTION
 from tests.tracking import oracle
+from tests.tracking.announced import check
 
 pytestmark = pytest.mark.engine
 
@@ -176,7 +177,14 @@ def test_states_and_changes_follow_what_is_stored(client: Client) -> None:
         time.sleep(0.1)
     assert found == wanted
     assert received(client, FAILURES) == []
-    changes = [one for one in received(client, SUBSCRIBER) if one["detail-type"] == "shipment.status_changed"]
+    announced = received(client, SUBSCRIBER)
+    for one in announced:
+        check(one["detail-type"], one["detail"])
+    assert {one["detail-type"] for one in announced} == {
+        "shipment.status_changed",
+        "shipment.estimate_changed",
+    }
+    changes = [one for one in announced if one["detail-type"] == "shipment.status_changed"]
     last = {
         one["detail"]["shipment_id"]: one["detail"]
         for one in sorted(changes, key=lambda one: one["detail"]["at"])

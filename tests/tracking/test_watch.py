@@ -10,6 +10,7 @@ from shipment_events.table.item import StoredEvent
 from shipment_events.tracking.changes import Change, Kind
 from shipment_events.tracking.item import tracked_item, tracked_of
 from shipment_events.tracking.watch import announce_delays
+from tests.tracking.announced import check_change
 from tests.tracking.histories import NOON, SHIPMENT, stored, text
 from tests.tracking.small_tracker import RETENTION, SmallTracker
 
@@ -33,7 +34,7 @@ class Watched(SmallTracker):
         changes, marked = announce_delays(self.tracked, now, HOURS)
         if changes and not crash:
             self.item = tracked_item(marked, RETENTION)
-        return changes
+        return [check_change(change) for change in changes]
 
     def kinds(self, now: datetime) -> list[Kind]:
         return [change.kind for change in self.watch(now)]

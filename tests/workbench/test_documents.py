@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from cogapp.cogapp import CogUserException
 
-from workbench.documents import ROOT, USAGE, documents, markdown_table, render, write
+from workbench.documents import ROOT, SCHEMAS, USAGE, documents, markdown_table, render, schemas, write
 
 MEASURED: Final = '<!-- [[[cog measured("speed") ]]] -->\n{}\n<!-- [[[end]]] -->\n'
 
@@ -27,6 +27,11 @@ def out_of_date(document: Path) -> str:
 )
 def test_document_is_up_to_date(document: Path) -> None:
     assert out_of_date(document) == ""
+
+
+def test_schemas_are_up_to_date() -> None:
+    """After a change of the contract or of the API's routes: make docs"""
+    assert {path: path.read_text() for path in SCHEMAS.iterdir()} == schemas()
 
 
 def test_a_stale_part_is_told_and_written_anew(tmp_path: Path) -> None:

@@ -168,19 +168,6 @@ def change(
     )
 
 
-def change_schema(kind: Kind) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of the detail of one kind of change."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": kind.value,
-        "description": "The detail of an EventBridge event on the shipment status bus.",
-        "type": "object",
-        "required": list(DETAIL),
-        "properties": {name: {"description": text, **rules} for name, (text, rules) in DETAIL.items()},
-        "additionalProperties": True,
-    }
-
-
 def _change_id(kind: Kind, shipment_id: str, cause: str, given_at: str) -> str:
     # JSON, because an id can contain any separator.
     parts = [shipment_id, kind.value, sort_key_at(cause), sort_key_at(given_at)]
