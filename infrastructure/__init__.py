@@ -9,6 +9,7 @@
 - ``tracking.py``: the function that follows the table's stream, and the queue of its failures.
 - ``shipments.py``: the table of the states of shipments and its indexes.
 - ``announcing.py``: the bus of their changes and its archive.
+- ``watching.py``: the function that announces stalled and overdue shipments, and its schedule.
 
 What watches it: ``log_metrics.py`` and ``metrics.py`` (values), ``alarms.py`` and ``tracking_alarms.py`` (the
 table of alarms, in terms of ``alarm_spec.py`` and ``function_alarms.py``), ``monitoring.py`` and ``chat.py``

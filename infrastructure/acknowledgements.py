@@ -192,6 +192,27 @@ ACKNOWLEDGEMENTS: Final[Table] = {
             "quota, a reserve cannot be deployed.",
         ),
     ),
+    "Tracking/Watcher/Role": EXECUTION_ROLE,
+    "Tracking/Watcher/Caller": (
+        Accepted(
+            ("NIST.800.53.R5-IAMNoInlinePolicy",),
+            "The rule is against permissions that are scattered over principals. One schedule uses this "
+            "role, and its one policy allows one call of one alias.",
+        ),
+    ),
+    "Tracking/Watcher/Function": (
+        *FUNCTION,
+        Accepted(
+            ("Serverless-LambdaDLQ", "NIST.800.53.R5-LambdaDLQ", "CKV_AWS_116"),
+            "A run that fails would leave nothing but its time. The next run finds every delay that was not "
+            "announced, and alarms report failures and missing runs.",
+        ),
+        Accepted(
+            ("NIST.800.53.R5-LambdaConcurrency", "CKV_AWS_115"),
+            "The schedule starts one run at a time. In an account with its initial quota, a reserve cannot "
+            "be deployed.",
+        ),
+    ),
     "Monitoring/PageTopic": TOPIC,
     "Monitoring/WarningTopic": TOPIC,
     "Rollout/Role": (

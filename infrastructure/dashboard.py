@@ -241,6 +241,11 @@ class PipelineDashboard(Construct):
                 ),
             ),
             self._build_shipments_row(),
+            self._build_function_row("Watcher", names.watcher_name(settings.environment)),
+            _row(
+                _graph("Shipments: open", self._totals.open_shipments("Maximum", "Not finished")),
+                _graph("Shipments: delays announced", self._totals.delays("Stalled or overdue")),
+            ),
         ]
 
     def _build_shipments_row(self) -> list[cloudwatch.IWidget]:

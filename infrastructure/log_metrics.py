@@ -70,3 +70,13 @@ class TrackerMetrics(LogMetrics):
         self._add(names.ANNOUNCED_METRIC, names.ANNOUNCED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
         self._add(names.UNSETTLED_METRIC, names.UNSETTLED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
         self._add(names.LAG_METRIC, names.LAG_FIELD, _OF_STAGE, cloudwatch.Unit.MILLISECONDS)
+
+
+class WatcherMetrics(LogMetrics):
+    """One metric filter for each metric of the watcher."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup) -> None:
+        """Build the filters on the watcher's ``log_group``."""
+        super().__init__(scope, construct_id, log_group=log_group)
+        self._add(names.OPEN_METRIC, names.LOOKED_AT_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.DELAYS_METRIC, names.ANNOUNCED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)

@@ -199,6 +199,14 @@ class PipelineMetrics:
         """Return the time from table to state of the slowest event of each batch, in milliseconds."""
         return self._own(names.LAG_METRIC, statistic, label)
 
+    def open_shipments(self, statistic: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return the number of shipments that are not finished; each run of the watcher gives one value."""
+        return self._own(names.OPEN_METRIC, statistic, label)
+
+    def delays(self, label: str) -> cloudwatch.Metric:
+        """Return the number of delays that the watcher put on the status bus, with repeats."""
+        return self._own(names.DELAYS_METRIC, "Sum", label)
+
     def _table(
         self, name: str, metric: str, statistic: str, label: str | None, more: Mapping[str, str | None]
     ) -> cloudwatch.Metric:

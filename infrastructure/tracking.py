@@ -17,6 +17,7 @@ from infrastructure.encryption import StageKey
 from infrastructure.log_metrics import TrackerMetrics
 from infrastructure.retention import removal_policy
 from infrastructure.shipments import ShipmentStorage
+from infrastructure.watching import Watcher
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 from shipment_events.tracking.settings import TrackerSettings
@@ -55,8 +56,17 @@ class ShipmentTracking(Construct):
         self.tracker.function.node.add_dependency(
             TrackerMetrics(self, "LogMetrics", log_group=self.tracker.log_group)
         )
+        self.watcher = Watcher(
+            self,
+            "Watcher",
+            settings=settings,
+            key=key,
+            shipments=self.storage.table,
+            bus=self.announcing.bus,
+        )
         # The archive has the first change, too.
-        self.tracker.event_source.node.add_dependency(self.announcing.archive)
+        for caller in (self.tracker.event_source, self.watcher.schedule):
+            caller.node.add_dependency(self.announcing.archive)
 
 
 class Tracker(BundledFunction):

@@ -1,4 +1,4 @@
-"""The alarms of a stage that tracks shipments."""
+"""The alarms of a stage that tracks shipments: on its tracker and its watcher."""
 
 from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.function_alarms import FunctionAlarms
@@ -9,7 +9,7 @@ from shipment_events.stages import StageSettings
 
 
 def tracking_alarms(settings: StageSettings) -> list[AlarmSpec]:
-    """Return the rows of the alarm table for the tracker."""
+    """Return the rows of the alarm table for tracker and watcher."""
     tracker = FunctionAlarms(
         settings, names.tracker_name(settings.environment), settings.tracker_timeout_seconds
     )
@@ -40,6 +40,7 @@ def tracking_alarms(settings: StageSettings) -> list[AlarmSpec]:
             "again, and blocks their shard until then.",
             look_at="field detail of the warnings in the tracker's log.",
         ),
+        *_watcher_alarms(settings),
     ]
 
 
@@ -105,6 +106,45 @@ def _lag_alarms(settings: StageSettings) -> list[AlarmSpec]:
             periods=settings.tracker_lag_periods,
             meaning="Events are stored, but no state changes. The stream deletes a record after a day.",
             look_at="whether the tracker's event source is enabled, then tracker errors.",
+        ),
+    ]
+
+
+def _watcher_alarms(settings: StageSettings) -> list[AlarmSpec]:
+    name = names.watcher_name(settings.environment)
+    watcher = FunctionAlarms(settings, name, settings.watcher_timeout_seconds)
+    runs = PipelineMetrics(
+        settings.environment, period_seconds=settings.watcher_minutes * SECONDS_PER_HOUR // 60
+    )
+    return [
+        AlarmSpec(
+            name="watcher-errors",
+            urgency=Urgency.WARNING,
+            metric=runs.function(name, "Errors", "Sum"),
+            threshold=settings.watcher_errors_threshold,
+            meaning="The watcher fails, so stalled and overdue shipments are announced late or not at all.",
+            look_at="the warnings and the exception in the watcher's log.",
+        ),
+        AlarmSpec(
+            name="watcher-silent",
+            urgency=Urgency.WARNING,
+            metric=runs.open_shipments("SampleCount"),
+            threshold=1,
+            periods=settings.watcher_silence_periods,
+            silence_is_bad=True,
+            meaning="The watcher does not run, so stalled and overdue shipments are not announced.",
+            look_at="the watcher's schedule. After a first deployment, wait for the first run.",
+        ),
+        watcher.throttles(
+            "watcher-throttles",
+            meaning="The account's Lambda concurrency is used up, so delays are announced late.",
+            look_at="which function uses the concurrency, and the account's quota.",
+        ),
+        watcher.slow(
+            "slow-watcher",
+            meaning="A run took nearly the whole timeout. If it is too short, the last shipments are never "
+            "looked at.",
+            look_at="the number of open shipments, then watcher_timeout_seconds in stages.py.",
         ),
     ]
 

@@ -89,6 +89,8 @@ def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
         "stalled_after_hours": (1, settings.event_retention_days * 24),
         "warm_write_units": (ON_DEMAND_WARM_WRITE_UNITS, None),
         **_tracking_ranges(settings),
+        "watcher_minutes": (5, 60),
+        "watcher_timeout_seconds": (1, min(LAMBDA_MAX_TIMEOUT_SECONDS, settings.watcher_minutes * 60)),
     }
 
 

@@ -170,6 +170,12 @@ class StageSettings:
     """How long SQS keeps a failure of the tracker."""
     stalled_after_hours: int = 48
     """Time without news after which a shipment that the carrier has is stalled."""
+    watcher_minutes: int = 15
+    """Time between two runs of the watcher, which announces stalled and overdue shipments (5 to 60)."""
+    watcher_memory_mb: int = 512
+    """Memory of the watcher, as ``processor_memory_mb``."""
+    watcher_timeout_seconds: int = 240
+    """Longest run of the watcher. It reads all open shipments, and has to end before the next run."""
 
     alarm_emails: tuple[str, ...] = ()
     """Addresses that both alarm topics notify after the subscription is confirmed."""
@@ -239,6 +245,11 @@ class StageSettings:
     """Consecutive windows with late states, or without any state while events are stored (count)."""
     tracker_lag_page_seconds: int = 3_600
     """Age of the records at which a person is paged. At most half of ``tracker_max_age_hours``."""
+    watcher_errors_threshold: int = 2
+    """Failed invocations of the watcher between two runs (count). Lambda repeats a run twice; one failure
+    alone is repaired by that."""
+    watcher_silence_periods: int = 4
+    """Consecutive runs of the watcher that are missing (count)."""
     expected_event_hours: int | None = None
     """The stage gets at least one event within this time (1 to 24). None if it may get none."""
 

@@ -10,6 +10,8 @@ PROCESSOR: Final = "shipment-event-processor"
 """Name of the function without the stage."""
 TRACKER: Final = "shipment-tracker"
 """Name of the function without the stage."""
+WATCHER: Final = "shipment-watcher"
+"""Name of the function without the stage."""
 
 
 class Template:

@@ -79,6 +79,10 @@ def test_contract_alarms(every_template: Template) -> None:
         ("tracker-throttles", "warning"),
         ("slow-tracker", "warning"),
         ("tracker-retried", "warning"),
+        ("watcher-errors", "warning"),
+        ("watcher-silent", "warning"),
+        ("watcher-throttles", "warning"),
+        ("slow-watcher", "warning"),
     ],
 )
 def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
@@ -107,17 +111,20 @@ def test_alarm_whose_end_is_no_news_tells_its_begin_only(
     assert "OKActions" not in properties
 
 
-def test_every_alarm_explains_itself_and_takes_silence_for_health(every_template: Template) -> None:
+def test_every_alarm_explains_itself_and_only_one_takes_silence_for_a_failure(
+    every_template: Template,
+) -> None:
     alarms = list(every_template.of_type("AWS::CloudWatch::Alarm"))
     stage = STAGES[every_template.environment]
     guards = [] if stage.canary_minutes is None else guard_specs(stage, "7")
     assert len(alarms) == len(alarm_specs(stage)) + len(guards)
     for logical_id, alarm in alarms:
         assert alarm["AlarmActions"], logical_id
-        assert alarm["TreatMissingData"] == "notBreaching", logical_id
         name = text(alarm["AlarmName"]).removeprefix(f"shipmentevents-{every_template.environment}-")
         # The number of a version is only known once it is published.
         name = name.partition("-${")[0]
+        silence = "breaching" if name == "watcher-silent" else "notBreaching"
+        assert alarm["TreatMissingData"] == silence, logical_id
         form = rf".+\. Look at: .+\. Runbook: docs/runbook\.md#{name}"
         assert re.fullmatch(form, alarm["AlarmDescription"]), logical_id
         assert len(alarm["AlarmDescription"]) <= 1024, logical_id

@@ -13,16 +13,18 @@ from typing import Any
 import pytest
 
 from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
-from infrastructure import processing, tracking
+from infrastructure import processing, tracking, watching
 from shipment_events.stages import settings_for
 from shipment_events.tracking.settings import TrackerSettings
+from shipment_events.tracking.watcher_settings import WatcherSettings
 from tests.infrastructure.conftest import REPOSITORY
-from tests.infrastructure.template import PROCESSOR, TRACKER, Template
+from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template
 
 SOURCE = REPOSITORY / "src"
 HANDLERS = {
     PROCESSOR: "shipment_events.processor.handler",
     TRACKER: "shipment_events.tracking.handler",
+    WATCHER: "shipment_events.tracking.watcher_handler",
 }
 OF_TRACKER = TrackerSettings(
     environment="dev",
@@ -32,7 +34,18 @@ OF_TRACKER = TrackerSettings(
     failures_queue_url="https://failures",
     retention=timedelta(days=90),
 ).variables()
-ROOMS = {PROCESSOR: processing.BUNDLED_ROOMS, TRACKER: tracking.BUNDLED_ROOMS}
+OF_WATCHER = WatcherSettings(
+    environment="dev",
+    shipments_table_name="shipments",
+    status_bus_name="changes",
+    retention=timedelta(days=90),
+    stalled_after_hours=48,
+).variables()
+ROOMS = {
+    PROCESSOR: processing.BUNDLED_ROOMS,
+    TRACKER: tracking.BUNDLED_ROOMS,
+    WATCHER: watching.BUNDLED_ROOMS,
+}
 
 of_each_function = pytest.mark.parametrize("function", HANDLERS)
 
@@ -72,7 +85,7 @@ def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path
     )
     run = subprocess.run(
         [sys.executable, "-I", "-c", program],
-        env=FUNCTION_ENVIRONMENT | OF_TRACKER,
+        env=FUNCTION_ENVIRONMENT | OF_TRACKER | OF_WATCHER,
         cwd=tmp_path,
         capture_output=True,
         text=True,

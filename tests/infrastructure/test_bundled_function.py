@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 
-from infrastructure.acknowledgements import ACKNOWLEDGEMENTS, EXECUTION_ROLE, FUNCTION
+from infrastructure.acknowledgements import ACKNOWLEDGEMENTS, EXECUTION_ROLE, FUNCTION, Accepted
 from infrastructure.bundled_function import BundledFunction
 from infrastructure.function_alarms import FunctionAlarms
 from infrastructure.stack import ShipmentEventsStack
@@ -20,6 +20,7 @@ from tests.infrastructure.template import Template, permissions, text
 from tests.infrastructure.watched import unwatched
 
 NAME: Final = "shipment-follower-dev"
+STREAM_RULES: Final = ("StreamFailures", "StreamRetries", "StreamBisect", "StreamLagAlarm")
 
 
 class Follower(BundledFunction):
@@ -62,7 +63,12 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Template:
     # A stage without tracking, so that the throw-away function is the only one that follows the table.
     stack = ShipmentEventsStack(app, settings=replace(settings_for("dev"), tracking=False))
     Follower(stack)
-    rows = {"Following/Role": EXECUTION_ROLE, "Following/Function": FUNCTION}
+    stream = [f"LossModes::{name}" for name in (*STREAM_RULES, "PartialBatchResponse")]
+    rows = {
+        "Following/Role": EXECUTION_ROLE,
+        "Following/Function": FUNCTION,
+        "Following/Live": (Accepted(tuple(stream), "It is never deployed, so it loses no record."),),
+    }
     accept_findings(stack, stack.settings, {**ACKNOWLEDGEMENTS, **rows})
     enforce_rules(app)
     app.synth()

@@ -257,6 +257,8 @@ def test_everything_that_takes_tags_says_whose_it_is(every_template: Template) -
         "AWS::Lambda::Alias",
         "AWS::Lambda::Version",
         "AWS::Logs::MetricFilter",
+        # Only a group of schedules has tags.
+        "AWS::Scheduler::Schedule",
     }
     for logical_id, resource in every_template.resources.items():
         if resource["Type"] in untaggable:

@@ -11,12 +11,14 @@ from shipment_events.processor.telemetry import report_batch
 from shipment_events.tracking.batch import Tracking
 from shipment_events.tracking.records import StreamRecord, read_record
 from shipment_events.tracking.telemetry import report_batch as report_tracked
+from shipment_events.tracking.watcher import Watch
 from tests.infrastructure.log_filters import Measured, measured
-from tests.infrastructure.template import PROCESSOR, TRACKER, Template
+from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template
 from tests.infrastructure.watched import alarm_metrics, dashboard_metrics
 from tests.processor.outcomes import settled_as
 from tests.tracking.histories import NOON, stored
 from tests.tracking.services import World
+from tests.tracking.test_watcher_handler import run_watcher
 
 # What the services report, by namespace, with the dimensions that they report it under; from the metric pages
 # of their documentation. What is made of the processor's log is read off its own output below.
@@ -103,11 +105,20 @@ def _emitted(template: Template, lines: list[str], function: str = PROCESSOR) ->
     }
 
 
+def _watched(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the watcher really prints for a run that looked at three shipments and announced two delays."""
+    run_watcher(monkeypatch, Watch(looked_at=3, announced=2))
+    return capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.fixture
-def emitted(template: Template, capsys: pytest.CaptureFixture[str]) -> set[Emitted]:
-    """Metrics of a batch of the processor in which every outcome occurred, and of one of the tracker."""
+def emitted(
+    template: Template, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> set[Emitted]:
+    """Metrics of a batch of the processor in which every outcome occurred, one of the tracker, and a run."""
     of_processor = _emitted(template, _lines(capsys, *Outcome))
-    return of_processor | _emitted(template, [_tracked(capsys)], TRACKER)
+    of_watcher = _emitted(template, [_watched(monkeypatch, capsys)], WATCHER)
+    return of_processor | _emitted(template, [_tracked(capsys)], TRACKER) | of_watcher
 
 
 def test_log_becomes_metrics(every_template: Template, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +151,17 @@ def test_log_of_the_tracker_becomes_metrics(
     ]
 
 
-@pytest.mark.parametrize(("function", "number"), [(PROCESSOR, 8), (TRACKER, 4)])
+def test_log_of_the_watcher_becomes_metrics(
+    every_template: Template, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = (("Environment", "dev"),)
+    assert measured(every_template, _watched(monkeypatch, capsys), WATCHER) == [
+        Measured("DelaysAnnounced", stage, 2, "Count"),
+        Measured("OpenShipments", stage, 3, "Count"),
+    ]
+
+
+@pytest.mark.parametrize(("function", "number"), [(PROCESSOR, 8), (TRACKER, 4), (WATCHER, 2)])
 def test_filters_read_the_log_of_the_function_and_are_there_before_its_first_line(
     every_template: Template, function: str, number: int
 ) -> None:
@@ -163,7 +184,7 @@ def test_filters_read_the_log_of_the_function_and_are_there_before_its_first_lin
 
 
 def test_good_batch_has_a_value_for_every_alarm(
-    template: Template, capsys: pytest.CaptureFixture[str]
+    template: Template, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An alarm whose metric is silent looks back at older values, and ends late."""
     watched = {
@@ -174,9 +195,16 @@ def test_good_batch_has_a_value_for_every_alarm(
     }
     of_processor = _emitted(template, _lines(capsys, Outcome.STORED))
     of_tracker = _emitted(template, [_tracked(capsys)], TRACKER)
-    assert {name for _, name in watched - of_tracker} == {"Quarantined", "Retried", "EventToStored", "Stored"}
-    assert {name for _, name in watched - of_processor} == {"Folded", "Unsettled"}
-    assert watched <= of_processor | of_tracker
+    of_watcher = _emitted(template, [_watched(monkeypatch, capsys)], WATCHER)
+    assert {name for _, name in watched & of_processor} == {
+        "Quarantined",
+        "Retried",
+        "EventToStored",
+        "Stored",
+    }
+    assert {name for _, name in watched & of_tracker} == {"Folded", "Unsettled"}
+    assert {name for _, name in watched & of_watcher} == {"OpenShipments"}
+    assert watched <= of_processor | of_tracker | of_watcher
 
 
 def test_every_alarm_watches_what_something_reports(every_template: Template, emitted: set[Emitted]) -> None:

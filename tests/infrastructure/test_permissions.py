@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.template import PROCESSOR, TRACKER, Template, permissions, text
+from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template, permissions, text
 
 PROCESSOR_ROLE = "Exactly what the shipment event processor calls"
 TRACKER_ROLE = "Exactly what the shipment event tracker calls"
+WATCHER_ROLE = "Exactly what the shipment event watcher calls"
+WATCHER_CALLER = "Lets the schedule invoke the shipment event watcher"
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 
 
@@ -62,7 +64,40 @@ def test_tracker_may_do_exactly_what_it_and_its_event_source_call(every_template
     }
 
 
-@pytest.mark.parametrize("description", [PROCESSOR_ROLE, TRACKER_ROLE])
+def test_watcher_may_do_exactly_what_it_calls(every_template: Template) -> None:
+    environment = every_template.environment
+    shipments = text(every_template.arn("AWS::DynamoDB::Table", TableName=f"shipments-{environment}"))
+    bus = text(every_template.arn("AWS::Events::EventBus", Name=f"shipmentstatus-{environment}"))
+    log = text(every_template.arn("AWS::Logs::LogGroup", of=WATCHER))
+    role = every_template.properties("AWS::IAM::Role", Description=WATCHER_ROLE)
+    assert permissions(role) == {
+        ("dynamodb:Query", f"{shipments}/index/open-latest-index"),
+        ("dynamodb:BatchGetItem", shipments),
+        ("dynamodb:PartiQLUpdate", shipments),
+        ("events:PutEvents", bus),
+        ("logs:CreateLogStream", log),
+        ("logs:PutLogEvents", log),
+        ("xray:PutTraceSegments", "*"),
+        ("xray:PutTelemetryRecords", "*"),
+    }
+
+
+def test_schedule_may_invoke_the_watcher_alone(every_template: Template) -> None:
+    role = every_template.properties("AWS::IAM::Role", Description=WATCHER_CALLER)
+    alias = text(every_template.ref("AWS::Lambda::Alias", of=WATCHER))
+    assert permissions(role) == {("lambda:InvokeFunction", alias)}
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    ((operator, condition),) = trust["Condition"].items()
+    assert operator == "StringEquals"
+    assert {name: text(value) for name, value in condition.items()} == {
+        "aws:SourceAccount": "${AWS::AccountId}",
+        "aws:SourceArn": "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}"
+        ":schedule-group/default",
+    }
+
+
+@pytest.mark.parametrize("description", [PROCESSOR_ROLE, TRACKER_ROLE, WATCHER_ROLE, WATCHER_CALLER])
 def test_role_grants_in_one_place_only(every_template: Template, description: str) -> None:
     role = every_template.properties("AWS::IAM::Role", Description=description)
     assert not role.get("ManagedPolicyArns")
@@ -81,7 +116,7 @@ def test_role_grants_in_one_place_only(every_template: Template, description: st
     }
 
 
-@pytest.mark.parametrize("name", [PROCESSOR, TRACKER])
+@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER])
 def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template, name: str) -> None:
     trust = template.properties("AWS::IAM::Role", of=name)["AssumeRolePolicyDocument"]["Statement"]
     assert trust == [

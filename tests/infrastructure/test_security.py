@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipment_events.stages import settings_for
-from tests.infrastructure.template import PROCESSOR, TRACKER, Template, as_list, text
+from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template, as_list, text
 
 ALLOWED_TYPES = {
     "AWS::CloudWatch::Alarm",
@@ -25,6 +25,7 @@ ALLOWED_TYPES = {
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",
+    "AWS::Scheduler::Schedule",
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
@@ -82,7 +83,7 @@ def test_cfn_lint_has_no_finding(every_template: Template) -> None:
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", [PROCESSOR, TRACKER])
+@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER])
 def test_checkov_and_cfn_lint_are_told_in_the_template_what_is_accepted(
     template: Template, name: str
 ) -> None:
@@ -106,7 +107,7 @@ def test_logs_are_encrypted_with_the_key_that_only_they_may_use(every_template: 
     assert [text(arn) for arn in condition["kms:EncryptionContext:aws:logs:arn"]] == [
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
         f":log-group:/aws/lambda/{name}-{every_template.environment}"
-        for name in (PROCESSOR, TRACKER)
+        for name in (PROCESSOR, TRACKER, WATCHER)
     ]
 
 

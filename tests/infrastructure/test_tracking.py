@@ -193,10 +193,13 @@ def untracked(tmp_path_factory: pytest.TempPathFactory, untracked_settings: Stag
 
 def test_a_stage_without_tracking_has_nothing_of_it(template: Template, untracked: Template) -> None:
     gone = template.resources.keys() - untracked.resources.keys()
-    of_tracking = ("Tracking", "MonitoringTracker", "MonitoringSlowTracker")
+    of_tracking = (
+        "Tracking",
+        *(f"Monitoring{name}" for name in ("Tracker", "SlowTracker", "Watcher", "SlowWatcher")),
+    )
     assert gone == {name for name in template.resources if name.startswith(of_tracking)}
     assert untracked.resources.keys() <= template.resources.keys()
-    for part in ("tracker", "shipments-dev", "shipmentstatus", "IteratorAge"):
+    for part in ("tracker", "watcher", "shipments-dev", "shipmentstatus", "IteratorAge"):
         assert part not in json.dumps(untracked.body)
     assert template.body["Outputs"].keys() - untracked.body["Outputs"].keys() == {
         "ShipmentsTableName",
@@ -219,13 +222,14 @@ def test_alarms_and_graphs_of_tracking_come_and_go_with_it(
 ) -> None:
     names = {spec.name for spec in alarm_specs(settings_for("dev"))}
     left = {spec.name for spec in alarm_specs(untracked_settings)}
-    assert {name for name in names - left if "tracker" not in name} == set()
+    assert {name for name in names - left if "tracker" not in name and "watcher" not in name} == set()
     titles = {
         one: {widget["properties"].get("title") for widget in dashboard(one)["widgets"]}
         for one in (template, untracked)
     }
     assert {title.partition(":")[0] for title in titles[template] - titles[untracked]} == {
         "Tracker",
+        "Watcher",
         "States",
         "Shipments",
     }

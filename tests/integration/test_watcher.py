@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from shipment_events.contract import names
 from shipment_events.table.item import ItemTimes, prepare_write
 from shipment_events.table.results import Inserted
 from shipment_events.table.store import MAX_KEYS, EventTable, slices
@@ -185,4 +186,16 @@ def test_a_foreign_item_hides_no_other(stage: Stage) -> None:
         TableName=SHIPMENTS, Item={**foreign, "shipment_id": {"S": "N"}, "status": {"S": "in_transit"}}
     )
     watch = stage.watch(after(48))
-    assert (watch.announced, watch.unreadable, watch.unsettled) == (2, 2, {})
+    assert (watch.announced, watch.unreadable, watch.unsettled) == (2, {"M", "N"}, {})
+
+
+def test_the_deployed_watcher_is_scheduled_and_runs(engine: LocalEngine) -> None:
+    """At a time before all shipments, so that it announces nothing."""
+    name = names.watcher_name(engine.environment)
+    schedule = engine.client("scheduler").get_schedule(Name=name)
+    assert (schedule["State"], schedule["ScheduleExpression"]) == ("ENABLED", "rate(15 minutes)")
+    answer = engine.client("lambda").invoke(
+        FunctionName=schedule["Target"]["Arn"], Payload=json.dumps({"time": "2000-01-01T00:00:00Z"})
+    )
+    assert "FunctionError" not in answer
+    assert json.load(answer["Payload"])["announced"] == 0

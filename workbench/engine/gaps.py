@@ -63,6 +63,11 @@ ROLLOUT: Final = Gap(
     Remedy.CHANGED,
     "No CodeDeploy, versions or aliases: a deploy runs new code at once.",
 )
+SCHEDULED_TIME: Final = Gap(
+    "Time of a schedule in the input of its target",
+    Remedy.CHANGED,
+    "The engine does not fill it in. Without an input it sends an event that has the time.",
+)
 BOOTSTRAP: Final = Gap(
     "Check for the CDK bootstrap stack",
     Remedy.CHANGED,
@@ -77,6 +82,7 @@ GAPS: Final = (
     BATCH_PERMISSIONS,
     TLS_ONLY,
     ROLLOUT,
+    SCHEDULED_TIME,
     BOOTSTRAP,
     Gap(
         "Retries and dead-letter queue of a rule's target",

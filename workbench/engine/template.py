@@ -17,6 +17,7 @@ from workbench.engine.gaps import (
     METRIC_MATH_ALARM,
     POINT_IN_TIME_RECOVERY,
     ROLLOUT,
+    SCHEDULED_TIME,
     TIME_TO_LIVE,
     TLS_ONLY,
     Gap,
@@ -33,6 +34,7 @@ _ROLLOUT_TYPES: Final = (
     "AWS::Lambda::Alias",
     "AWS::Lambda::Version",
 )
+_SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 _UNPUBLISHED: Final = "$LATEST"
 _HELPER_OUTPUT: Final = "LocalEngine"
 
@@ -87,6 +89,7 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
         *_drop_bootstrap_check(changed),
         *_allow_batch_calls(changed),
         *_allow_plain_http(changed),
+        *_drop_scheduled_time(changed),
     ]
     archives: list[dict[str, Any]] = []
     values = _DeployedValues()
@@ -227,6 +230,15 @@ def _batch_statements(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     batches = [f"{action}Batch" for action in actions if action in _SQS_ACTIONS_WITH_BATCH]
     if batches:
         yield {"Effect": "Allow", "Action": batches, "Resource": statement["Resource"]}
+
+
+def _drop_scheduled_time(template: Mapping[str, Any]) -> Iterator[Substitution]:
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Scheduler::Schedule":
+            target = resource["Properties"]["Target"]
+            if _SCHEDULED_TIME in str(target.get("Input")):
+                del target["Input"]
+                yield Substitution(SCHEDULED_TIME, logical_id)
 
 
 def _role_policies(resource: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -59,12 +59,18 @@ FOLDED_METRIC: Final = "Folded"
 ANNOUNCED_METRIC: Final = "ChangesAnnounced"
 UNSETTLED_METRIC: Final = "Unsettled"
 LAG_METRIC: Final = "StoredToState"
+
 WATCHED_MESSAGE: Final = "open shipments watched"
 """Message of the line that the watcher logs for each run. Its fields follow."""
 LOOKED_AT_FIELD: Final = "looked_at"
 """Open shipments. Zero if there are none, so each line has the field."""
 UNREADABLE_FIELD: Final = "unreadable"
 """Items of the table of shipments that the tracker did not write."""
+
+# Metrics of the watcher, from these fields.
+OPEN_METRIC: Final = "OpenShipments"
+DELAYS_METRIC: Final = "DelaysAnnounced"
+"""Stalled and overdue shipments that were put on the status bus, with repeats."""
 
 ANSWERED_MESSAGE: Final = "request answered"
 """Message of the line that the API's function logs for each request. Its fields follow."""

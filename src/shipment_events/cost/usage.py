@@ -37,14 +37,21 @@ ASSUMED_POLL_MS: Final = 20
 # a canary.
 # [[[cog from workbench import alarm_metrics; cog.outl(alarm_metrics.as_constants()) ]]]
 ALARM_METRICS: Final = 26
-TRACKING_ALARM_METRICS: Final = 12
+TRACKING_ALARM_METRICS: Final = 16
 EXPECTED_EVENT_ALARM_METRICS: Final = 1
 GUARD_ALARM_METRICS: Final = 4
 # [[[end]]]
 
 OWN_METRICS: Final = len({*Outcome, names.LATENCY_METRIC, names.SETTLED_METRIC, names.FAILED_METRIC})
-TRACKER_METRICS: Final = len(
-    {names.FOLDED_METRIC, names.ANNOUNCED_METRIC, names.UNSETTLED_METRIC, names.LAG_METRIC}
+TRACKING_METRICS: Final = len(
+    {
+        names.FOLDED_METRIC,
+        names.ANNOUNCED_METRIC,
+        names.UNSETTLED_METRIC,
+        names.LAG_METRIC,
+        names.OPEN_METRIC,
+        names.DELAYS_METRIC,
+    }
 )
 
 ALARM_MAILS: Final = 20
@@ -220,7 +227,7 @@ def _watching(
     yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
     metrics, alarms = OWN_METRICS, ALARM_METRICS
     if settings.tracking:
-        metrics += TRACKER_METRICS
+        metrics += TRACKING_METRICS
         alarms += TRACKING_ALARM_METRICS
     yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", metrics)
     if settings.expected_event_hours is not None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.function.pauses import pauses
 from shipment_events.table.item import utc_text, value_of_attribute
 from shipment_events.table.results import Rejected, Unavailable
@@ -42,14 +43,14 @@ class Watch:
         announced: number of delays that were put on the bus, with repeats.
         lost_races: number of writes that failed because the tracker wrote first.
         unsettled: number of shipments whose delays are not announced and marked, by reason.
-        unreadable: number of items that the tracker did not write.
+        unreadable: ids of shipments whose item the tracker did not write.
     """
 
     looked_at: int = 0
     announced: int = 0
     lost_races: int = 0
     unsettled: dict[str, int] = field(default_factory=dict)
-    unreadable: int = 0
+    unreadable: set[str] = field(default_factory=set)
 
     def fail(self, why: str, shipments: int) -> None:
         """Count shipments that are not settled."""
@@ -101,7 +102,7 @@ class Watcher:
             try:
                 one = Shipment.of({name: value_of_attribute(value) for name, value in item.items()})
             except UnreadableStateError:
-                watch.unreadable += 1
+                watch.unreadable.add(item[PARTITION_KEY]["S"])
                 continue
             if is_stalled(one.status, one.latest_at, since) or is_overdue(
                 one.status, one.estimated_delivery, at
@@ -161,7 +162,7 @@ class Watcher:
                 case Unavailable(why):
                     unsettled[shipment_id] = why
                 case Unreadable():
-                    watch.unreadable += 1
+                    watch.unreadable.add(shipment_id)
                 case Found(tracked) if tracked:
                     changes, marked = announce_delays(tracked, now, self.stalled_after_hours)
                     if changes:

@@ -13,6 +13,7 @@ from shipment_events.contract.names import (
     ENVIRONMENT_FIELD,
     LOOKED_AT_FIELD,
     LOST_RACES_FIELD,
+    PARTITION_KEY,
     UNREADABLE_FIELD,
     UNSETTLED_FIELD,
     VERSION_FIELD,
@@ -22,7 +23,7 @@ from shipment_events.errors import ShipmentEventsError
 from shipment_events.function.log_lines import print_line, trace
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.store import ShipmentTable
-from shipment_events.tracking.watcher import Watcher
+from shipment_events.tracking.watcher import Watch, Watcher
 from shipment_events.tracking.watcher_settings import WatcherSettings
 
 if TYPE_CHECKING:
@@ -34,10 +35,15 @@ if TYPE_CHECKING:
 # Seconds; an attempt takes less than ``watcher.RESERVE``.
 CONNECT_TIMEOUT: Final = 1
 READ_TIMEOUT: Final = 3
+EXAMPLES: Final = 10
+"""Unreadable items that a run logs."""
 
 
 class UnsettledError(ShipmentEventsError):
-    """Some delays are not announced or not marked. Lambda tries again, and so does the next run."""
+    """Some delays are not announced or not marked, or an item is unreadable.
+
+    Lambda tries again, and so does the next run.
+    """
 
 
 def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, int]:
@@ -47,13 +53,24 @@ def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, int
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
     Raises:
-        UnsettledError: not all delays could be announced and marked.
+        UnsettledError: not all delays could be announced and marked, or not all items could be read.
         botocore.exceptions.ClientError, BotoCoreError: the index cannot be read.
     """
     watch = _WATCHER.watch(
         datetime.fromisoformat(event["time"]),
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     )
+    counts = _report(watch, context)
+    if watch.unsettled or watch.unreadable:
+        raise UnsettledError(
+            f"delays of {counts[UNSETTLED_FIELD]} shipments are not announced and marked;"
+            f" items of {counts[UNREADABLE_FIELD]} shipments are unreadable"
+        )
+    return counts
+
+
+def _report(watch: Watch, context: "LambdaContext") -> dict[str, int]:
+    """Print the lines of a run: one for each problem, and one with the counts, which are returned."""
     stage = {
         ENVIRONMENT_FIELD: _SETTINGS.environment,
         VERSION_FIELD: context.function_version,
@@ -64,15 +81,16 @@ def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, int
         LOOKED_AT_FIELD: watch.looked_at,
         ANNOUNCED_FIELD: watch.announced,
         UNSETTLED_FIELD: sum(watch.unsettled.values()),
-        UNREADABLE_FIELD: watch.unreadable,
+        UNREADABLE_FIELD: len(watch.unreadable),
         LOST_RACES_FIELD: watch.lost_races,
     }
     for why, shipments in watch.unsettled.items():
         message = "delays could not be announced or marked now"
         print_line({"level": "WARNING", "message": message, "detail": why, "shipments": shipments, **stage})
+    for shipment_id in sorted(watch.unreadable)[:EXAMPLES]:
+        message = "the tracker did not write this item of the table of shipments"
+        print_line({"level": "ERROR", "message": message, PARTITION_KEY: shipment_id, **stage})
     print_line({"level": "INFO", "message": WATCHED_MESSAGE, **counts, **stage})
-    if watch.unsettled:
-        raise UnsettledError(f"delays of {counts[UNSETTLED_FIELD]} shipments are not announced and marked")
     return counts
 
 

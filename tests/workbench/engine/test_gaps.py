@@ -213,3 +213,14 @@ def test_settings_of_a_table_that_the_deploy_ignores_are_named() -> None:
 
 def test_no_gap_is_listed_twice() -> None:
     assert len({gap.subject for gap in GAPS}) == len(GAPS)
+
+
+def test_the_engine_sends_the_time_of_a_schedule_in_an_event_of_its_own() -> None:
+    def schedule(**target: str) -> dict[str, Any]:
+        return {"Type": "AWS::Scheduler::Schedule", "Properties": {"Target": {"Arn": "arn:f", **target}}}
+
+    timed, fixed = (schedule(Input=text) for text in ('{"time": "<aws.scheduler.scheduled-time>"}', "{}"))
+    prepared = prepare(template(Timed=timed, Fixed=fixed))
+    assert prepared.template["Resources"]["Timed"] == schedule()
+    assert prepared.template["Resources"]["Fixed"] == fixed
+    assert [(each.gap, each.name) for each in prepared.substitutions] == [(gaps.SCHEDULED_TIME, "Timed")]
