@@ -24,7 +24,7 @@ OUTPUTS = {
     "StatusBusName": "changes",
     "LocalEngineCountsAreExact": "true",
 }
-TRACKING = ["shipments", "rebuilder", "tracking_failures"]
+TRACKING = ["shipments", "rebuilder", "tracking_failures", "status_archive"]
 PARTS = ["bus", "queue", "dead_letters", "table", "archive", "log", "metrics", *TRACKING]
 
 

@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 
 from shipment_events.aws_session import aws_session
-from shipment_events.contract.names import tracker_failures_queue_name
+from shipment_events.contract.names import status_archive_name, tracker_failures_queue_name
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.publishing.publisher import Publisher
@@ -37,6 +37,7 @@ from shipment_events.watching.archive import Archive
 from shipment_events.watching.log import ProcessorLog, TrackerLog
 from shipment_events.watching.metrics import Metrics
 from shipment_events.watching.status import StatusReader
+from shipment_events.watching.status_archive import StatusArchive
 from shipment_events.watching.trace import Letters, Sources
 from shipment_events.watching.tracking_flow import TrackingSources
 
@@ -204,6 +205,16 @@ class Pipeline:
         """The archive of every event on the bus."""
         name = self.resources.archive_name
         return Archive(self._client("events"), self.stage.environment, name, self.queue, self.log)
+
+    @cached_property
+    def status_archive(self) -> StatusArchive:
+        """The archive of every change of a shipment.
+
+        Raises:
+            TrackingNotDeployedError: the stage does not track shipments.
+        """
+        _, bus = self._tracking
+        return StatusArchive(self._client("events"), status_archive_name(self.stage.environment), bus)
 
     @cached_property
     def log(self) -> ProcessorLog:

@@ -116,6 +116,9 @@ class Aws:
     def describe_archive(self, **_: Any) -> dict[str, Any]:
         return {"ArchiveArn": "a", "EventSourceArn": "b", "CreationTime": NOW.replace(year=2020)}
 
+    def describe_rule(self, **_: Any) -> dict[str, Any]:
+        return {"State": "ENABLED"}
+
     def start_replay(self, **_: Any) -> dict[str, Any]:
         return {}
 
@@ -182,6 +185,7 @@ COMMANDS = [
     ["publish", "--dry-run", "TEXT"],
     ["recover", "1"],
     ["replay", "--from", "1h", "--to", "20m", "--yes"],
+    ["replay", "--from", "1h", "--to", "20m", "--yes", "--subscriber", "TEXT"],
 ]
 WHOLE = {"show", "publish", "replay"}
 HAVE_JSON = [

@@ -12,6 +12,7 @@ from botocore.retries.standard import ExponentialBackoff
 from botocore.stub import Stubber
 
 from shipment_events.pipeline import CLIENT_CONFIG
+from shipment_events.queue.queue import Queue
 from shipment_events.table.copy import Copied, copy_missing
 from shipment_events.watching.archive import Archive, ReplayError, ReplayPlan
 from shipment_events.watching.replays import ArchiveContent, cancel_replay, start_replay
@@ -106,7 +107,7 @@ def test_a_replay_that_cannot_be_followed_is_said_to_continue(connect: Connect) 
     """The name is needed to stop it, and a second start would replay everything again."""
     client, service = connect("events", says(ReplayArn="arn:r", State="STARTING"), refuses("AccessDenied"))
     plan = ReplayPlan("ours", ARCHIVE, NOW, NOW, None, 1, 1, is_early=False)
-    archive = Archive(client, "dev", "archive", cast("Any", None), cast("Any", None))
+    archive = Archive(client, "dev", "archive", Queue(client, "queue"), cast("Any", None))
     with pytest.raises(ReplayError, match=r"ours was started and continues.*AccessDenied") as error:
         archive.replay(plan)
     assert "shipments replay --cancel ours" in error.value.next_step

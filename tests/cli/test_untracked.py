@@ -50,6 +50,12 @@ def test_what_needs_states_is_an_error_and_not_a_finding(
     assert "make deploy ENV=dev" in shown.stderr
 
 
+def test_without_changes_there_is_nothing_to_replay_to_a_subscriber(untracked: Aws) -> None:
+    shown = run(untracked, ["replay", "--subscriber", "rule", "--from", "1h", "--yes"])
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert SAID in shown.stderr
+
+
 def test_status_says_that_there_are_no_states(untracked: Aws) -> None:
     assert "states" in row(run(untracked, ["status"]), "does not track shipments")
     assert json.loads(run(untracked, ["status"], "--json").stdout)["tracking"] is None

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +12,12 @@ from rich.console import Console
 
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.options import Moment, NonEmptyText
+from shipment_events.cli.presentation import printable
 from shipment_events.contract.outcome import Outcome
 from shipment_events.pipeline import Pipeline
 from shipment_events.watching.archive import Archive, ReplayPlan, ReplayResult
-from shipment_events.watching.replays import ReplayState
+from shipment_events.watching.replays import Replay, ReplayState
+from shipment_events.watching.status_archive import StatusArchive
 
 
 @click.command()
@@ -27,6 +31,10 @@ from shipment_events.watching.replays import ReplayState
 @click.option(
     "--all-rules", is_flag=True, help="Replay to every rule of the bus, not only to the shipment rule."
 )
+@click.option(
+    "--subscriber", type=NonEmptyText(), metavar="RULE",
+    help="Replay changes of shipments instead of events, to this rule of the status bus only.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the number of events and the cost. Start nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--cancel", type=NonEmptyText(), metavar="NAME", help="Stop a running replay.")
@@ -38,23 +46,26 @@ def replay(
     since: datetime | None,
     until: datetime,
     all_rules: bool,
+    subscriber: str | None,
     dry_run: bool,
     yes: bool,
     cancel: str | None,
     as_json: bool,
 ) -> None:
-    """Send a window of the archive through the pipeline again.
+    """Send a window of an archive to the pipeline or a subscriber.
 
     An event that is already stored is not stored twice. Events arrive in no particular order. Broken events
-    are quarantined again.
+    are quarantined again. With --subscriber, the subscriber gets changes that it had before with the same
+    change_id.
 
     \b
     Examples:
       shipments replay --from 2h --to 30m --dry-run
       shipments replay --from 2026-11-20T08:00:00Z --to 2026-11-20T09:30:00Z
+      shipments replay --subscriber deliveries-prod --from 1d
 
-    Exit status: 0 the replay is completed and the queue is empty, 1 otherwise, 130 interrupted (the replay
-    continues).
+    Exit status: 0 the replay is completed and the queue of the pipeline is empty, 1 otherwise, 130
+    interrupted (the replay continues).
     """
     if cancel:
         pipeline.archive.cancel(cancel)
@@ -62,14 +73,23 @@ def replay(
         return
     if since is None:
         raise click.UsageError("give the start of the window with --from.")
-    plan = pipeline.archive.plan(since, until, all_rules=all_rules)
-    _say_plan(plan)
+    if subscriber and all_rules:
+        raise click.UsageError("give --subscriber or --all-rules, not both.")
+    if subscriber:
+        plan = pipeline.status_archive.plan(since, until, subscriber)
+        _say_plan(plan, "changes", "a subscriber gets only those that its rule matches")
+    else:
+        plan = pipeline.archive.plan(since, until, all_rules=all_rules)
+        _say_plan(plan, "events", "each event also costs one message and one write")
     if dry_run:
         if as_json:
             click.echo(json.dumps(_plan_json(plan)))
         return
     if not yes:
         click.confirm("Start it?", abort=True, err=True)
+    if subscriber:
+        _finish_changes(_follow_changes(pipeline.status_archive, plan), plan, as_json=as_json)
+        return
     result = _follow(pipeline.archive, plan)
     if as_json:
         click.echo(json.dumps({**_plan_json(plan), **_result_json(result)}))
@@ -82,14 +102,25 @@ def replay(
 
 def _follow(archive: Archive, plan: ReplayPlan) -> ReplayResult:
     """Replay, and show the progress."""
+    with _shown(plan) as show:
+        return archive.replay(
+            plan, lambda replay, waiting: show(replay, f", about {waiting:,} messages in the queue")
+        )
+
+
+def _follow_changes(archive: StatusArchive, plan: ReplayPlan) -> Replay:
+    """Replay changes, and show the progress."""
+    with _shown(plan) as show:
+        return archive.replay(plan, lambda replay: show(replay, ""))
+
+
+@contextmanager
+def _shown(plan: ReplayPlan) -> Iterator[Callable[[Replay, str], None]]:
+    """Show what the block reports of a replay. Ctrl-C ends only the block."""
     try:
         with Console(stderr=True).status(f"replaying ({plan.name})") as status:
-            return archive.replay(
-                plan,
-                lambda state, waiting: status.update(
-                    f"{state.state.lower()}, until {state.replayed_until or 'the first event'},"
-                    f" about {waiting:,} messages in the queue"
-                ),
+            yield lambda replay, more: status.update(
+                f"{replay.state.lower()}, until {replay.replayed_until or 'the first event'}{more}"
             )
     except KeyboardInterrupt:
         click.echo(
@@ -99,13 +130,12 @@ def _follow(archive: Archive, plan: ReplayPlan) -> ReplayResult:
         sys.exit(INTERRUPTED)
 
 
-def _say_plan(plan: ReplayPlan) -> None:
-    target = f"the rule {plan.rule_name}" if plan.rule_name else "every rule of the bus"
+def _say_plan(plan: ReplayPlan, what: str, note: str) -> None:
+    target = f"the rule {printable(plan.rule_name)}" if plan.rule_name else "every rule of the bus"
     click.echo(
-        f"Replay {plan.name} to {target}: about {plan.likely_events:,} events if they arrived evenly,"
+        f"Replay {plan.name} to {target}: about {plan.likely_events:,} {what} if they arrived evenly,"
         f" at most {plan.most_events:,} (the whole archive)."
-        f" EventBridge charges at most {plan.most_usd:.2f} USD at its list price. Each event also costs one"
-        " message and one write.",
+        f" EventBridge charges at most {plan.most_usd:.2f} USD at its list price; {note}.",
         err=True,
     )
     if plan.is_early:
@@ -114,6 +144,18 @@ def _say_plan(plan: ReplayPlan) -> None:
             " archive yet.",
             err=True,
         )
+
+
+def _finish_changes(replay: Replay, plan: ReplayPlan, *, as_json: bool) -> None:
+    """Say how a replay to a subscriber ended. What the subscriber made of it is not known here."""
+    if as_json:
+        click.echo(json.dumps({**_plan_json(plan), "state": replay.state.value}))
+    else:
+        ended = "sent all" if replay.state is ReplayState.COMPLETED else "did not send all"
+        rule = printable(plan.rule_name or "")
+        click.echo(f"{replay.state.capitalize()}: EventBridge {ended} changes of the window to {rule}.")
+    if replay.state is not ReplayState.COMPLETED:
+        sys.exit(1)
 
 
 def _plan_json(plan: ReplayPlan) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The archive of a stage, and replays of a window of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -111,23 +112,8 @@ class Archive:
             ReplayError: the window is empty, ends in the future, or ends before the archive begins.
             botocore.exceptions.ClientError: the archive cannot be read.
         """
-        now = datetime.now(UTC)
-        content = describe_archive(self._client, self._name)
-        oldest = content.created_at
-        if content.retention_days:
-            oldest = max(oldest, now - timedelta(days=content.retention_days))
-        _ensure_replayable(since, until, now, oldest)
-        share = (until - max(since, oldest)) / (now - oldest)
-        return ReplayPlan(
-            name=f"{names.stack_name(self._environment)}-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}",
-            content=content,
-            since=since,
-            until=until,
-            rule_name=None if all_rules else names.rule_name(self._environment),
-            most_events=content.event_count,
-            likely_events=round(content.event_count * min(1.0, share)),
-            is_early=until > now - SETTLING_TIME,
-        )
+        rule = None if all_rules else names.rule_name(self._environment)
+        return plan_replay(describe_archive(self._client, self._name), since, until, rule)
 
     def replay(
         self, plan: ReplayPlan, on_progress: Callable[[Replay, int], None] = lambda *_: None
@@ -143,31 +129,17 @@ class Archive:
             botocore.exceptions.ClientError: the replay cannot be started.
         """
         started = datetime.now(UTC)
-        start_replay(self._client, plan.content, plan.name, plan.since, plan.until, rule_name=plan.rule_name)
-        try:
-            return self._follow(plan, started, on_progress)
-        except (BotoCoreError, ClientError) as error:
-            raise ReplayError(
-                f"replay {plan.name} was started and continues, but it cannot be followed:"
-                f" {explained(error)}",
-                f"See its state: aws events describe-replay --replay-name {plan.name}\n"
-                f"Stop it: shipments replay --cancel {plan.name}",
-            ) from error
-
-    def _follow(
-        self, plan: ReplayPlan, started: datetime, on_progress: Callable[[Replay, int], None]
-    ) -> ReplayResult:
-        while not (replay := describe_replay(self._client, plan.name)).state.is_final:
-            on_progress(replay, self._queue.depth().total)
-            self._queue.timing.clock.sleep(_POLL_SECONDS)
-        if replay.state is ReplayState.FAILED:
-            raise ReplayError(
-                f"replay {plan.name} failed: {replay.reason or 'no reason given'}", "Start it again."
+        with started_replay(self._client, plan):
+            replay = wait_for_replay(
+                self._client,
+                plan,
+                self._queue.timing.clock.sleep,
+                lambda replay: on_progress(replay, self._queue.depth().total),
             )
-        drain = self._queue.wait_until_empty(
-            patience=_PATIENCE_SECONDS, on_progress=lambda waiting: on_progress(replay, waiting)
-        )
-        return ReplayResult(replay, logged_flow(self._log, started, datetime.now(UTC)), drain)
+            drain = self._queue.wait_until_empty(
+                patience=_PATIENCE_SECONDS, on_progress=lambda waiting: on_progress(replay, waiting)
+            )
+            return ReplayResult(replay, logged_flow(self._log, started, datetime.now(UTC)), drain)
 
     def cancel(self, name: str) -> None:
         """Cancel a replay. Events that were already replayed stay. Safe to repeat.
@@ -176,6 +148,76 @@ class Archive:
             botocore.exceptions.ClientError: the replay is over or does not exist.
         """
         cancel_replay(self._client, name)
+
+
+def plan_replay(
+    content: ArchiveContent, since: datetime, until: datetime, rule_name: str | None
+) -> ReplayPlan:
+    """Check a window and estimate its replay.
+
+    Args:
+        rule_name: the only rule that receives the events, or None for all rules.
+
+    Raises:
+        ReplayError: the window is empty, ends in the future, or ends before the archive begins.
+    """
+    now = datetime.now(UTC)
+    oldest = content.created_at
+    if content.retention_days:
+        oldest = max(oldest, now - timedelta(days=content.retention_days))
+    _ensure_replayable(since, until, now, oldest)
+    share = (until - max(since, oldest)) / (now - oldest)
+    return ReplayPlan(
+        name=f"{content.bus_name}-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}",
+        content=content,
+        since=since,
+        until=until,
+        rule_name=rule_name,
+        most_events=content.event_count,
+        likely_events=round(content.event_count * min(1.0, share)),
+        is_early=until > now - SETTLING_TIME,
+    )
+
+
+@contextmanager
+def started_replay(client: "EventBridgeClient", plan: ReplayPlan) -> Iterator[None]:
+    """Start a replay, for a block that follows it.
+
+    Raises:
+        ReplayError: an error of AWS ended the block. The replay continues.
+        botocore.exceptions.ClientError: the replay cannot be started.
+    """
+    start_replay(client, plan.content, plan.name, plan.since, plan.until, rule_name=plan.rule_name)
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise ReplayError(
+            f"replay {plan.name} was started and continues, but it cannot be followed: {explained(error)}",
+            f"See its state: aws events describe-replay --replay-name {plan.name}\n"
+            f"Stop it: shipments replay --cancel {plan.name}",
+        ) from error
+
+
+def wait_for_replay(
+    client: "EventBridgeClient",
+    plan: ReplayPlan,
+    sleep: Callable[[float], None],
+    on_progress: Callable[[Replay], None],
+) -> Replay:
+    """Wait for the end of a replay.
+
+    Raises:
+        ReplayError: the replay failed.
+        botocore.exceptions.ClientError: its state cannot be read.
+    """
+    while not (replay := describe_replay(client, plan.name)).state.is_final:
+        on_progress(replay)
+        sleep(_POLL_SECONDS)
+    if replay.state is ReplayState.FAILED:
+        raise ReplayError(
+            f"replay {plan.name} failed: {replay.reason or 'no reason given'}", "Start it again."
+        )
+    return replay
 
 
 def _ensure_replayable(since: datetime, until: datetime, now: datetime, oldest: datetime) -> None:

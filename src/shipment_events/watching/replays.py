@@ -51,6 +51,11 @@ class ArchiveContent:
     size_bytes: int
     created_at: datetime
 
+    @property
+    def bus_name(self) -> str:
+        """Name of the bus."""
+        return self.bus_arn.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -143,6 +148,31 @@ def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
         replayed_until=answer.get("EventLastReplayedTime"),
         started_at=answer.get("ReplayStartTime"),
     )
+
+
+def is_rule_enabled(client: "EventBridgeClient", bus_name: str, name: str) -> bool | None:
+    """Whether a rule of a bus is enabled; None if there is no such rule.
+
+    Raises:
+        botocore.exceptions.ClientError: the rule cannot be read.
+    """
+    try:
+        answer = client.describe_rule(Name=name, EventBusName=bus_name)
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        return None
+    return answer["State"] != "DISABLED"
+
+
+def rule_names(client: "EventBridgeClient", bus_name: str) -> list[str]:
+    """Names of the rules of a bus, without those that EventBridge made for its archives.
+
+    Raises:
+        botocore.exceptions.ClientError: the rules cannot be listed.
+    """
+    pages = client.get_paginator("list_rules").paginate(EventBusName=bus_name)
+    return [rule["Name"] for page in pages for rule in page["Rules"] if "ManagedBy" not in rule]
 
 
 def cancel_replay(client: "EventBridgeClient", name: str) -> None:
