@@ -81,6 +81,13 @@ def test_stack_is_found_once_and_each_part_made_once() -> None:
     assert (pipeline.queue.url, pipeline.queue.timing.empty_polls) == ("queue", 1)
 
 
+def test_the_bus_tries_as_long_as_the_stage_says_and_once_on_the_local_engine() -> None:
+    assert pipeline_on(Session()).queue.timing.delivery_seconds == 0
+    aws = pipeline_on(Session(without=["LocalEngineCountsAreExact"]))
+    hours = aws.stage.delivery_max_age_hours
+    assert aws.queue.timing.delivery_seconds == hours * 3600
+
+
 @pytest.mark.parametrize("part", ["bus", "log", "metrics"])
 def test_part_that_needs_no_output_does_not_look_for_the_stack(part: str) -> None:
     session = Session()

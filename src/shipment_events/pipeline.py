@@ -9,6 +9,7 @@ pipeline.dead_letters.redrive(Selection(reason="retries_exhausted"))
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from threading import Lock
@@ -23,7 +24,9 @@ from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.queue.queue import Queue
+from shipment_events.queue.timing import EXACT_TIMING, QueueTiming
 from shipment_events.resources import Resources, TrackingNotDeployedError, find_resources
+from shipment_events.stage_limits import SECONDS_PER_HOUR
 from shipment_events.stages import DEFAULT_STAGE, StageSettings, settings_for
 from shipment_events.table.copy import Copied, copy_missing
 from shipment_events.table.scan import TableScan
@@ -118,13 +121,20 @@ class Pipeline:
     @cached_property
     def queue(self) -> Queue:
         """The queue between bus and processor."""
-        return Queue(self._client("sqs"), self.resources.queue_url, self.resources.timing)
+        return Queue(self._client("sqs"), self.resources.queue_url, self._timing)
+
+    @cached_property
+    def _timing(self) -> QueueTiming:
+        timing = self.resources.timing
+        if timing == EXACT_TIMING:
+            return timing
+        return replace(timing, delivery_seconds=self.stage.delivery_max_age_hours * SECONDS_PER_HOUR)
 
     @cached_property
     def dead_letters(self) -> DeadLetterQueue:
         """The events that could not be stored or delivered."""
-        url, timing = self.resources.dead_letter_queue_url, self.resources.timing
-        return DeadLetterQueue(Queue(self._client("sqs"), url, timing), self.queue)
+        url = self.resources.dead_letter_queue_url
+        return DeadLetterQueue(Queue(self._client("sqs"), url, self._timing), self.queue)
 
     @cached_property
     def table(self) -> EventTable:

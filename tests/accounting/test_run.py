@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -71,11 +72,12 @@ def run_feed(
     refused: str | None = None,
     lost: str | None = None,
     rate: float | None = None,
+    delivery_seconds: float = 0.0,
 ) -> FeedRun:
     bus = RememberingBus(frozenset([refused] if refused else []))
     table = StoredFromBus(bus, frozenset([lost] if lost else []))
     sqs = AwsSqs()
-    timing = sqs.clock.timing
+    timing = replace(sqs.clock.timing, delivery_seconds=delivery_seconds)
     runner = FeedRunner(
         cast("EventTable", table),
         Queue(sqs.client, "queue", timing),
@@ -140,3 +142,26 @@ def test_a_pause_and_an_interrupt_of_the_feed_leave_no_receipt_out_of_the_journa
     with pytest.raises(KeyboardInterrupt):
         run_feed(tmp_path, feed(), rate=rate)
     assert len(journal.read_text().splitlines()) == 4
+
+
+def test_a_line_that_no_bus_accepts_is_counted_and_no_failure(tmp_path: Path) -> None:
+    """A producer's broken line reaches no pipeline, so there is nothing to account for; the help says so."""
+    found = run_feed(tmp_path, iter([*texts(["S-1"]), EventText(2, "broken")]))
+    assert (found.as_json()["refused_by_reason"], found.succeeded) == ({"invalid_json": 1}, True)
+
+
+def test_an_event_that_the_bus_may_still_deliver_is_undecided(tmp_path: Path) -> None:
+    """EventBridge tries again for hours, and the archive and the queue say nothing of it meanwhile."""
+    feed = texts(["S-1", "S-2"])
+    report = (found := run_feed(tmp_path, feed, lost="S-2", delivery_seconds=7200)).as_json()
+    assert (report["lost"], report["undecided"], len(report["undecided_events"])) == (0, 1, 1)
+    sent_at = found.reconciliation.lost[0].sent_at
+    ends_at = datetime.fromisoformat(report["delivery_ends_at"])
+    whole_second = datetime.fromisoformat(sent_at).replace(microsecond=0)
+    assert ends_at == whole_second + timedelta(hours=2)
+    assert not found.succeeded
+
+
+def test_what_the_bus_has_given_up_is_lost(tmp_path: Path) -> None:
+    report = run_feed(tmp_path, texts(["S-1"]), lost="S-1", delivery_seconds=0.001).as_json()
+    assert (report["lost"], report["undecided"], report["delivery_ends_at"]) == (1, 0, None)

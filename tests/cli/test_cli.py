@@ -20,7 +20,8 @@ from click.testing import CliRunner, Result
 from shipment_events import __main__ as entry_point
 from shipment_events import cli
 from shipment_events import pipeline as pipeline_module
-from shipment_events.accounting.run import FeedProgress, FeedRunner
+from shipment_events.accounting.pace import FeedProgress
+from shipment_events.accounting.run import FeedRunner
 from shipment_events.cli import main
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.schema import event_schema
@@ -164,7 +165,7 @@ ASKS_AWS = [["publish", "-"], ["timeline", "S-1"], ["run", "-"]]
 
 def said_once(result: Result) -> str:
     """The one line of an error, without a traceback."""
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit)
     assert result.stdout == ""
     assert result.stderr.startswith("Error: ")

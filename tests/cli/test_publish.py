@@ -328,7 +328,7 @@ def test_the_journal_has_what_the_bus_accepted_and_grows(run: Run, tmp_path: Pat
 def test_nothing_is_accepted_for_a_bus_that_is_not_there(run: Run, tmp_path: Path) -> None:
     bus = FakeBus(is_there=False)
     result = run("-", bus=bus, stdin=event(1).encode())
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert bus.requests == []
     assert result.stderr == (
         "Error: no event bus shipmentevents-dev at http://bus.test. Deploy the stack with 'make up' (local"

@@ -359,7 +359,7 @@ def test_all_hidden_is_not_none(shipments: Shipments, sqs: AwsSqs) -> None:
     assert f"None is visible; about {COUNT} are hidden." in listed.stdout
     assert listed.exit_code == 1
     refused = shipments("dead-letters", "redrive", "--id", "e-001")
-    assert (refused.exit_code, "no dead letter 'e-001'" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "no dead letter 'e-001'" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_a_change_by_an_ambiguous_id_is_refused(
     shipments: Shipments, sqs: AwsSqs, arguments: tuple[str, ...]
 ) -> None:
     refused = shipments("dead-letters", *arguments)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "'e-00' matches 10 dead letters: m0" in refused.stderr
     assert (sqs.sent, sqs.bodies(LETTERS)) == ([], BODIES)
 

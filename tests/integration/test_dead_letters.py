@@ -250,7 +250,7 @@ def test_one_that_fails_again_is_left_and_named(shipments: QuickCommands, scene:
 def test_discards_only_after_a_copy_is_on_disk(shipments: QuickCommands, scene: Scene) -> None:
     scene.put(scene.body(1), scene.body(2))
     shipments("dead-letters", "discard", status=2)
-    shipments("dead-letters", "discard", "--export", "no/such/folder", "--yes", status=1)
+    shipments("dead-letters", "discard", "--export", "no/such/folder", "--yes", status=2)
     shipments("dead-letters", "discard", "--export", "copies.ndjson", status=1, stdin="n\n")
     assert len(scene.visible_bodies()) == 2
     shipments("dead-letters", "discard", "--export", "copies.ndjson", "--yes")
@@ -312,13 +312,13 @@ def test_the_audit_takes_a_repair_for_one_and_a_discard_too(shipments: QuickComm
     scene.delete("00002")
     lost = audited("originals.ndjson", "discarded.ndjson", status=1)
     assert [one["event_id"] for one in lost["missing"]] == ["00002"]
-    shipments("audit", "journal.ndjson", "--export", "journal.ndjson", status=1)
+    shipments("audit", "journal.ndjson", "--export", "journal.ndjson", status=2)
 
 
 def test_an_id_that_is_none_is_no_success(shipments: QuickCommands, scene: Scene) -> None:
     scene.put(scene.body(1))
     for command in (["redrive"], ["discard", "--export", "copies.ndjson", "--yes"]):
-        assert "no dead letter 'zzzz'" in shipments("dead-letters", *command, "--id", "zzzz", status=1).stderr
+        assert "no dead letter 'zzzz'" in shipments("dead-letters", *command, "--id", "zzzz", status=2).stderr
     assert scene.dead() == 1
 
 
@@ -328,6 +328,6 @@ def test_an_export_with_a_foreign_line_is_refused_whole(shipments: QuickCommands
     assert exported == {"exported": 1, "exported_by_reason": {"unmatched": 1}, "file": "copies.ndjson"}
     with (shipments.folder / "copies.ndjson").open("a", encoding="utf-8") as copies:
         copies.write('{"body": 7}\n')
-    refused = shipments("dead-letters", "redrive", "--from-export", "copies.ndjson", status=1)
+    refused = shipments("dead-letters", "redrive", "--from-export", "copies.ndjson", status=2)
     assert "copies.ndjson, line 2: not an exported dead letter" in refused.stderr
     assert scene.stored() == []

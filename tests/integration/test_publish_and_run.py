@@ -133,7 +133,7 @@ def test_names_a_bus_that_is_not_there(shipments: Runs) -> None:
     (shipments.folder / "one.ndjson").write_text(
         json.dumps(event("2025-01-01T00:00:00Z", "x")), encoding="utf-8"
     )
-    said = shipments("--env", "staging", "publish", "one.ndjson", status=1).stderr
+    said = shipments("--env", "staging", "publish", "one.ndjson", status=2).stderr
     assert said.startswith("Error: no event bus shipmentevents-staging at ")
     assert "make up" in said
 

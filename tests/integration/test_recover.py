@@ -88,6 +88,6 @@ def test_the_stages_own_table_and_one_that_is_not_there_are_refused(
 ) -> None:
     own = shipments("recover", engine.outputs[names.OUTPUT_TABLE_NAME], status=2)
     assert "own table" in own.stderr
-    missing = shipments("recover", "no-such-table", status=1)
+    missing = shipments("recover", "no-such-table", status=2)
     assert "Traceback" not in missing.stderr
     assert "no-such-table" in missing.stderr or "not found" in missing.stderr.lower()

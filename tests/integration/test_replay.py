@@ -92,7 +92,7 @@ def test_a_replay_brings_back_what_is_missing_and_doubles_nothing(
 def test_a_window_that_cannot_be_replayed_is_refused(
     shipments: QuickCommands, window: tuple[str, ...], why: str
 ) -> None:
-    assert why in shipments("replay", *window, "--yes", status=1).stderr
+    assert why in shipments("replay", *window, "--yes", status=2).stderr
 
 
 def test_a_window_without_begin_or_offset_is_refused(shipments: QuickCommands) -> None:

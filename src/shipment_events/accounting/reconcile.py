@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -81,6 +81,15 @@ class Reconciliation:
     latencies_ms: list[float] = field(default_factory=list)
     first_sent_at: datetime | None = None
     last_stored_at: datetime | None = None
+
+    def undelivered(self, now: datetime, delivery_seconds: float) -> list[JournalRecord]:
+        """The lost records that EventBridge may still deliver, because it tries for this long.
+
+        Nothing that can be read tells whether it tries: such an event is in no queue.
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+        """
+        since = now - timedelta(seconds=delivery_seconds)
+        return [record for record in self.lost if datetime.fromisoformat(record.sent_at) > since]
 
 
 def reconcile(

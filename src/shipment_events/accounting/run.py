@@ -1,17 +1,18 @@
 """Send a feed through the deployed pipeline and account for each of its events."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
 from threading import Event
 from typing import Any, Final
 
 from shipment_events.accounting.audit import audit_journal
+from shipment_events.accounting.pace import Backlog, FeedProgress, at_rate, paced
 from shipment_events.accounting.reconcile import Reconciliation
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
@@ -26,24 +27,9 @@ from shipment_events.queue.queue import PATIENCE_SECONDS, Drain, Queue
 from shipment_events.table.store import EventTable
 
 _POLL_SECONDS: Final = 0.2
-_PACE_ENTRIES: Final = 200
-_PACE_SECONDS: Final = 0.05
-_MAX_WAITING: Final = 400
 # One pass over the dead letters can miss one, so they are read again before an event counts as lost.
 _LOOKS: Final = 3
 _SECONDS_BETWEEN_LOOKS: Final = 2.0
-
-
-@dataclass(slots=True)
-class FeedProgress:
-    """The progress of a run.
-
-    Attributes:
-        waiting: events in the queue, approximate.
-    """
-
-    accepted: int = 0
-    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -57,6 +43,8 @@ class FeedRun:
         input_error: why the feed could not be read to its end, or empty.
         drain: the result of waiting for the queue. If the queue did not become empty, no event counts as
             lost.
+        delivery_seconds: how long EventBridge tries to deliver an event (see :class:`QueueTiming`).
+        judged_at: when the events were looked for last.
         shipment_ids: number of accepted events by shipment.
     """
 
@@ -65,12 +53,25 @@ class FeedRun:
     unsent_by_error: Counter[str] = field(default_factory=Counter)
     input_error: str = ""
     drain: Drain = field(default_factory=Drain)
+    delivery_seconds: float = 0.0
+    judged_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     shipment_ids: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_decided(self) -> bool:
-        """Whether a missing event is lost: the queue is empty, and every dead letter was read."""
+        """Whether an event that arrived was seen: the queue is empty, and every dead letter was read."""
         return self.drain.is_empty and not self.reconciliation.hidden_dead_letters
+
+    @property
+    def undelivered(self) -> list[JournalRecord]:
+        """Missing events that EventBridge may still deliver."""
+        return self.reconciliation.undelivered(self.judged_at, self.delivery_seconds)
+
+    @property
+    def delivery_ends_at(self) -> datetime | None:
+        """When EventBridge has delivered or given up every missing event. None if no event is missing."""
+        sent = [datetime.fromisoformat(record.sent_at) for record in self.undelivered]
+        return max(sent) + timedelta(seconds=self.delivery_seconds) if sent else None
 
     @property
     def succeeded(self) -> bool:
@@ -82,7 +83,10 @@ class FeedRun:
         """The report as JSON. Latencies are in milliseconds."""
         found = self.reconciliation
         seconds = _seconds(found)
-        ids = [record.envelope_id for record in found.lost[:100]]
+        waiting = self.undelivered if self.is_decided else found.lost
+        undecided = [record.envelope_id for record in waiting]
+        lost = [record.envelope_id for record in found.lost if record not in waiting]
+        ends_at = self.delivery_ends_at
         return {
             "published": found.published,
             "stored": found.stored,
@@ -90,8 +94,9 @@ class FeedRun:
             "conflict": found.conflict,
             "quarantined": found.quarantined,
             "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
-            "lost": len(found.lost) if self.is_decided else 0,
-            "undecided": 0 if self.is_decided else len(found.lost),
+            "lost": len(lost),
+            "undecided": len(undecided),
+            "delivery_ends_at": ends_at.isoformat(timespec="seconds") if ends_at else None,
             "doubled": len(found.doubled),
             "waiting": self.drain.waiting,
             "hidden_dead_letters": found.hidden_dead_letters,
@@ -104,8 +109,8 @@ class FeedRun:
             "seconds": round(seconds, 3),
             "events_per_second": round(found.published / seconds, 1) if seconds else 0.0,
             "latency_ms": _percentiles(found.latencies_ms),
-            "lost_events": ids if self.is_decided else [],
-            "undecided_events": [] if self.is_decided else ids,
+            "lost_events": lost[:100],
+            "undecided_events": undecided[:100],
             "doubled_events": found.doubled[:100],
             "altered_events": found.altered[:100],
             "input_error": self.input_error or None,
@@ -153,12 +158,12 @@ class FeedRunner:
         Raises:
             botocore.exceptions.ClientError: the table or a queue cannot be read.
         """
-        run = FeedRun()
+        run = FeedRun(delivery_seconds=self._queue.timing.delivery_seconds)
         stop = stop or Event()
-        backlog = _Backlog(self._queue, patience, on_progress, stop)
-        entries = _paced(_entries(events, run), backlog.hold_back)
+        backlog = Backlog(self._queue, patience, on_progress, stop)
+        entries = paced(_entries(events, run), backlog.hold_back)
         if rate is not None:
-            entries = _at_rate(entries, rate, stop)
+            entries = at_rate(entries, rate, stop)
         with (
             JournalWriter(journal_path) as journal,
             closing(self._publisher.send(entries, stop)) as receipts,
@@ -175,45 +180,11 @@ class FeedRunner:
         )
         for _ in range(_LOOKS):
             run.reconciliation = audit_journal(journal_path, self._table, self._dead_letters)
+            run.judged_at = datetime.now(UTC)
             if not run.reconciliation.lost:
                 break
             self._queue.timing.clock.sleep(_SECONDS_BETWEEN_LOOKS)
         return run
-
-
-class _Backlog:
-    """Counts the waiting events and pauses the sender while there are too many."""
-
-    def __init__(
-        self, queue: Queue, patience: float, on_progress: Callable[[FeedProgress], None], stop: Event
-    ) -> None:
-        self._queue = queue
-        self._patience = patience
-        self._stop = stop
-        self._on_progress = on_progress
-        self._progress = FeedProgress()
-
-    def note_accepted(self) -> None:
-        self._progress.accepted += 1
-        self._on_progress(self._progress)
-
-    def show(self, waiting: int) -> None:
-        self._progress.waiting = waiting
-        self._on_progress(self._progress)
-
-    def hold_back(self) -> bool:
-        """Wait while too many events are in the queue. False if the count does not change for too long."""
-        clock = self._queue.timing.clock
-        changed_at = clock.now()
-        while (waiting := self._queue.depth().total) > _MAX_WAITING:
-            if waiting != self._progress.waiting:
-                changed_at = clock.now()
-            elif clock.now() - changed_at > self._patience or self._stop.is_set():
-                return False
-            self.show(waiting)
-            clock.sleep(_PACE_SECONDS)
-        self.show(waiting)
-        return True
 
 
 def _entries(events: Iterable[EventText | None], run: FeedRun) -> Iterator[Entry | None]:
@@ -232,15 +203,6 @@ def _entries(events: Iterable[EventText | None], run: FeedRun) -> Iterator[Entry
     except EventFileError as error:
         # The events before the error are sent and accounted for.
         run.input_error = str(error)
-
-
-def _paced(entries: Iterator[Entry | None], hold_back: Callable[[], bool]) -> Iterator[Entry | None]:
-    """Yield entries and pause while many events wait, so that latencies do not include a backlog."""
-    is_moving = True
-    for number, entry in enumerate(entries, start=1):
-        yield entry
-        if is_moving and number % _PACE_ENTRIES == 0:
-            is_moving = hold_back()
 
 
 def careless_entry(event: EventText) -> Entry | None:
@@ -269,20 +231,6 @@ def careless_entry(event: EventText) -> Entry | None:
 def _shipment_id(entry: Entry) -> list[str]:
     shipment_id = json.loads(entry.detail).get("shipment_id")
     return [shipment_id] if isinstance(shipment_id, str) and shipment_id else []
-
-
-def _at_rate(entries: Iterator[Entry | None], rate: float, stop: Event) -> Iterator[Entry | None]:
-    """Yield entries when they are due, in steps of at most a request. A pause after each step sends it."""
-    step = max(1, min(10, int(rate / 20)))
-    start = time.monotonic()
-    sent = 0
-    for entry in entries:
-        if entry is not None:
-            if sent % step == 0:
-                yield None
-                stop.wait(max(0.0, start + sent / rate - time.monotonic()))
-            sent += 1
-        yield entry
 
 
 def _seconds(found: Reconciliation) -> float:

@@ -12,7 +12,7 @@ from shipment_events.cli.console import console
 from shipment_events.cli.cost import cost
 from shipment_events.cli.dead_letter_repairs import discard_command, redrive_command
 from shipment_events.cli.dead_letters import dead_letters
-from shipment_events.cli.errors import INTERRUPTED, sentence
+from shipment_events.cli.errors import INTERRUPTED, FailedError, sentence
 from shipment_events.cli.events import events
 from shipment_events.cli.presentation import printable
 from shipment_events.cli.publish import publish
@@ -50,10 +50,11 @@ class _Commands(click.Group):
         except click.ClickException as error:
             # A message may quote a file or an event. Only our own messages have more than one line.
             error.message = printable(error.message, "\n", most=_LONGEST_ERROR)  # type: ignore[misc]
+            error.exit_code = FailedError.exit_code  # type: ignore[misc]
             raise
         except Exception as error:
             if said := sentence(error):
-                raise click.ClickException(printable(said, most=_LONGEST_ERROR)) from error
+                raise FailedError(printable(said, most=_LONGEST_ERROR)) from error
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -71,6 +72,9 @@ def main(ctx: click.Context, environment: str) -> None:
 
     The command finds credentials, region and endpoint as the AWS CLI does. For the local engine, first run:
     eval "$(shipments local env)"
+
+    Exit status: 0 all is well, 1 the command found something (its help says what), 2 an error, 130
+    interrupted.
     """
     ctx.obj = Pipeline.connect(environment)
 

@@ -144,10 +144,14 @@ def _about_missing(found: Reconciliation, waiting: int, timing: QueueTiming) -> 
         hidden = f"About {found.hidden_dead_letters:,} dead letters are hidden {APPROXIMATE}"
         return f"{hidden} and may be the missing ones: {HIDDEN}"
     # The queue's count may not include an event that was sent just now.
-    settled = datetime.now(UTC) - timedelta(seconds=timing.settling_seconds)
-    if any(datetime.fromisoformat(record.sent_at) > settled for record in found.lost):
-        ago = f"less than {timing.settling_seconds:,.0f} s ago"
-        return f"Some were sent {ago} and may not have arrived yet. Audit again."
+    seconds = max(timing.settling_seconds, timing.delivery_seconds)
+    if young := found.undelivered(datetime.now(UTC), seconds):
+        last = max(datetime.fromisoformat(record.sent_at) for record in young)
+        until = (last + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        return (
+            f"{len(young):,} may still arrive: EventBridge tries until {until}. Audit again then, or"
+            " replay that time now (shipments replay): no event is stored twice."
+        )
     return (
         "Replay that time from the archive (shipments replay), or publish the events again. No event is"
         " stored twice."

@@ -1,7 +1,7 @@
 """How an error looks in a terminal."""
 
 import errno
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -12,22 +12,9 @@ INTERRUPTED: Final = 130
 
 
 class FailedError(click.ClickException):
-    """A command could not do its work."""
+    """A command could not do its work. Exit status 1 means that it did, and found something."""
 
     exit_code = 2
-
-
-class FindingCommand(click.Command):
-    """A command whose exit status 1 is a finding. So an error has another one."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            if said := sentence(error):
-                raise FailedError(said) from error
-            raise
 
 
 def sentence(error: Exception) -> str:

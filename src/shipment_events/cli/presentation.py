@@ -161,6 +161,10 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
     ):
         style = "bold red" if report[name] else "bold green"
         table.add_row(f"[{style}]{name}[/]", f"[{style}]{report[name]:,}[/]", meaning)
+    if run.is_decided and report["undecided"]:
+        ends_at = str(report["delivery_ends_at"])
+        why = f"not found yet: EventBridge may deliver them until {ends_at}. Then audit the journal"
+        table.add_row("[bold red]undecided[/]", f"[bold red]{report['undecided']:,}[/]", why)
     if not run.is_decided:
         why = (
             f"not found yet: the queue did not stay empty (about {report['waiting']:,} messages), or other"

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from shipment_events.cli.errors import INTERRUPTED, FailedError, FindingCommand
+from shipment_events.cli.errors import INTERRUPTED, FailedError
 from shipment_events.cli.options import NonEmptyText
 from shipment_events.cli.presentation import (
     LONGEST_SENTENCE,
@@ -33,7 +33,7 @@ _SHOWN: Final = 20
 _LONGEST_VALUE: Final = 60
 
 
-@click.command(cls=FindingCommand)
+@click.command()
 @click.option(
     "--shipment", "ids", multiple=True, type=NonEmptyText(), metavar="ID", help="Only this shipment."
 )
@@ -71,7 +71,7 @@ def rebuild(
       shipments rebuild --failures
 
     Exit status: 0 all is right or was rebuilt, 1 states differ (--dry-run), an event cannot be folded or a
-    message stays in the queue, 2 an error or a shipment that could not be rebuilt, 130 interrupted.
+    message stays in the queue, 2 a shipment that could not be rebuilt, 130 interrupted.
     """
     if ids and failures:
         raise click.UsageError("give --shipment or --failures, not both.")

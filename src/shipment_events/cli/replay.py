@@ -64,8 +64,8 @@ def replay(
       shipments replay --from 2026-11-20T08:00:00Z --to 2026-11-20T09:30:00Z
       shipments replay --subscriber deliveries-prod --from 1d
 
-    Exit status: 0 the replay is completed and the queue of the pipeline is empty, 1 otherwise, 130
-    interrupted (the replay continues).
+    Exit status: 0 the replay is completed, the queue of the pipeline is empty and the log was read to its
+    end, 1 otherwise, 130 interrupted (the replay continues).
     """
     if cancel:
         pipeline.archive.cancel(cancel)

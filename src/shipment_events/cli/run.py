@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from shipment_events.accounting.run import FeedProgress, FeedRun, FeedRunner
+from shipment_events.accounting.pace import FeedProgress
+from shipment_events.accounting.run import FeedRun, FeedRunner
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.interrupts import graceful_stop
 from shipment_events.cli.options import FilePath
@@ -58,8 +59,8 @@ def run(
     Example:
       shipments run events.ndjson.gz
 
-    Exit status: 0 every event was sent and accounted for, 1 an event is lost, doubled, altered, unsent,
-    unread or undecided, 130 interrupted.
+    Exit status: 0 every event that a bus accepts was sent and accounted for, 1 an event is lost, doubled,
+    altered, unsent, unread or undecided, 130 interrupted. Lines that no bus accepts are counted as refused.
     """
     runner = FeedRunner(pipeline.table, pipeline.queue, pipeline.dead_letters, pipeline.bus)
     journal = report.with_name("journal.ndjson")

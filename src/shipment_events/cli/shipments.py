@@ -9,7 +9,6 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from shipment_events.cli.errors import FindingCommand
 from shipment_events.cli.options import NonEmptyText, ago
 from shipment_events.cli.presentation import (
     LONGEST_SENTENCE,
@@ -25,7 +24,7 @@ from shipment_events.tracking.shipment import Shipment
 from shipment_events.tracking.vocabulary import STATUSES
 
 
-@click.command(cls=FindingCommand)
+@click.command()
 @click.argument("shipment_id", type=NonEmptyText())
 @click.option("--json", "as_json", is_flag=True, help="Print the state as one JSON object.")
 @click.pass_obj
@@ -36,7 +35,7 @@ def where(pipeline: Pipeline, shipment_id: str, *, as_json: bool) -> None:
     Example:
       shipments where C2K-00030
 
-    Exit status: 0 there is a state, 1 there is none, 2 an error.
+    Exit status: 0 there is a state, 1 there is none.
     """
     shipments = pipeline.shipments
     found = shipments.get(shipment_id)
@@ -52,7 +51,7 @@ def where(pipeline: Pipeline, shipment_id: str, *, as_json: bool) -> None:
         console.print(Text(f"All its events: shipments timeline {shlex.quote(shipment_id)}", "dim"))
 
 
-@click.command(name="list", cls=FindingCommand)
+@click.command(name="list")
 @click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="Shipments of this status.")
 @click.option("--stalled", is_flag=True, help="Shipments under way without news for too long.")
 @click.option("--overdue", is_flag=True, help="Open shipments whose estimated delivery is past.")
@@ -81,7 +80,7 @@ def list_command(
       shipments list --stalled
       shipments list --status exception --limit 1000 --json
 
-    Exit status: 0 shipments were found, 1 none was found, 2 an error.
+    Exit status: 0 shipments were found, 1 none was found.
     """
     if sum((status is not None, stalled, overdue, tracking_number is not None)) != 1:
         raise click.UsageError("give one of --status, --stalled, --overdue and --tracking-number.")

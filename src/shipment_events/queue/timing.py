@@ -38,11 +38,14 @@ class QueueTiming:
         poll_seconds: wait time of a receive; more than 0, which makes it a long poll.
         empty_polls: number of consecutive empty polls after which no message is visible.
         settling_seconds: how long a count can be out of date after the last change.
+        delivery_seconds: how long EventBridge tries to deliver an event that it accepted to the queue. It is
+            a setting of the stage. The local engine delivers once, so 0.
     """
 
     poll_seconds: int
     empty_polls: int
     settling_seconds: float
+    delivery_seconds: float = 0.0
     clock: Clock = field(default_factory=Clock)
 
 

@@ -27,6 +27,6 @@ def test_env_points_at_the_engine_that_runs(port: str | None) -> None:
 
 def test_env_does_not_point_at_another_port_than_the_one_asked_for() -> None:
     result = env("4881")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stdout == ""
     assert "runs at http://127.0.0.1:4880, not on port 4881" in result.stderr
