@@ -49,7 +49,7 @@ class Template:
         """Logical id and properties of every resource of one type."""
         for logical_id, resource in self.resources.items():
             if resource["Type"] == resource_type:
-                yield logical_id, resource["Properties"]
+                yield logical_id, resource.get("Properties", {})
 
     def properties(self, resource_type: str, *, of: str | None = None, **wanted: str) -> dict[str, Any]:
         """Properties of the one resource of a type whose properties include ``wanted``."""

@@ -45,8 +45,9 @@ def _is_arn_of(template: Template, arn: Any, rule: str) -> bool:
         return True
     # The ARN is text: the policy has to exist before the rule, and a reference would reverse that.
     properties = template.resources[rule]["Properties"]
-    bus = template.referred(properties.get("EventBusName"))
-    bus_name = None if bus is None else template.resources[bus]["Properties"]["Name"]
+    bus_name = properties.get("EventBusName")
+    if (bus := template.referred(bus_name)) is not None:
+        bus_name = template.resources[bus]["Properties"]["Name"]
     match arn:
         case {"Fn::Join": ["", [*_, str(end)]]}:
             return end == f":rule/{bus_name}/{properties.get('Name')}"
