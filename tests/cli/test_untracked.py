@@ -52,7 +52,7 @@ def test_what_needs_states_is_an_error_and_not_a_finding(
 
 def test_without_changes_there_is_nothing_to_replay_to_a_subscriber(untracked: Aws) -> None:
     shown = run(untracked, ["replay", "--subscriber", "rule", "--from", "1h", "--yes"])
-    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert (shown.exit_code, shown.stdout) == (2, "")
     assert SAID in shown.stderr
 
 

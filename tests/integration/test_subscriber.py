@@ -143,7 +143,7 @@ def test_whole_life_of_a_subscription(subscription: Subscription) -> None:
     subscription.client("events").disable_rule(**rule)
     subscription.happen("LIFE:d", "LIFE:e")
     replay = ("replay", "--subscriber", RULE, "--from", begin, "--yes", "--json")
-    assert "is disabled" in subscription.commands(*replay, status=1).stderr
+    assert "is disabled" in subscription.commands(*replay, status=2).stderr
     subscription.client("events").enable_rule(**rule)
     assert shown() == []
 
