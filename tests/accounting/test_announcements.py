@@ -45,7 +45,7 @@ B = stored(NOON + timedelta(hours=1), "b", "shipment.departed", location={"city"
 C = stored(NOON + timedelta(hours=2), "c", "shipment.delivered", estimated_delivery="2025-03-05T12:00Z")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @example(events=[A, A_AGAIN, BEFORE_A], seed=1, crashes=False)
 @given(histories(), st.integers(0, 2**32), st.booleans())
 def test_takes_what_the_tracker_announces_in_any_order_and_batches(

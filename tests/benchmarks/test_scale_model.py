@@ -1,4 +1,7 @@
-"""The scale model obeys the laws of queues, and says of each tier what it is there to say."""
+"""The scale model obeys the laws of queues, and says of each tier what it is there to say.
+
+The long simulations are slow tests.
+"""
 
 import json
 from dataclasses import fields, replace
@@ -68,6 +71,7 @@ OVERLOAD: Final = Scenario(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "one",
     [
@@ -87,6 +91,7 @@ def test_what_comes_in_is_stored_or_waits_or_is_a_dead_letter(one: Scenario) -> 
     assert pipeline.sent == pytest.approx(one.rate * (one.warm_up + one.measured), rel=0.15)
 
 
+@pytest.mark.slow
 def test_overload_behind_the_function_makes_retries_and_then_dead_letters() -> None:
     """Why the number of batches in work is bounded: unbounded, they wait until they are given back."""
     unbounded = simulate(OVERLOAD)
@@ -98,6 +103,7 @@ def test_overload_behind_the_function_makes_retries_and_then_dead_letters() -> N
     assert bounded.backlog > 0
 
 
+@pytest.mark.slow
 def test_events_that_are_hidden_for_a_retry_are_behind() -> None:
     """Nothing waits in the queue here: a fifth of the events goes back and forth until it is dead."""
     pollers = ProvisionedPollers(minimum=30, maximum=30)
@@ -115,6 +121,7 @@ def test_events_that_are_hidden_for_a_retry_are_behind() -> None:
     assert outcome.backlog > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [100.0, 300.0])
 def test_as_many_events_come_as_the_rate_says(rate: float) -> None:
     pipeline = Pipeline(scenario(rate, warm_up=1, measured=30_000 / rate))
@@ -122,6 +129,7 @@ def test_as_many_events_come_as_the_rate_says(rate: float) -> None:
     assert pipeline.sent == pytest.approx(rate * pipeline.now, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [5.0, 20.0, 50.0])
 def test_an_event_that_comes_in_the_pause_waits_for_its_end(rate: float) -> None:
     """A batch ends and nothing waits: a pause, and another one for as long as each has brought events.
@@ -153,6 +161,7 @@ def test_only_invocations_count_as_concurrent_executions() -> None:
     assert pipeline.running.mean(pipeline.now) == pytest.approx(batches * 0.1, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [5.0, 60.0, 800.0])
 def test_littles_law(rate: float) -> None:
     """Mean number waiting = rate x mean wait, for any stable queue."""
@@ -170,6 +179,7 @@ def test_one_server_waits_as_md1_says() -> None:
     assert pipeline.waits.mean == pytest.approx(load * service / (2 * (1 - load)), rel=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "rate"), [(2, 16.0), (3, 24.0)])
 def test_several_servers_wait_as_mdc_says(count: int, rate: float) -> None:
     """Cosmetatos' approximation, which is within 2 % of the exact value here."""
@@ -203,6 +213,7 @@ def test_rare_events_wait_for_the_whole_batching_window(window: int) -> None:
     assert collected.batch == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [5.0, 20.0, 60.0])
 def test_batching_window_fills_the_batches_as_the_bill_says(rate: float) -> None:
     settings = replace(PROD, batching_window_seconds=1)
@@ -213,6 +224,7 @@ def test_batching_window_fills_the_batches_as_the_bill_says(rate: float) -> None
     assert outcome.p99 < 1.5
 
 
+@pytest.mark.slow
 def test_full_batch_does_not_wait_for_the_window() -> None:
     settings = replace(PROD, batching_window_seconds=5)
     outcome = simulate(scenario(700, settings=settings))
@@ -221,6 +233,7 @@ def test_full_batch_does_not_wait_for_the_window() -> None:
     assert outcome.keeps_up
 
 
+@pytest.mark.slow
 def test_more_events_never_wait_less() -> None:
     outcomes = [simulate(scenario(rate)) for rate in (100, 900, 1_200, 5_000)]
     p99 = [outcome.p99 for outcome in outcomes]
@@ -230,6 +243,7 @@ def test_more_events_never_wait_less() -> None:
     assert [outcome.keeps_up for outcome in outcomes] == [True, True, False, False]
 
 
+@pytest.mark.slow
 def test_more_shards_never_store_less() -> None:
     stored = [simulate(shards(count)).stored_a_second for count in (None, 2, 4, 8)]
     assert stored[0] == pytest.approx(1_000, rel=0.02)
@@ -238,6 +252,7 @@ def test_more_shards_never_store_less() -> None:
     assert stored[3] == pytest.approx(3_000, rel=0.02)
 
 
+@pytest.mark.slow
 def test_larger_items_take_more_of_the_index() -> None:
     small, large = (simulate(scenario(800, event_bytes=size)) for size in (450, 900))
     assert small.keeps_up
@@ -245,7 +260,11 @@ def test_larger_items_take_more_of_the_index() -> None:
     assert large.stored_a_second == pytest.approx(500, rel=0.02)
 
 
-@pytest.mark.parametrize("one", [scenario(500, measured=10), OVERLOAD], ids=["stable", "with retries"])
+@pytest.mark.parametrize(
+    "one",
+    [scenario(500, measured=10), pytest.param(OVERLOAD, marks=pytest.mark.slow)],
+    ids=["stable", "with retries"],
+)
 def test_the_same_seed_gives_the_same_run(one: Scenario) -> None:
     first, second = (report.as_json(simulate(one)) for _ in range(2))
     assert first == second
@@ -285,6 +304,7 @@ def test_provisioned_pollers_read_no_more_bytes_than_they_may() -> None:
     assert not outcome.keeps_up
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quotas", "options"),
     [
@@ -406,6 +426,7 @@ def test_limiter_lets_a_second_through_at_once_and_then_its_rate() -> None:
     assert limiter.wait(now=102) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("daily", "is_below_a_second"), [(1e6, False), (1e7, True)])
 def test_window_of_a_second_keeps_events_below_a_second_where_they_are_many(
     daily: float, *, is_below_a_second: bool

@@ -8,6 +8,7 @@ import pytest
 
 from shipment_events.stages import STAGES
 from tests.infrastructure.template import Template
+from tests.once import one_worker_at_a_time, shared_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -20,15 +21,23 @@ class StageTemplates(Mapping[str, Template]):
         self._built: dict[str, Template] = {}
 
     def __getitem__(self, environment: str) -> Template:
-        from infrastructure.app import build_app
-
         if environment not in self._built:
             folder = self._folder / environment
-            # The repository's own settings cannot know an address, and staging and prod are refused without.
-            settings = replace(STAGES[environment], alarm_emails=("oncall@example.org",))
-            build_app(settings, folder).synth()
+            with one_worker_at_a_time(self._folder / f"{environment}.lock"):
+                if not (folder / "manifest.json").exists():
+                    self._synthesize(environment, folder)
             self._built[environment] = Template(folder, environment)
         return self._built[environment]
+
+    @staticmethod
+    def _synthesize(environment: str, folder: Path) -> None:
+        from infrastructure.app import build_app
+
+        # The repository's own settings cannot know an address, and staging and prod are refused without.
+        settings = replace(STAGES[environment], alarm_emails=("oncall@example.org",))
+        draft = folder.with_name(f"{environment}-draft")
+        build_app(settings, draft).synth()
+        draft.rename(folder)
 
     def __iter__(self) -> Iterator[str]:
         return iter(STAGES)
@@ -40,7 +49,7 @@ class StageTemplates(Mapping[str, Template]):
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Template]:
     """Templates of all stages. A security finding ends the synthesis, and with it every test."""
-    return StageTemplates(tmp_path_factory.mktemp("templates"))
+    return StageTemplates(shared_folder(tmp_path_factory, "templates"))
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,7 @@ def test_a_stage_that_tells_nobody_is_refused(
     assert not _written(tmp_path)
 
 
+@pytest.mark.slow
 def test_stage_is_chosen_by_context_and_its_first_deploy_is_not_protected_yet(tmp_path: Path) -> None:
     run = _synthesize(
         tmp_path,
@@ -148,6 +149,7 @@ def test_slack_channel_gets_both_topics_and_may_read_only(chosen: pytest.MonkeyP
     assert not list(breaches(template.body))
 
 
+@pytest.mark.slow
 def test_unacknowledged_finding_ends_the_command(chosen: pytest.MonkeyPatch) -> None:
     from infrastructure import app
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.once import one_worker_at_a_time
 from workbench.engine import engine as engines
 from workbench.engine import synthesis
 from workbench.engine.clients import LOCAL_CONFIG, local_session
@@ -35,20 +36,25 @@ def client_factory(endpoint: str) -> Callable[[str], Any]:
     return lambda service: session.client(service, endpoint_url=endpoint, config=LOCAL_CONFIG)
 
 
+def synthesize_once(*, with_current_code: bool) -> Path:
+    """The real stack's assembly; the first worker of a session makes it, the others find it."""
+    assemblies = ROOT / ".local" / "assemblies"
+    assemblies.mkdir(parents=True, exist_ok=True)
+    with one_worker_at_a_time(assemblies.with_name("assemblies.lock")):
+        found, _ = synthesis.synthesize(ROOT, ENVIRONMENT, assemblies, with_current_code=with_current_code)
+    return found
+
+
 @pytest.fixture(scope="session")
 def real_assembly() -> Path:
     """The real stack with its current template (kept between sessions); `deploy` adds the current code."""
-    synthesized, _ = synthesis.synthesize(ROOT, ENVIRONMENT, ROOT / ".local" / "assemblies")
-    return synthesized
+    return synthesize_once(with_current_code=False)
 
 
 @pytest.fixture(scope="session")
 def current_assembly() -> Path:
     """The real stack with its current code, too, as the CDK CLI needs it."""
-    synthesized, _ = synthesis.synthesize(
-        ROOT, ENVIRONMENT, ROOT / ".local" / "assemblies", with_current_code=True
-    )
-    return synthesized
+    return synthesize_once(with_current_code=True)
 
 
 @pytest.fixture(scope="session")

@@ -144,12 +144,14 @@ class TestStartAndStop:
         assert client("sqs").receive_message(QueueUrl=other)["Messages"][0]["Body"] == "kept too"
         assert client("lambda").invoke(FunctionName=FUNCTION)["StatusCode"] == 200
 
+    @pytest.mark.slow
     def test_a_fresh_start_keeps_nothing(self, settings: Settings, deployed: Callable[[str], Any]) -> None:
         deployed("dynamodb").put_item(TableName=TABLE, Item={"id": {"S": "gone"}})
         running = engines.start(settings, fresh=True)
         assert running.started_now
         assert client_factory(running.endpoint)("dynamodb").list_tables()["TableNames"] == []
 
+    @pytest.mark.slow
     def test_two_directories_do_not_see_each_other(self, settings: Settings, tmp_path: Path) -> None:
         other = Settings(root=ROOT, home=tmp_path / "other" / ".local", port=free_port())
         first, second = engines.start(settings), engines.start(other)
@@ -290,6 +292,7 @@ class TestDeploy:
         code = (kept / "asset.code" / "index.py").read_text()
         assert deployed(write_assembly(tmp_path / "more", code=code, extra=more)) == ("updated", "new")
 
+    @pytest.mark.slow
     def test_an_edit_runs_although_the_template_keeps_the_version_of_before(
         self, settings: Settings, tmp_path: Path
     ) -> None:
@@ -357,6 +360,7 @@ class TestDeploy:
         mended = write_assembly(tmp_path / "mended")
         assert deploy(running.endpoint, mended, ENVIRONMENT).action == "created"
 
+    @pytest.mark.slow
     def test_a_failed_update_leaves_what_was_there(
         self, settings: Settings, deployed: Callable[[str], Any], tmp_path: Path
     ) -> None:

@@ -470,6 +470,7 @@ def test_start_moves_the_feed() -> None:
     assert DEFAULT_START < moment_of(strict(first.text)) < DEFAULT_START + timedelta(hours=1)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_feed() -> None:
     lines = generate(70_000)
 
@@ -504,7 +505,7 @@ def test_refuses_arguments_at_once(arguments: dict[str, Any], message: str) -> N
         generate(**{"count": 1, **arguments})
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(
     seed=st.integers(0, 2**64),
     broken_share=st.floats(0, 1),

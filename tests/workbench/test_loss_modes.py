@@ -278,6 +278,7 @@ def test_a_breach_ends_the_synthesis_and_names_the_resource(tmp_path: Path) -> N
     assert "PartialBatchResponse" in json.dumps(report)
 
 
+@pytest.mark.slow
 def test_a_stage_whose_data_may_go_says_so_itself(tmp_path: Path) -> None:
     from infrastructure.app import build_app
 

@@ -57,20 +57,24 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Result]:
     return {result.name: result for result in judged}
 
 
+@pytest.mark.slow
 def test_mistake_that_a_test_sees_is_killed(results: Mapping[str, Result]) -> None:
     assert results["minus"].verdict is Verdict.KILLED
     assert results["minus"].evidence == "tests/test_wide.py::test_sum"
 
 
+@pytest.mark.slow
 def test_harmless_change_survives(results: Mapping[str, Result]) -> None:
     assert results["harmless"].verdict is Verdict.SURVIVED
 
 
+@pytest.mark.slow
 def test_all_tests_have_the_last_word(results: Mapping[str, Result]) -> None:
     other = results["seen by another test"]
     assert (other.verdict, other.evidence) == (Verdict.KILLED, "tests/test_wide.py::test_sum")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["no longer there", "there twice", "changes nothing", "no such file", "no such function"]
 )
@@ -153,6 +157,7 @@ def write_code(root: Path, code: str) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_code_that_cannot_be_imported_proves_nothing(results: Mapping[str, Result]) -> None:
     assert results["no Python"].verdict is Verdict.NOT_TESTED
 
@@ -163,6 +168,7 @@ def test_red_tests_prove_nothing(tmp_path: Path) -> None:
         run([MISTAKE], root=repository, all_tests=["tests"])
 
 
+@pytest.mark.slow
 def test_test_that_is_red_anyway_does_not_kill(tmp_path: Path) -> None:
     repository = write_repository(tmp_path, wide=WIDE.replace("3", "4"))
     blind = replace(MISTAKE, new="b + a", tests=("tests/test_narrow.py",))
