@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.conftest import ROOT, LocalEngine
 from workbench.engine.clients import environment_variables
+from workbench.feed import generate
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -23,6 +24,13 @@ def test_the_publishing_example_publishes(engine: LocalEngine) -> None:
         check=False,
     )
     assert (finished.stdout, finished.stderr) == ("1 [] []\n", "")
+
+
+def test_the_shipments_of_the_examples_are_in_the_feed() -> None:
+    feed = "".join(line.text for line in generate(5_000, seed=1, broken_share=0.01))
+    named = re.findall(r"shipments (?:timeline|where) (MAC-\d+)", README)
+    assert named
+    assert [one for one in named if f'"{one}"' not in feed] == []
 
 
 def test_every_make_target_named_exists() -> None:
