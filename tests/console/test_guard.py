@@ -163,7 +163,7 @@ def test_every_response_has_the_policy(browser: Browser, path: str, known: bool)
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin", "with no-referrer, a form has the origin null"
     assert headers["cross-origin-resource-policy"] == "same-origin"
-    assert path.startswith("/static/") or headers["cache-control"] == "no-store"
+    assert headers["cache-control"] == ("no-cache" if path.startswith("/static/") else "no-store")
 
 
 def test_pages_have_no_scripts_or_styles_of_their_own(browser: Browser) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
+from zipfile import ZipFile
 
+import httpx2
 import pytest
 
 from tests.integration.commands import exported
 from tests.integration.conftest import ROOT, LocalEngine
+from workbench.browsing import running_console
 
 pytestmark = pytest.mark.engine
 
@@ -98,6 +102,31 @@ def _closure(package: str) -> set[str]:
             needed = "".join(c if c.isalnum() or c in "-_." else " " for c in name).split()[0]
             found |= _closure(needed.lower())
     return found
+
+
+def test_the_wheel_has_all_files_of_the_console(wheel: Path) -> None:
+    folder = ROOT / "src" / "shipment_events" / "console"
+    files = {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {".html", ".js", ".css", ".svg"} <= {path.suffix for path in files}
+    assert {path.relative_to(ROOT / "src").as_posix() for path in files} <= set(ZipFile(wheel).namelist())
+
+
+@pytest.mark.slow
+def test_the_console_of_the_wheel_shows_a_stage(wheel: Path, tmp_path: Path, engine: LocalEngine) -> None:
+    installed = _install(wheel, tmp_path / "console", "[console]")
+    with (
+        running_console(
+            tmp_path,
+            environment=exported(engine.endpoint),
+            command=[str(installed.folder / "bin" / "shipments")],
+        ) as (_, address),
+        httpx2.Client(follow_redirects=True) as browser,
+    ):
+        shown = browser.get(address).text
+        home = address.partition("/?")[0]
+        for file in re.findall(r'(?:src|href)="(/static/[^"]+)"', shown):
+            assert browser.get(home + file).status_code == 200
+        assert "Healthy" in browser.get(f"{home}/panels/verdict").text
 
 
 def test_the_library_needs_boto3_alone(library: Installation) -> None:

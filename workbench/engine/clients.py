@@ -1,12 +1,15 @@
 """AWS clients that reach only the local engine and ignore the user's own AWS configuration."""
 
 import os
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 import boto3
 import botocore.session
 from botocore.config import Config
 
+from shipment_events.pipeline import Pipeline
+from shipment_events.stages import settings_for
 from workbench.engine.settings import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 
 # With an empty proxy table, requests to this machine do not go through a company's proxy.
@@ -56,3 +59,12 @@ def exports(endpoint: str) -> str:
     """The same variables as lines for a shell."""
     lines = [f"export {name}={value}" for name, value in environment_variables(endpoint).items()]
     return "\n".join([*lines, "unset AWS_PROFILE AWS_SESSION_TOKEN"])
+
+
+def engine_pipeline(endpoint: str, environment: str) -> Pipeline:
+    """The pipeline of a stage on the engine."""
+    session: Any = local_session()
+    on_engine: Any = SimpleNamespace(
+        client=lambda service, config: session.client(service, endpoint_url=endpoint, config=config)
+    )
+    return Pipeline(settings_for(environment), on_engine)

@@ -51,7 +51,9 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
+                # A browser may keep our own files, and asks each time whether they have changed.
+                is_file = request.url.path.startswith(STATIC)
+                headers.setdefault("Cache-Control", "no-cache" if is_file else "no-store")
             await send(message)
 
         answer = self._refusal(request)

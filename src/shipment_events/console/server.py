@@ -61,6 +61,8 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    # At the end, the server cancels requests that still wait for AWS. That is no error.
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     on_ready(access.address)
     if opens:
         webbrowser.open(access.address_once())
@@ -72,6 +74,10 @@ def serve(
     finally:
         for one in sockets:
             one.close()
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def leave() -> None:

@@ -92,7 +92,8 @@
   };
 
   const open = new Map();
-  // A panel is replaced as a whole. What a person has opened in it stays open.
+  // A panel is replaced as a whole. What a person has opened in it stays open. htmx gives the focus back to an
+  // element with the same id.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
     open.set(target.id, [...target.querySelectorAll("details[open][id]")].map((one) => one.id));
