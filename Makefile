@@ -64,7 +64,8 @@ down: $(VENV)/.ready ## Stop the local engine
 .PHONY: run
 run: up ## Send a feed through the pipeline and account for every event (FEED=path for your own)
 	@echo
-	@eval "$$(shipments local env)" && $(if $(FEED),shipments run "$(FEED)",shipments feed | shipments run -)
+	@eval "$$(shipments local env)" && queue="$$(shipments local subscribe)" && \
+	  $(if $(FEED),shipments run "$(FEED)",shipments feed | shipments run -) $${queue:+--subscriber "$$queue"}
 
 .PHONY: console
 console: up ## Open the page about the local pipeline, with changes allowed

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import boto3
 from botocore.config import Config
 
+from shipment_events.accounting.read_side import ReadSide
 from shipment_events.aws_session import aws_session
 from shipment_events.contract.names import status_archive_name, tracker_failures_queue_name
 from shipment_events.dead_letters.queue import DeadLetterQueue
@@ -197,6 +198,24 @@ class Pipeline:
         sqs = self._client("sqs")
         name = tracker_failures_queue_name(self.stage.environment)
         return Queue(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"], self.resources.timing)
+
+    def read_side(self, subscriber_url: str | None = None) -> ReadSide | None:
+        """Checks states and changes with rules of its own; None if the stage does not track shipments.
+
+        Args:
+            subscriber_url: a queue that subscribes to the status bus. It must have no other reader.
+
+        Raises:
+            TrackingNotDeployedError: there is a subscriber, and the stage does not track shipments.
+        """
+        name = self.resources.shipments_table_name
+        if not name and subscriber_url:
+            raise TrackingNotDeployedError(self.stage.environment)
+        if not name:
+            return None
+        timing = self.resources.timing
+        subscriber = Queue(self._client("sqs"), subscriber_url, timing) if subscriber_url else None
+        return ReadSide(self.table, self._dynamodb, name, subscriber)
 
     @property
     def _tracking(self) -> tuple[str, str]:

@@ -10,7 +10,9 @@ from typing import cast
 
 import pytest
 
-from shipment_events.accounting.run import FeedRun, FeedRunner
+from shipment_events.accounting.audit import shipment_id_of
+from shipment_events.accounting.feed_run import FeedRun
+from shipment_events.accounting.run import FeedRunner
 from shipment_events.contract.exact_json import loads
 from shipment_events.publishing.event_files import EventText
 from shipment_events.queue.queue import Queue
@@ -165,3 +167,11 @@ def test_an_event_that_the_bus_may_still_deliver_is_undecided(tmp_path: Path) ->
 def test_what_the_bus_has_given_up_is_lost(tmp_path: Path) -> None:
     report = run_feed(tmp_path, texts(["S-1"]), lost="S-1", delivery_seconds=0.001).as_json()
     assert (report["lost"], report["undecided"], report["delivery_ends_at"]) == (1, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("é" * 1024, "é" * 1024), ("é" * 1024 + "x", ""), ("\ud800", ""), ("", ""), (7, ""), (None, "")],
+)
+def test_only_what_can_be_a_key_is_searched_for(value: object, found: str) -> None:
+    assert shipment_id_of(json.dumps({"shipment_id": value})) == found

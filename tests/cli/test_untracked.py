@@ -37,6 +37,7 @@ def untracked(monkeypatch: pytest.MonkeyPatch) -> Aws:
         ["rebuild"],
         ["rebuild", "--shipment", "S-1"],
         ["rebuild", "--failures"],
+        ["run", "-", "--subscriber", "https://sqs.invalid/subscriber"],
     ],
     ids=" ".join,
 )

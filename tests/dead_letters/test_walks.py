@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shipment_events import pipeline as pipeline_module
-from shipment_events.accounting.run import FeedRun, FeedRunner
+from shipment_events.accounting.feed_run import FeedRun
+from shipment_events.accounting.run import FeedRunner
 from shipment_events.cli import main
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome

@@ -11,7 +11,7 @@ from dataclasses import asdict
 import click
 
 from workbench.engine import engine as engines
-from workbench.engine import gaps, synthesis
+from workbench.engine import gaps, subscriber, synthesis
 from workbench.engine.clients import environment_variables, exports
 from workbench.engine.deploy import DeployResult, deploy, deploy_with_cdk
 from workbench.engine.engine import RunningEngine, State
@@ -158,6 +158,26 @@ def status(*, as_json: bool) -> None:
                     f"Stop it (make down). Its log: {settings.log_file}"
                 )
         sys.exit(1)
+
+
+@local.command(short_help="Print the URL of an empty queue that subscribes to the status bus.")
+@_json
+def subscribe(*, as_json: bool) -> None:
+    """Print the URL of an empty queue that subscribes to the status bus. It is made if there is none.
+
+    A stage that does not track shipments has no status bus. Nothing is printed then.
+
+    \b
+    Example:
+      shipments run events.ndjson --subscriber "$(shipments local subscribe)"
+    """
+    with _readable_errors():
+        settings = settings_from(os.environ)
+        url = subscriber.subscribe(_require_running(settings), settings.environment)
+        if as_json:
+            click.echo(json.dumps({"queue_url": url or None}))
+        elif url:
+            click.echo(url)
 
 
 @local.command(name="gaps")

@@ -70,6 +70,13 @@ class AnnouncementAccount:
     missing: list[str] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)
 
+    def add(self, other: "AnnouncementAccount") -> None:
+        """Add the result for other shipments."""
+        self.received += other.received
+        self.repeats += other.repeats
+        self.missing += other.missing
+        self.impossible += other.impossible
+
 
 def check_announcements(
     histories: Iterable[History], before: Mapping[str, History], announcements: Iterable[Announcement]

@@ -10,6 +10,7 @@ from typing import Final
 
 from shipment_events.accounting.reconcile import QueuedEvent, Reconciliation, TableEvent, reconcile
 from shipment_events.contract.exact_json import dumps, loads
+from shipment_events.contract.limits import MAX_SHIPMENT_ID_BYTES
 from shipment_events.dead_letters.edits import Edit, edited
 from shipment_events.dead_letters.exports import Decision, Exported, read_export
 from shipment_events.dead_letters.queue import DeadLetterQueue
@@ -111,8 +112,20 @@ def _stored_events(
                 on_progress(done, len(shipment_ids))
 
 
-def _shipment_ids(records: Iterable[JournalRecord]) -> Iterable[str]:
-    for record in records:
-        shipment_id = json.loads(record.detail).get("shipment_id")
-        if isinstance(shipment_id, str) and shipment_id:
-            yield shipment_id
+def _shipment_ids(records: Iterable[JournalRecord]) -> Iterator[str]:
+    return filter(None, (shipment_id_of(record.detail) for record in records))
+
+
+def shipment_id_of(detail: str) -> str:
+    """The shipment of an event; empty if it has none that can be a key of a table.
+
+    DynamoDB refuses to search for a longer key, so such an event cannot be in the table.
+    """
+    shipment_id = json.loads(detail).get("shipment_id")
+    if not isinstance(shipment_id, str):
+        return ""
+    try:
+        is_key = len(shipment_id.encode()) <= MAX_SHIPMENT_ID_BYTES
+    except UnicodeEncodeError:
+        return ""
+    return shipment_id if is_key else ""

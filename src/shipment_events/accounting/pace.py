@@ -20,10 +20,12 @@ class FeedProgress:
 
     Attributes:
         waiting: events in the queue, approximate.
+        behind: shipments whose state or changes are not right yet.
     """
 
     accepted: int = 0
     waiting: int = 0
+    behind: int = 0
 
 
 class Backlog:
@@ -46,6 +48,11 @@ class Backlog:
     def show(self, waiting: int) -> None:
         """So many events are in the queue."""
         self._progress.waiting = waiting
+        self._on_progress(self._progress)
+
+    def show_behind(self, shipments: int) -> None:
+        """The state or the changes of so many shipments are not right yet."""
+        self._progress.behind = shipments
         self._on_progress(self._progress)
 
     def hold_back(self) -> bool:

@@ -1,19 +1,16 @@
 """Send a feed through the deployed pipeline and account for each of its events."""
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from statistics import quantiles
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
-from shipment_events.accounting.audit import audit_journal
+from shipment_events.accounting.audit import audit_journal, shipment_id_of
+from shipment_events.accounting.feed_run import FeedRun
 from shipment_events.accounting.pace import Backlog, FeedProgress, at_rate, paced
-from shipment_events.accounting.reconcile import Reconciliation
+from shipment_events.accounting.read_side import ReadSide
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
 from shipment_events.contract.outcome import InvalidEventError
@@ -23,7 +20,7 @@ from shipment_events.publishing.event_files import EventFileError, EventText
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publish_file import to_entry
 from shipment_events.publishing.publisher import Accepted, Publisher
-from shipment_events.queue.queue import PATIENCE_SECONDS, Drain, Queue
+from shipment_events.queue.queue import PATIENCE_SECONDS, Queue
 from shipment_events.table.store import EventTable
 
 _POLL_SECONDS: Final = 0.2
@@ -32,102 +29,25 @@ _LOOKS: Final = 3
 _SECONDS_BETWEEN_LOOKS: Final = 2.0
 
 
-@dataclass(slots=True)
-class FeedRun:
-    """The result of a run.
-
-    Attributes:
-        refused_by_reason: number of lines that no bus accepts, for example text that is not a JSON object, by
-            reason code.
-        unsent_by_error: number of entries that the bus did not accept, by error code.
-        input_error: why the feed could not be read to its end, or empty.
-        drain: the result of waiting for the queue. If the queue did not become empty, no event counts as
-            lost.
-        delivery_seconds: how long EventBridge tries to deliver an event (see :class:`QueueTiming`).
-        judged_at: when the events were looked for last.
-        shipment_ids: number of accepted events by shipment.
-    """
-
-    reconciliation: Reconciliation = field(default_factory=Reconciliation)
-    refused_by_reason: Counter[str] = field(default_factory=Counter)
-    unsent_by_error: Counter[str] = field(default_factory=Counter)
-    input_error: str = ""
-    drain: Drain = field(default_factory=Drain)
-    delivery_seconds: float = 0.0
-    judged_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    shipment_ids: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether an event that arrived was seen: the queue is empty, and every dead letter was read."""
-        return self.drain.is_empty and not self.reconciliation.hidden_dead_letters
-
-    @property
-    def undelivered(self) -> list[JournalRecord]:
-        """Missing events that EventBridge may still deliver."""
-        return self.reconciliation.undelivered(self.judged_at, self.delivery_seconds)
-
-    @property
-    def delivery_ends_at(self) -> datetime | None:
-        """When EventBridge has delivered or given up every missing event. None if no event is missing."""
-        sent = [datetime.fromisoformat(record.sent_at) for record in self.undelivered]
-        return max(sent) + timedelta(seconds=self.delivery_seconds) if sent else None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether no event is missing, doubled, altered or unsent, and the feed was read to its end."""
-        found = self.reconciliation
-        return not (found.lost or found.doubled or found.altered or self.unsent_by_error or self.input_error)
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as JSON. Latencies are in milliseconds."""
-        found = self.reconciliation
-        seconds = _seconds(found)
-        waiting = self.undelivered if self.is_decided else found.lost
-        undecided = [record.envelope_id for record in waiting]
-        lost = [record.envelope_id for record in found.lost if record not in waiting]
-        ends_at = self.delivery_ends_at
-        return {
-            "published": found.published,
-            "stored": found.stored,
-            "duplicate": found.duplicate,
-            "conflict": found.conflict,
-            "quarantined": found.quarantined,
-            "quarantined_by_reason": dict(sorted(found.quarantined_by_reason.items())),
-            "lost": len(lost),
-            "undecided": len(undecided),
-            "delivery_ends_at": ends_at.isoformat(timespec="seconds") if ends_at else None,
-            "doubled": len(found.doubled),
-            "waiting": self.drain.waiting,
-            "hidden_dead_letters": found.hidden_dead_letters,
-            "altered": len(found.altered),
-            "unexpected": found.unexpected,
-            "refused": self.refused_by_reason.total(),
-            "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
-            "unsent": self.unsent_by_error.total(),
-            "unsent_by_error": dict(sorted(self.unsent_by_error.items())),
-            "seconds": round(seconds, 3),
-            "events_per_second": round(found.published / seconds, 1) if seconds else 0.0,
-            "latency_ms": _percentiles(found.latencies_ms),
-            "lost_events": lost[:100],
-            "undecided_events": undecided[:100],
-            "doubled_events": found.doubled[:100],
-            "altered_events": found.altered[:100],
-            "input_error": self.input_error or None,
-        }
-
-
 class FeedRunner:
     """Sends feeds through a stage.
 
     Args:
         queue: the queue between bus and processor.
         publisher: a publisher for the stage's bus.
+        read_side: None if the stage does not track shipments.
     """
 
     def __init__(
-        self, table: EventTable, queue: Queue, dead_letters: DeadLetterQueue, publisher: Publisher
+        self,
+        table: EventTable,
+        queue: Queue,
+        dead_letters: DeadLetterQueue,
+        publisher: Publisher,
+        *,
+        read_side: ReadSide | None = None,
     ) -> None:
+        self._read_side = read_side
         self._publisher = publisher
         self._table = table
         self._queue = queue
@@ -171,13 +91,21 @@ class FeedRunner:
             for receipt in receipts:
                 if isinstance(receipt, Accepted):
                     journal.write(JournalRecord.of(receipt))
-                    run.shipment_ids.update(_shipment_id(receipt.entry))
+                    run.shipment_ids.update(filter(None, [shipment_id_of(receipt.entry.detail)]))
+                    run.envelope_ids.add(receipt.envelope_id)
                     backlog.note_accepted()
                 else:
                     run.unsent_by_error[receipt.why] += 1
         run.drain = self._queue.wait_until_empty(
             patience=patience, poll_seconds=_POLL_SECONDS, on_progress=backlog.show
         )
+        if self._read_side:
+            # First of all, because it measures how soon the states are right.
+            run.read_side = self._read_side.account(
+                run.shipment_ids.keys(),
+                lambda event: event.correlation_id in run.envelope_ids,
+                on_progress=backlog.show_behind,
+            )
         for _ in range(_LOOKS):
             run.reconciliation = audit_journal(journal_path, self._table, self._dead_letters)
             run.judged_at = datetime.now(UTC)
@@ -226,22 +154,3 @@ def careless_entry(event: EventText) -> Entry | None:
         event_type = "shipment.unknown"
     entry = Entry(event.position, event_type, event.text)
     return entry if entry.size <= MAX_REQUEST_BYTES else None
-
-
-def _shipment_id(entry: Entry) -> list[str]:
-    shipment_id = json.loads(entry.detail).get("shipment_id")
-    return [shipment_id] if isinstance(shipment_id, str) and shipment_id else []
-
-
-def _seconds(found: Reconciliation) -> float:
-    if found.first_sent_at is None or found.last_stored_at is None:
-        return 0.0
-    return (found.last_stored_at - found.first_sent_at).total_seconds()
-
-
-def _percentiles(latencies: list[float]) -> dict[str, float | None]:
-    if len(latencies) < 2:
-        only = round(latencies[0], 1) if latencies else None
-        return {"p50": only, "p99": only}
-    cuts = quantiles(latencies, n=100, method="inclusive")
-    return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}

@@ -38,6 +38,11 @@ STATUSES: Final[Mapping[str, Sequence[str]]] = {
 
 It is a copy of the documented table, so that a mistake in the tracker's table is found.
 """
+ATTRIBUTES: Final = (
+    "status", "status_at", "latest_at", "latest_event", "first_at", "carrier", "tracking_number",
+    "estimated_delivery", "delivered_at", "open",
+)  # fmt: skip
+"""The attributes of a state that follow from the events. It has others, which tracker and watcher need."""
 _RANKS: Final = list(STATUSES)
 _OF_TYPE: Final = {
     f"shipment.{name}": status for status, others in STATUSES.items() for name in (status, *others)

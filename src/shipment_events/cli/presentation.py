@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from shipment_events.accounting.run import FeedRun
+from shipment_events.accounting.feed_run import FeedRun
+from shipment_events.accounting.read_side import ReadSideAccount
 from shipment_events.contract.event import place_of
 from shipment_events.contract.exact_json import dumps
 from shipment_events.contract.names import PARTITION_KEY
@@ -25,6 +26,7 @@ _WIDEST_WORD: Final = 20
 _LONGEST_NAME: Final = 80
 LONGEST_SENTENCE: Final = 300
 _MOST_COUNTS: Final = 20
+_MOST_FINDINGS: Final = 10
 
 
 def output() -> Console:
@@ -159,8 +161,7 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
         ("doubled", "in more than one place"),
         ("altered", "stored as something that was not sent"),
     ):
-        style = "bold red" if report[name] else "bold green"
-        table.add_row(f"[{style}]{name}[/]", f"[{style}]{report[name]:,}[/]", meaning)
+        _add_finding(table, name, report[name], meaning)
     if run.is_decided and report["undecided"]:
         ends_at = str(report["delivery_ends_at"])
         why = f"not found yet: EventBridge may deliver them until {ends_at}. Then audit the journal"
@@ -174,13 +175,45 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
     for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
         if report[name]:
             table.add_row(name, f"{report[name]:,}", Text(f"not on the bus: {counts(report[why])}"))
+    if run.read_side:
+        add_read_side(table, report["states"], report["changes"])
     console.print(table)
+    if run.read_side:
+        _print_findings(console, run.read_side)
     latency = report["latency_ms"]
     if latency["p50"] is not None:
         console.print(
             f"{report['events_per_second']:,.0f} events/s;"
             f" from PutEvents to the table p50 {latency['p50']:,.0f} ms, p99 {latency['p99']:,.0f} ms"
         )
+
+
+def add_read_side(table: Table, states: Mapping[str, Any], changes: Mapping[str, Any] | None) -> None:
+    """Add what :meth:`ReadSideAccount.as_json` says to the table of a report, which has three columns."""
+    seconds = states["caught_up_seconds"]
+    when = "not caught up" if seconds is None else f"caught up in {seconds:,} s after the last event"
+    table.add_section()
+    table.add_row("shipments", f"{states['shipments']:,}", when)
+    _add_finding(table, "different", states["different"], "states that differ from their events")
+    if changes is None:
+        table.add_row("changes", "", "not checked, because --subscriber names no queue")
+        return
+    table.add_row("changes", f"{changes['received']:,}", f"announced; {changes['repeats']:,} repeats besides")
+    _add_finding(table, "missing", changes["missing"], "announcements that did not arrive")
+    _add_finding(table, "impossible", changes["impossible"], "announcements that follow from no event")
+
+
+def _print_findings(console: Console, found: ReadSideAccount) -> None:
+    for kind, texts in found.findings.items():
+        for text in texts[:_MOST_FINDINGS]:
+            console.print(Text(f"{kind}: {printable(text, most=LONGEST_SENTENCE)}", "red"))
+    if not found.succeeded:
+        console.print("To repair a shipment: shipments rebuild --shipment ID --announce")
+
+
+def _add_finding(table: Table, name: str, count: int, meaning: str) -> None:
+    style = "bold red" if count else "bold green"
+    table.add_row(f"[{style}]{name}[/]", f"[{style}]{count:,}[/]", meaning)
 
 
 def counts(numbers: Mapping[str, int]) -> str:

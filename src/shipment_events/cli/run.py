@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from shipment_events.accounting.feed_run import FeedRun
 from shipment_events.accounting.pace import FeedProgress
-from shipment_events.accounting.run import FeedRun, FeedRunner
+from shipment_events.accounting.run import FeedRunner
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.interrupts import graceful_stop
-from shipment_events.cli.options import FilePath
+from shipment_events.cli.options import FilePath, NonEmptyText
 from shipment_events.cli.presentation import (
     output,
     print_feed_report,
@@ -40,6 +41,11 @@ from shipment_events.table.store import EventTable
     "--report", type=FilePath(), default=Path(".local/report.json"),
     show_default=True, help="File for the report as JSON. The journal is written to the same folder.",
 )  # fmt: skip
+@click.option(
+    "--subscriber", type=NonEmptyText(), metavar="QUEUE_URL",
+    help="Queue that subscribes to the status bus. The run deletes the changes that it receives. Without it,"
+    " the run checks the states of shipments and not the changes.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def run(
@@ -48,21 +54,28 @@ def run(
     file: str,
     rate: float | None,
     report: Path,
+    subscriber: str | None,
     as_json: bool,
 ) -> None:
     """Send events from FILE and account for every one.
 
     - is standard input. Broken events are sent too, as a producer without our publisher would send them. The
-    account compares what the bus accepted with the table and the dead-letter queue.
+    account compares what the bus accepted with the table and the dead-letter queue. It also compares the
+    state of each shipment with its events, and the changes that the subscriber received with those that had
+    to come.
 
     \b
     Example:
       shipments run events.ndjson.gz
 
     Exit status: 0 every event that a bus accepts was sent and accounted for, 1 an event is lost, doubled,
-    altered, unsent, unread or undecided, 130 interrupted. Lines that no bus accepts are counted as refused.
+    altered, unsent, unread or undecided, a state is wrong, or a change is missing or impossible, 130
+    interrupted. Lines that no bus accepts are counted as refused.
     """
-    runner = FeedRunner(pipeline.table, pipeline.queue, pipeline.dead_letters, pipeline.bus)
+    read_side = pipeline.read_side(subscriber)
+    runner = FeedRunner(
+        pipeline.table, pipeline.queue, pipeline.dead_letters, pipeline.bus, read_side=read_side
+    )
     journal = report.with_name("journal.ndjson")
     result = _run(runner, file, journal, rate)
     report.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
@@ -91,7 +104,8 @@ def _run(runner: FeedRunner, file: str, journal: Path, rate: float | None) -> Fe
                 nonlocal accepted
                 accepted = state.accepted
                 waiting = f", {state.waiting:,} waiting" if state.waiting else ""
-                progress.update(task, description=f"{accepted:,} events on the bus{waiting}")
+                behind = f", {state.behind:,} shipments not right yet" if state.behind else ""
+                progress.update(task, description=f"{accepted:,} events on the bus{waiting}{behind}")
 
             stop = Event()
             return runner.run(_feed(file, stop), journal, rate=rate, on_progress=show, stop=stop)
