@@ -109,7 +109,11 @@ def test_batch_takes_little_more_than_its_largest_event(endpoint: Endpoint) -> N
         one = peak(worker) - before
         worker.run("timed", batch(array("7", 15_000), 10))
         ten = peak(worker) - before
+        endpoint.begin(median_seconds=0, returns_old_items=True)
+        worker.run("timed", batch(array("7", 15_000), 10))
+        again = peak(worker) - before
     assert ten < 3 * one + 5_000_000
+    assert again < 2 * ten + 3_000_000, "duplicates, whose old items come back"
 
 
 @pytest.mark.slow

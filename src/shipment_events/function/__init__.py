@@ -1,1 +1,1 @@
-"""What every Lambda function of this package needs: its context, its log lines, its pauses."""
+"""What several Lambda functions share: context, log lines, pauses, the client of DynamoDB."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 import botocore.session
 from botocore.config import Config
 
+from shipment_events.function.direct_client import DirectDynamoDBClient
 from shipment_events.processor.batch import BatchProcessor
-from shipment_events.processor.direct_client import DirectDynamoDBClient
 from shipment_events.processor.records import Record, Retried
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.settings import ProcessorSettings
 from shipment_events.processor.telemetry import report_batch
+from shipment_events.table.item import without_event
 from shipment_events.table.store import EventTable
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
     once = _client_config(settings.visibility_timeout, attempts=1)
     twice = _client_config(settings.visibility_timeout, attempts=2)
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
-    direct = DirectDynamoDBClient(dynamodb, session)
+    direct = DirectDynamoDBClient(dynamodb, session, without_event)
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
     return BatchProcessor(
         table=EventTable(

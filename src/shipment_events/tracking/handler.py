@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import botocore.session
 from botocore.config import Config
 
+from shipment_events.function.direct_client import DirectDynamoDBClient
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.settings import TrackerSettings
@@ -50,8 +51,15 @@ def _build_tracker(settings: TrackerSettings) -> Tracker:
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
     events = cast("EventBridgeClient", session.create_client("events", config=once))
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
+    # Half of a batch's CPU time would be botocore's conversion of states.
+    direct = DirectDynamoDBClient(dynamodb, session)
     return Tracker(
-        shipments=ShipmentTable(dynamodb, settings.shipments_table_name, settings.retention),
+        shipments=ShipmentTable(
+            cast("DynamoDBClient", direct),
+            settings.shipments_table_name,
+            settings.retention,
+            run_statements=direct.run_statements,
+        ),
         events=EventTable(dynamodb, settings.events_table_name),
         announcer=Announcer(events, settings.status_bus_name),
         sqs=sqs,

@@ -157,7 +157,7 @@ def _spelled(status: str, first: First) -> str:
 
 def _first_of(spelled: str) -> tuple[str, First]:
     digits, _, mark = spelled.partition(":")
-    full = f"{digits[1:]:0<20}"
-    date = f"{full[:4]}-{full[4:6]}-{full[6:8]}"
-    time = f"{full[8:10]}:{full[10:12]}:{full[12:14]}.{full[14:]}Z"
-    return STATUSES[int(digits[0]) - 1], First(f"{date}T{time}", mark)
+    full = f"{digits:0<21}"
+    date = f"{full[1:5]}-{full[5:7]}-{full[7:9]}"
+    moment = f"{date}T{full[9:11]}:{full[11:13]}:{full[13:15]}.{full[15:]}Z"
+    return STATUSES[int(digits[0]) - 1], First(moment, mark)

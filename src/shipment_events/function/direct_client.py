@@ -1,4 +1,4 @@
-"""The two DynamoDB calls of the processor, without botocore's conversion of values to JSON and back.
+"""The two DynamoDB calls of a batch, without botocore's conversion of values to JSON and back.
 
 botocore's client checks every value of a request against its model of the service. That takes a third of
 a batch's CPU time. Our requests are already JSON and are sent unchanged. Endpoint, headers, credentials,
@@ -16,8 +16,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, NoCredentialsError
-
-from shipment_events.table.item import without_event
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -37,15 +35,22 @@ class DirectDynamoDBClient:
     Args:
         client: its endpoint and its HTTP session are used, with their timeouts, proxies and certificates.
         session: its credentials sign the requests.
+        convert: converts each JSON object of a response.
 
     Attributes:
         meta: the client's.
     """
 
-    def __init__(self, client: "DynamoDBClient", session: "Session") -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        session: "Session",
+        convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
         self.meta = client.meta
         self._client = client
         self._session = session
+        self._convert = convert
         # botocore has no public name for it. A session of our own would have to repeat how botocore finds
         # proxies and certificates.
         self._http = client._endpoint.http_session  # type: ignore[attr-defined]
@@ -64,7 +69,7 @@ class DirectDynamoDBClient:
             request: JSON.
 
         Returns:
-            The response. Its items are without their events.
+            The response, converted.
 
         Raises:
             botocore.exceptions.ClientError: the service refuses the request, or its response is not JSON.
@@ -101,7 +106,7 @@ class DirectDynamoDBClient:
             # The final response is still to come. The next request must not read it as its own.
             self.close()
         try:
-            content = json.loads(response.content, object_hook=without_event)
+            content = json.loads(response.content, object_hook=self._convert)
         except ValueError:
             content = None
         if response.status_code != _SUCCESS or not isinstance(content, dict):

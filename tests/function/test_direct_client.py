@@ -24,7 +24,8 @@ from botocore.httpsession import URLLib3Session
 from botocore.loaders import create_loader
 
 from shipment_events.aws_errors import error_code
-from shipment_events.processor.direct_client import DirectDynamoDBClient
+from shipment_events.function.direct_client import DirectDynamoDBClient
+from shipment_events.table.item import without_event
 from tests.stand_ins.http_service import (
     Reply,
     Service,
@@ -113,7 +114,7 @@ def botocores(url: str | None = None, timeout: float = PATIENCE) -> tuple[Any, b
 
 def direct(url: str | None = None, timeout: float = PATIENCE) -> DirectDynamoDBClient:
     client, session = botocores(url, timeout)
-    return DirectDynamoDBClient(cast("DynamoDBClient", client), session)
+    return DirectDynamoDBClient(cast("DynamoDBClient", client), session, without_event)
 
 
 def insert(client: Any) -> dict[str, Any]:
@@ -400,7 +401,7 @@ class TestRequest:
         client, session = botocores()
         prepared: list[str] = []
         client.meta.events.register("before-call", lambda model, **_: prepared.append(model.name))
-        ours = DirectDynamoDBClient(client, session)
+        ours = DirectDynamoDBClient(client, session, without_event)
         for _ in range(3):
             insert(ours)
             ours.batch_get_item(**KEYS)
