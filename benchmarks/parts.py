@@ -32,9 +32,14 @@ PARTS: Final[Mapping[str, Part]] = {
     "memory": Part("what the processor's memory setting costs", "benchmarks.processor.memory"),
     "cold-start": Part("the deployed bundle's start beside others'", "benchmarks.cold_start.comparison"),
     "publisher": Part("the publisher beside a producer's own calls", "benchmarks.publisher.comparison"),
+    "tracker": Part("the tracker beside a textbook's", "benchmarks.tracker.comparison"),
     "engine": Part(
         "the whole stack on the local engine beside one with the textbook's handler",
         "benchmarks.end_to_end.designs",
+    ),
+    "tracking": Part(
+        "the stack on the local engine with the tracker and without",
+        "benchmarks.end_to_end.tracking",
     ),
     "publisher-memory": Part(
         "the publisher's memory on a file of a million events", "benchmarks.publisher.memory", is_long=True

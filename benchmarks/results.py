@@ -43,9 +43,21 @@ TARGETS: Final[Mapping[str, Target]] = {
     "returned_duplicates_vs_new": Target(1.3, "the same if the service returns the old item"),
     "cold_start_vs_boto3": Target(1.15, "import and init, our bundle / a handler with a boto3 client"),
     "publisher_vs_one_by_one": Target(8, "events a second, ours / one entry a request", is_speed_up=True),
+    "tracker_wall_vs_textbook": Target(
+        1 / 8, "time of a batch of the stream, ours / GetItem and PutItem a record"
+    ),
+    "tracker_cpu_vs_textbook": Target(
+        1 / 5, "CPU time of a batch of the stream, ours / GetItem and PutItem a record"
+    ),
+    "event_20001_vs_first": Target(1.5, "time of a shipment's 20,001st event / of its first"),
     "engine_vs_textbook": Target(
         1.7,
         "events a second of the stack on the local engine, ours / one put_item a record",
+        is_speed_up=True,
+    ),
+    "engine_with_tracking": Target(
+        0.8,
+        "events a second of the stack on the local engine, with the tracker / without it",
         is_speed_up=True,
     ),
 }

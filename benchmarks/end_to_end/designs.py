@@ -1,8 +1,7 @@
 """The whole stack with our processor and with the textbook's, on one local engine, in turns."""
 
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -10,13 +9,10 @@ from typing import Any, Final
 
 from benchmarks.cold_start.comparison import deployed_bundle
 from benchmarks.end_to_end.engine import STAGE, BenchmarkEngine, fresh_engine
-from benchmarks.processor.batches import batches
-from benchmarks.processor.comparison import BATCH
+from benchmarks.end_to_end.queue_stack import QueueStack, new_bodies
 from benchmarks.results import PartResult, Table
 from benchmarks.statistics import quartiles, ratio_of_medians
 from shipment_events.contract import names
-from shipment_events.queue.messages import send_bodies
-from shipment_events.queue.queue import Queue
 from workbench.engine.assets import zip_files
 from workbench.engine.settings import repository_root
 
@@ -30,15 +26,13 @@ _WHAT: Final = {"ours": "ours", "textbook": "(a) put_item each", "again": "ours,
 _ROUNDS: Final = 7
 _EVENTS: Final = 2_000
 _WARM_UP: Final = 100
-_POLL_SECONDS: Final = 0.02
-_PATIENCE_SECONDS: Final = 120.0
 
 
 def measure() -> PartResult:
     """Fill the queue while no consumer reads it, then measure the time until it is empty."""
     rates: dict[str, list[float]] = defaultdict(list)
     turns = list(_HANDLERS)
-    bodies = _bodies(_ROUNDS * len(turns) * (_EVENTS + _WARM_UP))
+    bodies = new_bodies(_ROUNDS * len(turns) * (_EVENTS + _WARM_UP))
     with fresh_engine() as engine:
         stack = _Stack(engine)
         stack.give_code(_bundle(repository_root()))
@@ -46,8 +40,8 @@ def measure() -> PartResult:
             for name in turns[number % len(turns) :] + turns[: number % len(turns)]:
                 stack.use(_HANDLERS[name])
                 # The first invocations start the function's processes.
-                stack.drain([next(bodies) for _ in range(_WARM_UP)])
-                seconds = stack.drain([next(bodies) for _ in range(_EVENTS)])
+                stack.queue.drain([next(bodies) for _ in range(_WARM_UP)])
+                seconds = stack.queue.drain([next(bodies) for _ in range(_EVENTS)])
                 rates[name].append(_EVENTS / seconds)
         turn = _EVENTS + _WARM_UP
         stack.expect(ours=2 * _ROUNDS * turn, textbook=_ROUNDS * turn)
@@ -55,16 +49,13 @@ def measure() -> PartResult:
 
 
 class _Stack:
-    """The deployed stack: its queue, its table and its function."""
+    """The deployed stack, its table and its function."""
 
     def __init__(self, engine: BenchmarkEngine) -> None:
-        self._sqs = engine.client("sqs")
+        self.queue = QueueStack(engine)
         self._lambda = engine.client("lambda")
         self._dynamodb = engine.client("dynamodb")
         self._function = names.processor_name(STAGE)
-        self._queue_url = self._sqs.get_queue_url(QueueName=names.queue_name(STAGE))["QueueUrl"]
-        [source] = self._lambda.list_event_source_mappings(FunctionName=self._function)["EventSourceMappings"]
-        self._source: str = source["UUID"]
 
     def give_code(self, archive: bytes) -> None:
         self._lambda.update_function_code(FunctionName=self._function, ZipFile=archive)
@@ -74,24 +65,6 @@ class _Stack:
         self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self._function)
         self._lambda.update_function_configuration(FunctionName=self._function, Handler=f"{module}.handler")
         self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self._function)
-
-    def drain(self, bodies: Sequence[str]) -> float:
-        """Seconds in which the function takes these events out of a full queue.
-
-        Raises:
-            RuntimeError: the queue cannot be filled, or is not emptied.
-        """
-        self._take_events(enabled=False)
-        if failed := send_bodies(self._sqs, self._queue_url, bodies):
-            raise RuntimeError(f"{len(failed)} events could not be queued")
-        begin = time.perf_counter()
-        self._take_events(enabled=True)
-        queue = Queue(self._sqs, self._queue_url)
-        while waiting := queue.depth().total:
-            if time.perf_counter() - begin > _PATIENCE_SECONDS:
-                raise RuntimeError(f"{waiting} events are still queued after {_PATIENCE_SECONDS:.0f} s")
-            time.sleep(_POLL_SECONDS)
-        return time.perf_counter() - begin
 
     def expect(self, **stored: int) -> None:
         """Compare the table with the events that each design got. Only ours counts its outcomes.
@@ -106,14 +79,6 @@ class _Stack:
             )
             if (found := sum(page["Count"] for page in pages)) != expected:
                 raise RuntimeError(f"{name} stored {found} of {expected} events")
-
-    def _take_events(self, *, enabled: bool) -> None:
-        self._lambda.update_event_source_mapping(UUID=self._source, Enabled=enabled)
-
-
-def _bodies(count: int) -> Iterator[str]:
-    for batch in batches(BATCH, count // BATCH):
-        yield from (record["body"] for record in batch["Records"])
 
 
 def _bundle(root: Path) -> bytes:

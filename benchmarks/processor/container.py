@@ -49,9 +49,19 @@ class Container:
 
 
 @contextmanager
-def container(name: str, module: str, endpoint: Endpoint, share: CpuShare) -> Iterator[Container]:
-    """Start a worker with a table of its own and end it with the block."""
-    variables = function_variables(endpoint.url, f"{_TABLE}-{name}")
+def container(
+    name: str,
+    module: str,
+    endpoint: Endpoint,
+    share: CpuShare,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Container]:
+    """Start a worker with a table of its own and end it with the block.
+
+    Args:
+        variables: the function's own; those of a processor if there are none.
+    """
+    variables = variables or function_variables(endpoint.url, f"{_TABLE}-{name}")
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.processor.worker", module],
         env={**os.environ, **endpoint.environment, **variables},

@@ -1,5 +1,7 @@
 """The benchmark's endpoint answers as the services do: nothing must win by its mistakes."""
 
+import importlib
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from benchmarks.fake_services.endpoint import Endpoint, running_endpoint
+from benchmarks.processor.worker import Context
+from benchmarks.tracker import comparison, records
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -144,3 +148,55 @@ def _stored(table: "DynamoDBClient", sort_key: str, attribute: str) -> object:
     ((item,),) = answer["Responses"].values()
     (value,) = item[attribute].values()
     return value
+
+
+def test_update_needs_the_version_that_was_read(table: "DynamoDBClient") -> None:
+    def update(status: str, version: str) -> str | None:
+        statement = 'UPDATE "shipments" SET "status"=? SET "version"=? WHERE "shipment_id"=? AND "version"=?'
+        values: Any = [{"S": status}, {"N": "2"}, {"S": "S-1"}, {"N": version}]
+        answer = table.batch_execute_statement(Statements=[{"Statement": statement, "Parameters": values}])
+        return answer["Responses"][0].get("Error", {}).get("Code")
+
+    assert update("absent", "1") == "ConditionalCheckFailed"
+    table.put_item(TableName="shipments", Item={"shipment_id": {"S": "S-1"}, "version": {"N": "1"}})
+    assert update("first", "1") is None
+    assert update("second", "1") == "ConditionalCheckFailed"
+    found = table.get_item(TableName="shipments", Key={"shipment_id": {"S": "S-1"}})["Item"]
+    assert found == {"shipment_id": {"S": "S-1"}, "version": {"N": "2"}, "status": {"S": "first"}}
+
+
+def test_query_returns_the_events_of_a_shipment_in_pages(table: "DynamoDBClient") -> None:
+    for number in range(1_001):
+        key = {"shipment_id": {"S": "S-1"}, "event_timestamp": {"S": f"{number:04}"}}
+        table.put_item(TableName=TABLE, Item=key)
+    table.put_item(TableName=TABLE, Item={"shipment_id": {"S": "S-2"}, "event_timestamp": {"S": "0"}})
+    pages = table.get_paginator("query").paginate(
+        TableName=TABLE,
+        KeyConditionExpression="shipment_id = :shipment",
+        ExpressionAttributeValues={":shipment": {"S": "S-1"}},
+    )
+    found = [[item["event_timestamp"]["S"] for item in page["Items"]] for page in pages]
+    assert found == [[f"{number:04}" for number in range(1_000)], ["1000"]]
+
+
+def test_benchmarks_trackers_agree_on_the_states(
+    table: "DynamoDBClient", endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither may win because it drops records."""
+    states = []
+    for name in ("ours", "textbook"):
+        _, module = comparison.DESIGNS[name]
+        variables = comparison.function_variables(name, endpoint.url) | endpoint.environment
+        for variable, value in variables.items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        handler = importlib.import_module(module).handler
+        for batch in records.batches(1):
+            assert handler(batch, Context()) == {"batchItemFailures": []}
+        table_name = variables["SHIPMENTS_TABLE_NAME"]
+        found = [
+            table.get_item(TableName=table_name, Key={"shipment_id": {"S": f"S-{number}"}})["Item"]
+            for number in range(records.SHIPMENTS)
+        ]
+        states.append([(item["latest_at"], item["latest_event"]["M"]["event_id"]) for item in found])
+    assert states[0] == states[1]

@@ -1,0 +1,1 @@
+"""The tracker beside a textbook's: GetItem and PutItem a record."""
