@@ -38,7 +38,7 @@ Item = dict[str, dict[str, Any]]
 
 _INSERT: Final = re.compile(r"""INSERT INTO "([\w.-]+)" VALUE \{('\w+': \?(?:, '\w+': \?)*)\}""")
 _UPDATE: Final = re.compile(
-    r'UPDATE "([\w.-]+)"((?: SET "\w+"=\?)+)((?: REMOVE "\w+")*) WHERE "shipment_id"=\? AND "version"=\?'
+    r'UPDATE "([\w.-]+)"((?: SET "\w+"=\?)+)((?: REMOVE "\w+")*) WHERE "shipment_id"=\?( AND "version"=\?)?'
 )
 
 
@@ -185,7 +185,7 @@ class FakeTables:
                 return "DuplicateItem"
             self.shipments[shipment_id] = item
         else:
-            if there is None or there["version"] != version:
+            if there is None or (version and there["version"] != version):
                 return "ConditionalCheckFailed"
             kept = {name: value for name, value in there.items() if name not in removed}
             self.shipments[shipment_id] = kept | item
@@ -202,7 +202,9 @@ def _parsed(statement: Mapping[str, Any]) -> tuple[Item, list[str], dict[str, st
     assert update, text
     assert update[1] == SHIPMENTS
     names = re.findall(r'"(\w+)"', update[2])
-    *values, shipment_id, version = parameters
+    *values, shipment_id = parameters[: len(names) + 1]
+    # Without a condition on the version, the statement needs no more than an item.
+    version = parameters[-1] if update[4] else {}
     assert "shipment_id" not in names, "a key cannot be set"
     item = dict(zip(names, values, strict=True))
     return {"shipment_id": shipment_id, **item}, re.findall(r'"(\w+)"', update[3]), version
