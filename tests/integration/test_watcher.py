@@ -17,7 +17,7 @@ from shipment_events.tracking.tracker import Tracker
 from shipment_events.tracking.watcher import Watch, Watcher
 from tests.integration.conftest import LocalEngine
 from tests.integration.tables import make_events_table, make_shipments_table
-from tests.integration.test_tracking import make_queue, received
+from tests.integration.tracked_stage import make_queue, received
 from tests.stand_ins.fakes import RETENTION, client_error
 
 pytestmark = pytest.mark.engine

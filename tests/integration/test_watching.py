@@ -11,7 +11,7 @@ import pytest
 
 from shipment_events.contract import names
 from tests.integration.conftest import ROOT, client_factory
-from tests.integration.test_tracking import make_queue, received
+from tests.integration.tracked_stage import make_queue, received
 from workbench.engine import engine as engines
 from workbench.engine.deploy import deploy
 from workbench.engine.health import free_port
