@@ -11,7 +11,7 @@ from benchmarks.results import TARGETS
 from workbench import documents
 
 DOCUMENT: Final = documents.DOCS / "benchmarks.md"
-PLACES: Final = frozenset({"ratios", "conditions", "processor", "cold-start", "publisher"})
+PLACES: Final = frozenset({"ratios", "conditions", "processor", "cold-start", "publisher", "tracker"})
 """Results that the document shows. The screen and the results file have all."""
 NOISE_HEADER: Final = ("compared with itself", "measured", "95 % interval")
 RATIO_HEADER: Final = ("ratio", "measured", "95 % interval", "target", "")

@@ -154,7 +154,7 @@ def _result(
                 what,
                 f"{numbers['requests']:.0f}",
                 f"{numbers['changes']:.0f}",
-                f"{1e3 * numbers['wall_seconds']:.0f} ({1e3 * low:.0f} to {1e3 * high:.0f})",
+                f"{1e3 * numbers['wall_seconds']:,.0f} ({1e3 * low:,.0f} to {1e3 * high:,.0f})",
                 f"{1e6 * numbers['cpu_seconds_per_event']:,.0f}",
             ]
         )

@@ -173,8 +173,6 @@ def test_kills_at_every_step_leave_right_states_and_lose_no_change(
     finally:
         stage.stop(event_source)
 
-    assert len(killer.done) == KILLS
-    assert set(killer.done) == {(operation, moment) for operation in OPERATIONS for moment in MOMENTS}
     assert found == states
     assert stage.received("failures") == []
     changes = [Announcement(one["detail-type"], one["detail"]) for one in stage.received("subscriber")]
@@ -185,3 +183,5 @@ def test_kills_at_every_step_leave_right_states_and_lose_no_change(
     assert (account.missing, account.impossible) == ([], [])
     assert account.repeats > 0
     assert len({str(one.detail) for one in changes}) == account.received, "repeats are alike"
+    assert len(killer.done) == KILLS
+    assert set(killer.done) == {(operation, moment) for operation in OPERATIONS for moment in MOMENTS}
