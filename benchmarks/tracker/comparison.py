@@ -131,7 +131,7 @@ def _result(
     wall = {name: [one["wall"] for one in measured] for name, measured in rounds.items()}
     cpu = {name: [one["cpu"] for one in measured] for name, measured in rounds.items()}
     result = PartResult(
-        f"batches of {RECORDS} records of {SHIPMENTS} shipments, {_ROUNDS} rounds, "
+        f"{RECORDS} records of {SHIPMENTS} shipments, {_ROUNDS} rounds, "
         f"{share_of(MEMORY_MB):.2f} of a core by {how}; service time log-normal, median 5 ms"
     )
     result.ratios["tracker_wall_vs_textbook"] = ratio_of_medians(wall["ours"], wall["textbook"])
