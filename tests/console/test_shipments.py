@@ -37,6 +37,7 @@ def test_a_history_tells_what_happened_from_what_arrived(browser: Browser, servi
     shown = entries(browser.get("/panels/timeline?id=S-1"))
     assert ["T12:" in shown[0], "T11:" in shown[1], "T09:" in shown[2], "T08:" in shown[3]] == [True] * 4
     assert "2026-05-04 10:00:00 UTC" in shown[0]
+    assert "T12:00:00+02:00 local" in shown[0]
     assert "arrived 4th" in shown[2]
     assert "late: 2 later events were here before it" in shown[2]
     assert not any("late:" in one for one in (shown[0], shown[1], shown[3]))
@@ -174,6 +175,13 @@ def test_a_trace_has_the_log_and_the_letters_that_were_read(browser: Browser, se
     assert "dead letter" not in shown.partition("From the table")[0]
     browser.read()
     assert "dead letter" in text_of(browser.get("/panels/trace?id=S-1")).partition("From the table")[0]
+
+
+def test_a_time_without_an_offset_is_not_called_local(browser: Browser, services: Services) -> None:
+    services.store(body(1), NOW)
+    (shown,) = entries(browser.get("/panels/timeline?id=S-1"))
+    assert "2026-05-04 10:00:00 UTC" in shown
+    assert "local" not in shown
 
 
 def test_a_long_history_says_that_it_is_cut(browser: Browser, services: Services) -> None:

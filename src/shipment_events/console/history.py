@@ -35,7 +35,7 @@ class Entry:
 
     Attributes:
         at: when it happened, in UTC.
-        local: the same as the producer wrote it, with the offset of the place.
+        local: the same as the producer wrote it, with the offset of the place; empty if that is UTC.
         status: the shipment's status after it; None if it says none.
         arrived: its position by arrival, from 1.
         overtaken_by: number of events that happened later and arrived earlier.
@@ -115,12 +115,12 @@ def _entry(
     detail = event.detail
     at = datetime.fromisoformat(event.sort_key.partition("#")[0])
     stored_at = datetime.fromisoformat(event.stored_at)
-    event_type = str(detail.get("event_type", ""))
+    event_type, written = str(detail.get("event_type", "")), str(detail.get("event_timestamp", ""))
     return Entry(
         event=event,
         at=at,
         stored_at=stored_at,
-        local=str(detail.get("event_timestamp", "")),
+        local="" if written.endswith("Z") else written,
         what=event_type.removeprefix("shipment.").replace("_", " "),
         status=status_at_place(news.place) if news else None,
         place=place_of(detail.get("location")),
