@@ -82,8 +82,12 @@ test: setup ## Run all tests, also those on the local engine
 	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-slow
-test-slow: setup ## Run the tests that take long or need a machine that is not busy
+test-slow: setup node_modules/.ready ## Run the tests that take long or need a machine that is not busy
 	@pytest -m slow
+
+.PHONY: pictures
+pictures: setup ## Take the pictures of the console in docs/pictures again; needs Chromium
+	@python -m workbench.pictures
 
 .PHONY: audit
 audit: setup $(AUDIT_VENV)/.ready ## Run all security checks on every stage; fail on findings that are not accepted
