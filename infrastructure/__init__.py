@@ -10,10 +10,12 @@
 - ``shipments.py``: the table of the states of shipments and its indexes.
 - ``announcing.py``: the bus of their changes and its archive.
 - ``watching.py``: the function that announces stalled and overdue shipments, and its schedule.
+- ``api.py``: the HTTP API that reads shipments, and its function.
 
-What watches it: ``log_metrics.py`` and ``metrics.py`` (values), ``alarms.py`` and ``tracking_alarms.py`` (the
-table of alarms, in terms of ``alarm_spec.py`` and ``function_alarms.py``), ``monitoring.py`` and ``chat.py``
-(who is told), ``dashboard.py``, ``rollout.py`` (whether a new version stays).
+What watches it: ``log_metrics.py`` and ``metrics.py`` (values), ``alarms.py``, ``tracking_alarms.py`` and
+``api_alarms.py`` (the table of alarms, in terms of ``alarm_spec.py`` and ``function_alarms.py``),
+``monitoring.py`` and ``chat.py`` (who is told), ``dashboard.py`` (with ``console_hosts.py``), ``rollout.py``
+(whether a new version stays).
 
 What all of them share: ``encryption.py``, ``retention.py``, ``tables.py``.
 

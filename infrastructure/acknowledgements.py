@@ -213,6 +213,20 @@ ACKNOWLEDGEMENTS: Final[Table] = {
             "be deployed.",
         ),
     ),
+    "Api/Function/Role": EXECUTION_ROLE,
+    "Api/Function/Function": (
+        *FUNCTION,
+        Accepted(
+            ("Serverless-LambdaDLQ", "NIST.800.53.R5-LambdaDLQ", "CKV_AWS_116"),
+            "Lambda uses a function's dead-letter queue for asynchronous invocations only, and API Gateway "
+            "waits for the answer. Who asked learns of a failure.",
+        ),
+        Accepted(
+            ("NIST.800.53.R5-LambdaConcurrency", "CKV_AWS_115"),
+            "The throttling of the API bounds it. In an account with its initial quota, a reserve cannot be "
+            "deployed.",
+        ),
+    ),
     "Monitoring/PageTopic": TOPIC,
     "Monitoring/WarningTopic": TOPIC,
     "Rollout/Role": (

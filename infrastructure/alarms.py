@@ -1,6 +1,7 @@
 """The alarm table: each alarm with its metric, threshold, urgency, meaning and where to look."""
 
 from infrastructure.alarm_spec import AlarmSpec, Urgency
+from infrastructure.api_alarms import api_alarms
 from infrastructure.function_alarms import FunctionAlarms
 from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
 from infrastructure.tracking_alarms import tracking_alarms
@@ -172,6 +173,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         *_retention_alarms(settings),
         *_expected_events(settings),
         *(tracking_alarms(settings) if settings.tracking else ()),
+        *(api_alarms(settings) if settings.has_api else ()),
     ]
 
 

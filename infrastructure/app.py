@@ -19,7 +19,8 @@ from aws_cdk import App
 
 from infrastructure.stack import ShipmentEventsStack
 from infrastructure.validation import accept_findings, enforce_rules
-from shipment_events.stages import DEFAULT_STAGE, SlackChannel, StageSettings, settings_for
+from shipment_events.stage_options import SlackChannel
+from shipment_events.stages import DEFAULT_STAGE, StageSettings, settings_for
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 

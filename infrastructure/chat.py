@@ -8,7 +8,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from shipment_events.contract import names
-from shipment_events.stages import SlackChannel
+from shipment_events.stage_options import SlackChannel
 
 
 class ChatNotifications(Construct):

@@ -7,6 +7,7 @@ from aws_cdk import Aws, CfnMapping, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from infrastructure.console_hosts import CONSOLE_HOSTS
 from infrastructure.metrics import READ_OPERATION, WRITE_OPERATION, PipelineMetrics
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
@@ -16,25 +17,6 @@ GRID_WIDTH: Final = 24
 """Columns of a CloudWatch dashboard."""
 SUMMARY_HEIGHT: Final = 5
 GRAPH_HEIGHT: Final = 6
-
-
-UNPUBLISHED_CONSOLE: Final = "console.invalid"
-"""Host for the isolated partitions, where AWS publishes no address of the console.
-
-The stack cannot be deployed without a host, and a guessed one might belong to somebody.
-"""
-# The host of the console differs between partitions, and no pseudo parameter contains it.
-# https://docs.aws.amazon.com/general/latest/gr/mgmt-console.html and its counterparts of the partitions
-CONSOLE_HOSTS: Final = {
-    "aws": "console.aws.amazon.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
-    "aws-eusc": "console.amazonaws-eusc.eu",
-    "aws-iso": UNPUBLISHED_CONSOLE,
-    "aws-iso-b": UNPUBLISHED_CONSOLE,
-    "aws-iso-e": UNPUBLISHED_CONSOLE,
-    "aws-iso-f": UNPUBLISHED_CONSOLE,
-}
 
 
 class _Graph(NamedTuple):
@@ -76,6 +58,7 @@ class PipelineDashboard(Construct):
                 self._build_table_row(),
                 self._build_dead_letter_row(),
                 *(self._build_tracking_rows(settings) if settings.tracking else ()),
+                *(self._build_api_rows(settings) if settings.has_api else ()),
             ],
         )
         self.url = self._build_url(name)
@@ -245,6 +228,26 @@ class PipelineDashboard(Construct):
             _row(
                 _graph("Shipments: open", self._totals.open_shipments("Maximum", "Not finished")),
                 _graph("Shipments: delays announced", self._totals.delays("Stalled or overdue")),
+            ),
+        ]
+
+    def _build_api_rows(self, settings: StageSettings) -> list[list[cloudwatch.IWidget]]:
+        api = self._metrics.api
+        return [
+            self._build_function_row("API", names.api_name(settings.environment)),
+            _row(
+                _graph(
+                    "API: requests",
+                    api(names.REQUESTS_METRIC, "Sum", "All"),
+                    api(names.NOT_MODIFIED_METRIC, "Sum", "Not modified"),
+                    api(names.REFUSED_METRIC, "Sum", "Refused"),
+                    api(names.API_FAILED_METRIC, "Sum", "Failed"),
+                ),
+                _graph(
+                    "API: time in the function (ms)",
+                    api(names.DURATION_METRIC, "p50", "p50"),
+                    api(names.DURATION_METRIC, "p99", "p99"),
+                ),
             ),
         ]
 

@@ -80,3 +80,16 @@ class WatcherMetrics(LogMetrics):
         super().__init__(scope, construct_id, log_group=log_group)
         self._add(names.OPEN_METRIC, names.LOOKED_AT_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
         self._add(names.DELAYS_METRIC, names.ANNOUNCED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+
+
+class ApiMetrics(LogMetrics):
+    """One metric filter for each metric of the API."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup) -> None:
+        """Build the filters on the ``log_group`` of the API's function."""
+        super().__init__(scope, construct_id, log_group=log_group)
+        self._add(names.REQUESTS_METRIC, names.REQUESTS_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.NOT_MODIFIED_METRIC, names.NOT_MODIFIED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.REFUSED_METRIC, names.REFUSED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.API_FAILED_METRIC, names.API_FAILED_FIELD, _OF_STAGE, cloudwatch.Unit.COUNT)
+        self._add(names.DURATION_METRIC, names.DURATION_FIELD, _OF_STAGE, cloudwatch.Unit.MILLISECONDS)

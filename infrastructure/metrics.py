@@ -207,6 +207,10 @@ class PipelineMetrics:
         """Return the number of delays that the watcher put on the status bus, with repeats."""
         return self._own(names.DELAYS_METRIC, "Sum", label)
 
+    def api(self, metric: str, statistic: str, label: str | None = None) -> cloudwatch.Metric:
+        """Return a metric of the API's log."""
+        return self._own(metric, statistic, label)
+
     def _table(
         self, name: str, metric: str, statistic: str, label: str | None, more: Mapping[str, str | None]
     ) -> cloudwatch.Metric:

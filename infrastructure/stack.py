@@ -2,6 +2,7 @@
 
 from aws_cdk import App, CfnOutput, Stack, Tags
 
+from infrastructure.api import ShipmentsApi
 from infrastructure.buffering import EventBuffer
 from infrastructure.chat import ChatNotifications
 from infrastructure.dashboard import PipelineDashboard
@@ -64,6 +65,18 @@ class ShipmentEventsStack(Stack):
             if self.settings.tracking
             else None
         )
+        self.api = (
+            ShipmentsApi(
+                self,
+                "Api",
+                settings=self.settings,
+                key=self.key,
+                events=self.storage.table,
+                shipments=self.tracking.storage.table,
+            )
+            if self.tracking is not None and self.settings.has_api
+            else None
+        )
 
     def _build_watch(self) -> None:
         log_metrics = ProcessorMetrics(self, "LogMetrics", log_group=self.processing.log_group)
@@ -116,6 +129,8 @@ class ShipmentEventsStack(Stack):
                 (names.OUTPUT_SHIPMENTS_TABLE_NAME, table.table_name, "Table of the states of shipments"),
                 (names.OUTPUT_STATUS_BUS_NAME, bus.event_bus_name, "Bus of the changes of shipments"),
             ]
+        if self.api is not None:
+            outputs.append((names.OUTPUT_API_URL, self.api.url, "HTTP API that reads shipments"))
         for output, value, description in outputs:
             # An output directly under the stack has its construct id as its logical id.
             CfnOutput(self, output, value=value, description=description)

@@ -17,13 +17,15 @@ from shipment_events.stages import DEFAULT_STAGE, settings_for
 
 def as_constants() -> str:
     """The numbers as lines of Python."""
-    settings = replace(settings_for(DEFAULT_STAGE), expected_event_hours=None, tracking=False)
+    settings = replace(settings_for(DEFAULT_STAGE), expected_event_hours=None, tracking=False, api=False)
     always = _metrics(alarm_specs(settings))
     tracking = _metrics(alarm_specs(replace(settings, tracking=True))) - always
+    with_api = replace(settings, tracking=True, api=True)
     expecting = _metrics(alarm_specs(replace(settings, expected_event_hours=1))) - always
     lines = {
         "ALARM_METRICS": always,
         "TRACKING_ALARM_METRICS": tracking,
+        "API_ALARM_METRICS": _metrics(alarm_specs(with_api)) - always - tracking,
         "EXPECTED_EVENT_ALARM_METRICS": expecting,
         "GUARD_ALARM_METRICS": _metrics(guard_specs(settings, "1")),
     }

@@ -19,6 +19,7 @@ import boto3
 from botocore.config import Config
 
 from shipment_events.accounting.read_side import ReadSide
+from shipment_events.api_client import ApiClient
 from shipment_events.aws_session import aws_session
 from shipment_events.contract.names import status_archive_name, tracker_failures_queue_name
 from shipment_events.dead_letters.queue import DeadLetterQueue
@@ -26,7 +27,7 @@ from shipment_events.publishing.journal import JournalRecord
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.queue.queue import Queue
 from shipment_events.queue.timing import EXACT_TIMING, QueueTiming
-from shipment_events.resources import Resources, TrackingNotDeployedError, find_resources
+from shipment_events.resources import ApiNotDeployedError, Resources, TrackingNotDeployedError, find_resources
 from shipment_events.stage_limits import SECONDS_PER_HOUR
 from shipment_events.stages import DEFAULT_STAGE, StageSettings, settings_for
 from shipment_events.table.copy import Copied, copy_missing
@@ -155,6 +156,13 @@ class Pipeline:
         """
         name, _ = self._tracking
         return Shipments(self._dynamodb, name, self.table, self.stage.stalled_after_hours)
+
+    @cached_property
+    def api(self) -> ApiClient:
+        """The HTTP API of the stage. If there is none, this raises ``ApiNotDeployedError``."""
+        if not self.resources.api_url:
+            raise ApiNotDeployedError(self.stage.environment)
+        return ApiClient(self._session, self.resources.api_url)
 
     @cached_property
     def rebuilder(self) -> Rebuilder:

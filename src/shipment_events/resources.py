@@ -29,6 +29,17 @@ class TrackingNotDeployedError(NotDeployedError):
         )
 
 
+class ApiNotDeployedError(NotDeployedError):
+    """The stack has no HTTP API."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(
+            f"stage {stage} has no HTTP API",
+            stage,
+            first="In stages.py, neither tracking nor api must be False for the stage. ",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The resources of a stack.
@@ -37,6 +48,7 @@ class Resources:
         deployed_at: when the stack was created or last updated.
         status_index_shards: number of index partitions of each status; None if the index is not sharded.
         timing: how long the counts of the queues can be out of date. The local engine's are exact.
+        api_url: None if the stage has no HTTP API.
         shipments_table_name: None if the stage does not track shipments. So is ``status_bus_name``.
     """
 
@@ -51,6 +63,7 @@ class Resources:
     timing: QueueTiming = AWS_TIMING
     shipments_table_name: str | None = None
     status_bus_name: str | None = None
+    api_url: str | None = None
 
 
 def find_resources(client: "CloudFormationClient", environment: str) -> Resources:
@@ -82,6 +95,7 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
             timing=EXACT_TIMING if outputs.get(names.OUTPUT_EXACT_COUNTS) == "true" else AWS_TIMING,
             shipments_table_name=outputs.get(names.OUTPUT_SHIPMENTS_TABLE_NAME),
             status_bus_name=outputs.get(names.OUTPUT_STATUS_BUS_NAME),
+            api_url=outputs.get(names.OUTPUT_API_URL),
         )
     except KeyError as error:
         raise StackNotFoundError(

@@ -89,6 +89,13 @@ def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
         "stalled_after_hours": (1, settings.event_retention_days * 24),
         "warm_write_units": (ON_DEMAND_WARM_WRITE_UNITS, None),
         **_tracking_ranges(settings),
+        # API Gateway ends a request after 30 s, whatever the function does:
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+        "api_timeout_seconds": (1, 29),
+        # The account's own limits:
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
+        "api_requests_per_second": (1, 10_000),
+        "api_burst": (1, 5_000),
         "watcher_minutes": (5, 60),
         "watcher_timeout_seconds": (1, min(LAMBDA_MAX_TIMEOUT_SECONDS, settings.watcher_minutes * 60)),
     }

@@ -3,7 +3,6 @@
 Constructs read all their numbers from here. The limits of the services are checked before the deployment.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,58 +11,15 @@ from shipment_events.stage_limits import (
     EVENTBRIDGE_MAX_RETRY_ATTEMPTS,
     EVENTBRIDGE_MAX_RETRY_HOURS,
     POLLER_CONCURRENCY,
-    InvalidSettingError,
     check,
 )
+from shipment_events.stage_options import JwtIssuer, ProvisionedPollers, SlackChannel
 
 DEFAULT_STAGE: Final = "dev"
 
 
 class UnknownStageError(ShipmentEventsError, ValueError):
     """There is no stage with this name. The message lists the stages."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProvisionedPollers:
-    """Provisioned pollers of the event source (counts). They are paid by the hour.
-
-    Each makes up to 10 polls and reads up to 1 MB per second, and has up to 10 batches in work. They scale
-    three times as fast as other pollers, and allow more than 1,250 concurrent batches.
-    """
-
-    minimum: int
-    """Pollers that always run (2 to 200)."""
-    maximum: int
-    """Maximum number of pollers (2 to 10,000): https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html"""
-
-    def __post_init__(self) -> None:
-        """Refuse what Lambda would refuse."""
-        if not (2 <= self.minimum <= 200 and self.minimum <= self.maximum <= 10_000):
-            raise InvalidSettingError(
-                f"provisioned_pollers is {self.minimum} to {self.maximum}, allowed is"
-                " a minimum of 2 to 200 and a maximum from there to 10,000"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SlackChannel:
-    """A Slack channel by its ids. The URLs of the workspace and the channel end with them."""
-
-    workspace_id: str
-    """Begins with ``T``. The account must be connected to this workspace."""
-    channel_id: str
-    """Begins with ``C``, or with ``G`` for an older private channel."""
-
-    def __post_init__(self) -> None:
-        """Refuse a value that is not such an id."""
-        for field, value, initials in (
-            ("slack_workspace", self.workspace_id, "TE"),
-            ("slack_channel", self.channel_id, "CG"),
-        ):
-            if not re.fullmatch(rf"[{initials}][A-Z0-9]{{6,}}", value):
-                raise InvalidSettingError(
-                    f"{field} is {value!r}, expected a Slack id: {initials[0]}, then capitals and digits"
-                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +133,19 @@ class StageSettings:
     watcher_timeout_seconds: int = 240
     """Longest run of the watcher. It reads all open shipments, and has to end before the next run."""
 
+    api: bool = True
+    """Whether a stage that tracks shipments has the HTTP API."""
+    api_jwt: JwtIssuer | None = None
+    """Whose tokens the API accepts. None: it accepts requests that are signed with AWS credentials (IAM)."""
+    api_requests_per_second: int = 100
+    """Requests above which API Gateway answers 429, in the mean (count, 1 to 10,000)."""
+    api_burst: int = 200
+    """Requests at once above which API Gateway answers 429 (count, 1 to 5,000)."""
+    api_memory_mb: int = 512
+    """Memory of the API's function, as ``processor_memory_mb``."""
+    api_timeout_seconds: int = 15
+    """Longest answer of the API. API Gateway waits for 30 s."""
+
     alarm_emails: tuple[str, ...] = ()
     """Addresses that both alarm topics notify after the subscription is confirmed."""
     slack: SlackChannel | None = None
@@ -245,6 +214,8 @@ class StageSettings:
     """Consecutive windows with late states, or without any state while events are stored (count)."""
     tracker_lag_page_seconds: int = 3_600
     """Age of the records at which a person is paged. At most half of ``tracker_max_age_hours``."""
+    api_failed_threshold: int = 5
+    """Requests in one window that the API could not answer (count)."""
     watcher_errors_threshold: int = 2
     """Failed invocations of the watcher between two runs (count). Lambda repeats a run twice; one failure
     alone is repaired by that."""
@@ -257,6 +228,11 @@ class StageSettings:
     def visibility_timeout_seconds(self) -> int:
         """How long a received message is hidden: the multiple of the processor's timeout."""
         return self.visibility_timeout_multiple * self.processor_timeout_seconds
+
+    @property
+    def has_api(self) -> bool:
+        """Whether the stage has the HTTP API. Without states, it would have nothing to show."""
+        return self.tracking and self.api
 
     @property
     def has_receivers(self) -> bool:

@@ -22,7 +22,8 @@ from benchmarks.scale_model.quotas import PUBLISHED, SOURCES, Quotas, raised
 from benchmarks.scale_model.scenario import TIERS, Scenario, Times, windowed
 from shipment_events.cost.designs import OURS
 from shipment_events.cost.usage import events_per_batch
-from shipment_events.stages import ProvisionedPollers, StageSettings, settings_for
+from shipment_events.stage_options import ProvisionedPollers
+from shipment_events.stages import StageSettings, settings_for
 
 PROD: Final = settings_for("prod")
 PLAIN: Final = Times(bus=0, bus_sigma=0, receive=0, finish=0, invocation=0.1, event=0, sigma=0, start=0)

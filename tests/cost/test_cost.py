@@ -21,7 +21,8 @@ from shipment_events.cost.prices import Price, Tier, price_table
 from shipment_events.cost.usage import events_per_batch, monthly_usage
 from shipment_events.cost.workload import DAYS_A_MONTH, ITEM_BYTES, Workload
 from shipment_events.publishing.entries import prepare_text
-from shipment_events.stages import ProvisionedPollers, settings_for
+from shipment_events.stage_options import ProvisionedPollers
+from shipment_events.stages import settings_for
 from shipment_events.table.item import Write
 from tests.stand_ins.fakes import FakeTable
 from tests.table.test_store import insert, wire_bytes

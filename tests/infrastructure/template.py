@@ -12,6 +12,8 @@ TRACKER: Final = "shipment-tracker"
 """Name of the function without the stage."""
 WATCHER: Final = "shipment-watcher"
 """Name of the function without the stage."""
+API: Final = "shipment-api"
+"""Name of the function without the stage."""
 
 
 class Template:

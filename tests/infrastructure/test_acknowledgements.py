@@ -8,7 +8,8 @@ from aws_cdk import App
 
 from infrastructure.acknowledgements import ACKNOWLEDGEMENTS, accepted_in
 from infrastructure.stack import ShipmentEventsStack
-from shipment_events.stages import STAGES, SlackChannel, StageSettings
+from shipment_events.stage_options import SlackChannel
+from shipment_events.stages import STAGES, StageSettings
 
 WITH_EVERYTHING = replace(
     STAGES["prod"],

@@ -83,6 +83,10 @@ def test_contract_alarms(every_template: Template) -> None:
         ("watcher-silent", "warning"),
         ("watcher-throttles", "warning"),
         ("slow-watcher", "warning"),
+        ("api-failed", "warning"),
+        ("api-errors", "page"),
+        ("api-throttles", "warning"),
+        ("slow-api", "warning"),
     ],
 )
 def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
@@ -166,6 +170,7 @@ def test_only_what_needs_metric_math_has_it(template: Template) -> None:
         if "Metrics" in alarm
     ]
     assert sorted(with_math) == [
+        "api-errors",
         "dead-letters-daily",
         "dead-letters-new",
         "dead-letters-old",

@@ -13,18 +13,20 @@ from typing import Any
 import pytest
 
 from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
-from infrastructure import processing, tracking, watching
+from infrastructure import api, processing, tracking, watching
+from shipment_events.api.settings import ApiSettings
 from shipment_events.stages import settings_for
 from shipment_events.tracking.settings import TrackerSettings
 from shipment_events.tracking.watcher_settings import WatcherSettings
 from tests.infrastructure.conftest import REPOSITORY
-from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template
+from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template
 
 SOURCE = REPOSITORY / "src"
 HANDLERS = {
     PROCESSOR: "shipment_events.processor.handler",
     TRACKER: "shipment_events.tracking.handler",
     WATCHER: "shipment_events.tracking.watcher_handler",
+    API: "shipment_events.api.handler",
 }
 OF_TRACKER = TrackerSettings(
     environment="dev",
@@ -41,7 +43,9 @@ OF_WATCHER = WatcherSettings(
     retention=timedelta(days=90),
     stalled_after_hours=48,
 ).variables()
+OF_API = ApiSettings("dev", events_table_name="events", shipments_table_name="shipments").variables()
 ROOMS = {
+    API: api.BUNDLED_ROOMS,
     PROCESSOR: processing.BUNDLED_ROOMS,
     TRACKER: tracking.BUNDLED_ROOMS,
     WATCHER: watching.BUNDLED_ROOMS,
@@ -85,7 +89,7 @@ def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path
     )
     run = subprocess.run(
         [sys.executable, "-I", "-c", program],
-        env=FUNCTION_ENVIRONMENT | OF_TRACKER | OF_WATCHER,
+        env=FUNCTION_ENVIRONMENT | OF_TRACKER | OF_WATCHER | OF_API,
         cwd=tmp_path,
         capture_output=True,
         text=True,

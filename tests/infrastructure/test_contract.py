@@ -236,6 +236,7 @@ def test_outputs(every_template: Template) -> None:
         "ShipmentsTableName": every_template.ref(
             "AWS::DynamoDB::Table", TableName=f"shipments-{environment}"
         ),
+        "ApiURL": {"Fn::GetAtt": [every_template.logical_id("AWS::ApiGatewayV2::Api"), "ApiEndpoint"]},
         "StatusBusName": every_template.ref("AWS::Events::EventBus", Name=f"shipmentstatus-{environment}"),
     }
     assert text(url) == (
@@ -249,6 +250,9 @@ def test_outputs(every_template: Template) -> None:
 
 def test_everything_that_takes_tags_says_whose_it_is(every_template: Template) -> None:
     untaggable = {
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::Lambda::Permission",
         "AWS::SQS::QueuePolicy",
         "AWS::SNS::Subscription",
         "AWS::SNS::TopicPolicy",
@@ -263,7 +267,9 @@ def test_everything_that_takes_tags_says_whose_it_is(every_template: Template) -
     for logical_id, resource in every_template.resources.items():
         if resource["Type"] in untaggable:
             continue
-        tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"].get("Tags", ())}
+        found = resource["Properties"].get("Tags", ())
+        # The tags of API Gateway are an object.
+        tags = found if isinstance(found, dict) else {tag["Key"]: tag["Value"] for tag in found}
         assert tags == {
             "project": "shipment-events",
             "environment": every_template.environment,

@@ -49,6 +49,7 @@ def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:
         "AWS::IAM::Role",
         "AWS::Lambda::Alias",
         "AWS::Lambda::EventSourceMapping",
+        "AWS::Lambda::Permission",
         "AWS::Lambda::Version",
         # The metrics that they make are what costs.
         "AWS::Logs::MetricFilter",
@@ -61,6 +62,11 @@ def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:
         "AWS::SQS::QueuePolicy",
     }
     billed = {
+        # Each request is billed.
+        "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Stage",
         "AWS::CloudWatch::Alarm",
         "AWS::CloudWatch::Dashboard",
         "AWS::DynamoDB::Table",

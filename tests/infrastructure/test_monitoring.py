@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 import pytest
 
+from shipment_events.api.telemetry import report_request
 from shipment_events.contract.outcome import Outcome
 from shipment_events.processor.telemetry import report_batch
 from shipment_events.tracking.batch import Tracking
@@ -13,7 +15,7 @@ from shipment_events.tracking.records import StreamRecord, read_record
 from shipment_events.tracking.telemetry import report_batch as report_tracked
 from shipment_events.tracking.watcher import Watch
 from tests.infrastructure.log_filters import Measured, measured
-from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template
+from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template
 from tests.infrastructure.watched import alarm_metrics, dashboard_metrics
 from tests.processor.outcomes import settled_as
 from tests.tracking.histories import NOON, stored
@@ -111,14 +113,22 @@ def _watched(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return capsys.readouterr().out.splitlines()[-1]
 
 
+def _answered(capsys: pytest.CaptureFixture[str]) -> str:
+    """What the API really prints for a request that was not modified."""
+    status = HTTPStatus.NOT_MODIFIED
+    report_request("GET /events", status, 12, environment="dev", request_id="request", version="7")
+    return capsys.readouterr().out
+
+
 @pytest.fixture
 def emitted(
     template: Template, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> set[Emitted]:
-    """Metrics of a batch of the processor in which every outcome occurred, one of the tracker, and a run."""
+    """Metrics of each function, of the processor for a batch in which every outcome occurred."""
     of_processor = _emitted(template, _lines(capsys, *Outcome))
     of_watcher = _emitted(template, [_watched(monkeypatch, capsys)], WATCHER)
-    return of_processor | _emitted(template, [_tracked(capsys)], TRACKER) | of_watcher
+    of_api = _emitted(template, [_answered(capsys)], API)
+    return of_processor | _emitted(template, [_tracked(capsys)], TRACKER) | of_watcher | of_api
 
 
 def test_log_becomes_metrics(every_template: Template, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,7 +171,18 @@ def test_log_of_the_watcher_becomes_metrics(
     ]
 
 
-@pytest.mark.parametrize(("function", "number"), [(PROCESSOR, 8), (TRACKER, 4), (WATCHER, 2)])
+def test_log_of_the_api_becomes_metrics(every_template: Template, capsys: pytest.CaptureFixture[str]) -> None:
+    stage = (("Environment", "dev"),)
+    assert measured(every_template, _answered(capsys), API) == [
+        Measured("ApiDuration", stage, 12, "Milliseconds"),
+        Measured("ApiFailed", stage, 0, "Count"),
+        Measured("ApiNotModified", stage, 1, "Count"),
+        Measured("ApiRefused", stage, 0, "Count"),
+        Measured("ApiRequests", stage, 1, "Count"),
+    ]
+
+
+@pytest.mark.parametrize(("function", "number"), [(PROCESSOR, 8), (TRACKER, 4), (WATCHER, 2), (API, 5)])
 def test_filters_read_the_log_of_the_function_and_are_there_before_its_first_line(
     every_template: Template, function: str, number: int
 ) -> None:
@@ -204,7 +225,9 @@ def test_good_batch_has_a_value_for_every_alarm(
     }
     assert {name for _, name in watched & of_tracker} == {"Folded", "Unsettled"}
     assert {name for _, name in watched & of_watcher} == {"OpenShipments"}
-    assert watched <= of_processor | of_tracker | of_watcher
+    of_api = _emitted(template, [_answered(capsys)], API)
+    assert {name for _, name in watched & of_api} == {"ApiFailed"}
+    assert watched <= of_processor | of_tracker | of_watcher | of_api
 
 
 def test_every_alarm_watches_what_something_reports(every_template: Template, emitted: set[Emitted]) -> None:

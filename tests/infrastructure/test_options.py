@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 
-from shipment_events.stages import ProvisionedPollers, settings_for
+from shipment_events.stage_options import ProvisionedPollers
+from shipment_events.stages import settings_for
 from tests.infrastructure.template import PROCESSOR, Template
 
 OPTIONS: Final = {

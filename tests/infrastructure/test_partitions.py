@@ -30,7 +30,15 @@ CONSOLES: Final = {
     "aws-us-gov": "https://us-gov-west-1.console.amazonaws-us-gov.com/",
     "aws-eusc": "https://eusc-de-east-1.console.amazonaws-eusc.eu/",
 }
-GLOBAL_PRINCIPALS: Final = {"chatbot", "cloudwatch", "codedeploy", "events", "lambda", "scheduler"}
+GLOBAL_PRINCIPALS: Final = {
+    "apigateway",
+    "chatbot",
+    "cloudwatch",
+    "codedeploy",
+    "events",
+    "lambda",
+    "scheduler",
+}
 """Services whose principal ends in amazonaws.com in every partition."""
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template, permissions, text
+from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template, permissions, text
 
 PROCESSOR_ROLE = "Exactly what the shipment event processor calls"
 TRACKER_ROLE = "Exactly what the shipment event tracker calls"
 WATCHER_ROLE = "Exactly what the shipment event watcher calls"
+API_ROLE = "Exactly what the shipment event API calls"
 WATCHER_CALLER = "Lets the schedule invoke the shipment event watcher"
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 
@@ -82,6 +83,38 @@ def test_watcher_may_do_exactly_what_it_calls(every_template: Template) -> None:
     }
 
 
+def test_api_may_do_exactly_what_it_calls(every_template: Template) -> None:
+    """Reads, nothing else."""
+    environment = every_template.environment
+    events = text(every_template.arn("AWS::DynamoDB::Table", **every_template.events_table))
+    shipments = text(every_template.arn("AWS::DynamoDB::Table", TableName=f"shipments-{environment}"))
+    log = text(every_template.arn("AWS::Logs::LogGroup", of=API))
+    role = every_template.properties("AWS::IAM::Role", Description=API_ROLE)
+    assert permissions(role) == {
+        ("dynamodb:GetItem", shipments),
+        ("dynamodb:Query", f"{shipments}/index/status-latest-index"),
+        ("dynamodb:Query", f"{shipments}/index/tracking-number-index"),
+        ("dynamodb:Query", events),
+        ("logs:CreateLogStream", log),
+        ("logs:PutLogEvents", log),
+        ("xray:PutTraceSegments", "*"),
+        ("xray:PutTelemetryRecords", "*"),
+    }
+
+
+def test_only_the_api_of_the_stage_may_invoke_its_function(every_template: Template) -> None:
+    (permission,) = (each for _, each in every_template.of_type("AWS::Lambda::Permission"))
+    api = every_template.logical_id("AWS::ApiGatewayV2::Api")
+    assert permission["FunctionName"] == every_template.ref("AWS::Lambda::Alias", of=API)
+    assert (permission["Action"], permission["Principal"]) == (
+        "lambda:InvokeFunction",
+        "apigateway.amazonaws.com",
+    )
+    assert text(permission["SourceArn"]) == (
+        f"arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{{api}}}/*/*"
+    )
+
+
 def test_schedule_may_invoke_the_watcher_alone(every_template: Template) -> None:
     role = every_template.properties("AWS::IAM::Role", Description=WATCHER_CALLER)
     alias = text(every_template.ref("AWS::Lambda::Alias", of=WATCHER))
@@ -97,7 +130,9 @@ def test_schedule_may_invoke_the_watcher_alone(every_template: Template) -> None
     }
 
 
-@pytest.mark.parametrize("description", [PROCESSOR_ROLE, TRACKER_ROLE, WATCHER_ROLE, WATCHER_CALLER])
+@pytest.mark.parametrize(
+    "description", [PROCESSOR_ROLE, TRACKER_ROLE, WATCHER_ROLE, API_ROLE, WATCHER_CALLER]
+)
 def test_role_grants_in_one_place_only(every_template: Template, description: str) -> None:
     role = every_template.properties("AWS::IAM::Role", Description=description)
     assert not role.get("ManagedPolicyArns")
@@ -107,16 +142,15 @@ def test_role_grants_in_one_place_only(every_template: Template, description: st
     for statement in statements:
         assert statement["Effect"] == "Allow"
         assert not {"NotAction", "NotResource"} & statement.keys()
-    # Policies, managed policies and permissions for other services would be resources of their own.
+    # Policies and managed policies would be resources of their own.
     assert not every_template.types() & {
         "AWS::IAM::Policy",
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::RolePolicy",
-        "AWS::Lambda::Permission",
     }
 
 
-@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER])
+@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER, API])
 def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template, name: str) -> None:
     trust = template.properties("AWS::IAM::Role", of=name)["AssumeRolePolicyDocument"]["Statement"]
     assert trust == [

@@ -196,7 +196,7 @@ def test_codedeploy_may_do_exactly_what_it_calls(guarded: Template) -> None:
 
 
 def test_engine_runs_every_stage_without_what_it_does_not_know(every_template: Template) -> None:
-    prepared = prepare(every_template.body).template
+    prepared = prepare(every_template.body, "http://127.0.0.1:4566").template
     types = {resource["Type"] for resource in prepared["Resources"].values()}
     assert not [each for each in types if "CodeDeploy" in each or each in (ALIAS, VERSION)]
     invoked = [
@@ -204,7 +204,7 @@ def test_engine_runs_every_stage_without_what_it_does_not_know(every_template: T
         for each in prepared["Resources"].values()
         if each["Type"] == "AWS::Lambda::EventSourceMapping"
     ]
-    assert invoked == [every_template.ref("AWS::Lambda::Function", of=name) for name in (PROCESSOR, TRACKER)]
+    assert invoked == [every_template.arn("AWS::Lambda::Function", of=name) for name in (PROCESSOR, TRACKER)]
 
 
 def test_metrics_of_a_version_are_named_by_the_contract() -> None:

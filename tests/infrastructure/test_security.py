@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from shipment_events.stages import STAGES, settings_for
-from tests.infrastructure.template import PROCESSOR, TRACKER, WATCHER, Template, as_list, text
+from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template, as_list, text
 
 ALLOWED_TYPES = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::DynamoDB::Table",
@@ -23,6 +27,7 @@ ALLOWED_TYPES = {
     "AWS::Lambda::Alias",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
+    "AWS::Lambda::Permission",
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",
@@ -89,7 +94,7 @@ def test_cfn_lint_has_no_finding(templates: Mapping[str, Template], stage: str) 
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER])
+@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER, API])
 def test_checkov_and_cfn_lint_are_told_in_the_template_what_is_accepted(
     template: Template, name: str
 ) -> None:
@@ -112,8 +117,8 @@ def test_logs_are_encrypted_with_the_key_that_only_they_may_use(every_template: 
     (condition,) = statement["Condition"].values()
     assert [text(arn) for arn in condition["kms:EncryptionContext:aws:logs:arn"]] == [
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
-        f":log-group:/aws/lambda/{name}-{every_template.environment}"
-        for name in (PROCESSOR, TRACKER, WATCHER)
+        f":log-group:/aws/{name}-{every_template.environment}"
+        for name in (*(f"lambda/{each}" for each in (PROCESSOR, TRACKER, WATCHER, API)), f"apigateway/{API}")
     ]
 
 

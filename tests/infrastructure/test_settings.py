@@ -4,7 +4,8 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from shipment_events.stages import STAGES, ProvisionedPollers, UnknownStageError, settings_for
+from shipment_events.stage_options import JwtIssuer, ProvisionedPollers
+from shipment_events.stages import STAGES, UnknownStageError, settings_for
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
@@ -61,6 +62,11 @@ def test_settings_do_not_change() -> None:
         ("status_index_shards", 1),
         ("status_index_shards", 1_001),
         ("warm_write_units", 3_999),
+        ("watcher_minutes", 4),
+        ("watcher_timeout_seconds", 901),
+        ("api_timeout_seconds", 30),
+        ("api_requests_per_second", 0),
+        ("api_burst", 5_001),
     ],
 )
 def test_what_a_service_would_refuse_is_refused_here(field: str, value: int) -> None:
@@ -80,6 +86,34 @@ def test_batching_window_is_of_whole_seconds() -> None:
         ValueError, match=r"batching_window_seconds is 0\.5, allowed is 0 to 5, whole seconds"
     ):
         replace(settings_for("dev"), batching_window_seconds=0.5)  # type: ignore[arg-type]
+
+
+ISSUER = {"issuer": "https://login.example.org/tenant", "audience": "shipments", "scope": "shipments/read"}
+
+
+def test_an_issuer_of_tokens_needs_audience_and_scope() -> None:
+    assert replace(settings_for("prod"), api_jwt=JwtIssuer(**ISSUER)).api_jwt == JwtIssuer(**ISSUER)
+    for field in ISSUER:
+        with pytest.raises(TypeError, match=field):
+            JwtIssuer(**{name: text for name, text in ISSUER.items() if name != field})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("issuer", "http://login.example.org"),
+        ("issuer", "login.example.org"),
+        ("issuer", "https:///tenant"),
+        ("issuer", ""),
+        ("audience", ""),
+        ("audience", "two words"),
+        ("scope", ""),
+        ("scope", "read write"),
+    ],
+)
+def test_a_half_configured_issuer_is_refused(field: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} of api_jwt is '{value}', expected"):
+        JwtIssuer(**{**ISSUER, field: value})
 
 
 @pytest.mark.parametrize(("minimum", "maximum"), [(1, 10), (201, 300), (10, 9), (2, 10_001)])

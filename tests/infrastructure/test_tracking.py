@@ -193,15 +193,14 @@ def untracked(tmp_path_factory: pytest.TempPathFactory, untracked_settings: Stag
 
 def test_a_stage_without_tracking_has_nothing_of_it(template: Template, untracked: Template) -> None:
     gone = template.resources.keys() - untracked.resources.keys()
-    of_tracking = (
-        "Tracking",
-        *(f"Monitoring{name}" for name in ("Tracker", "SlowTracker", "Watcher", "SlowWatcher")),
-    )
+    alarms = ("Tracker", "SlowTracker", "Watcher", "SlowWatcher", "Api", "SlowApi")
+    of_tracking = ("Tracking", "Api", *(f"Monitoring{name}" for name in alarms))
     assert gone == {name for name in template.resources if name.startswith(of_tracking)}
     assert untracked.resources.keys() <= template.resources.keys()
     for part in ("tracker", "watcher", "shipments-dev", "shipmentstatus", "IteratorAge"):
         assert part not in json.dumps(untracked.body)
     assert template.body["Outputs"].keys() - untracked.body["Outputs"].keys() == {
+        "ApiURL",
         "ShipmentsTableName",
         "StatusBusName",
     }
@@ -222,12 +221,13 @@ def test_alarms_and_graphs_of_tracking_come_and_go_with_it(
 ) -> None:
     names = {spec.name for spec in alarm_specs(settings_for("dev"))}
     left = {spec.name for spec in alarm_specs(untracked_settings)}
-    assert {name for name in names - left if "tracker" not in name and "watcher" not in name} == set()
+    assert {name for name in names - left if not {"tracker", "watcher", "api"} & {*name.split("-")}} == set()
     titles = {
         one: {widget["properties"].get("title") for widget in dashboard(one)["widgets"]}
         for one in (template, untracked)
     }
     assert {title.partition(":")[0] for title in titles[template] - titles[untracked]} == {
+        "API",
         "Tracker",
         "Watcher",
         "States",

@@ -1,10 +1,7 @@
 """The watcher of a stage that tracks shipments: when it runs, its input, and what reports its silence."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
-
-import pytest
 
 from shipment_events.stages import settings_for
 from shipment_events.tracking.watcher_settings import WatcherSettings
@@ -76,9 +73,3 @@ def test_a_failure_that_lambda_repairs_is_no_alarm(every_template: Template) -> 
     alarm = alarm_named(every_template, "watcher-errors")
     assert watches(alarm)[0] == "Errors"
     assert (alarm["Threshold"], alarm["Period"]) == (2, 900)
-
-
-@pytest.mark.parametrize(("field", "value"), [("watcher_minutes", 4), ("watcher_timeout_seconds", 901)])
-def test_what_scheduler_or_lambda_would_refuse_is_refused_here(field: str, value: int) -> None:
-    with pytest.raises(ValueError, match=f"{field} is {value}, allowed is"):
-        replace(settings_for("dev"), **{field: value})  # type: ignore[arg-type]

@@ -11,19 +11,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from shipment_events.api_client import ApiClient
 from shipment_events.contract import names
 from tests.integration.conftest import ROOT, LocalEngine, client_factory
 from tests.integration.small_stack import ENVIRONMENT, FUNCTION, QUEUE, TABLE, write_assembly
 from workbench.engine import engine as engines
 from workbench.engine import record
+from workbench.engine.clients import local_session
 from workbench.engine.deploy import deploy
 from workbench.engine.engine import State
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.health import free_port
 from workbench.engine.processes import group_members
-from workbench.engine.settings import HOST, Settings
+from workbench.engine.settings import HOST, REGION, Settings
 
 pytestmark = pytest.mark.engine
 
@@ -92,6 +95,7 @@ class TestRealStack:
             names.OUTPUT_ARCHIVE_NAME,
             names.OUTPUT_SHIPMENTS_TABLE_NAME,
             names.OUTPUT_STATUS_BUS_NAME,
+            names.OUTPUT_API_URL,
         }
 
     def test_deploying_the_same_again_changes_nothing(self, engine: LocalEngine, real_assembly: Path) -> None:
@@ -110,6 +114,12 @@ class TestPermissions:
         }
         put(enforcing, source=names.SOURCE, detail=detail)
         wait_for(lambda: stored(enforcing, "local-engine-2") == 1)
+        api = ApiClient(local_session(), outputs[names.OUTPUT_API_URL])
+        wait_for(lambda: api.get("/shipments/local-engine-2").status == 200)
+        assert "local-engine-2" in api.get("/events?shipment_id=local-engine-2").body
+        assert api.get("/shipments?status=in_transit").status == 200
+        stranger = boto3.Session("someone", "else", region_name=REGION)
+        assert ApiClient(stranger, api.url).get("/shipments/local-engine-2").status == 403
 
 
 class TestStartAndStop:

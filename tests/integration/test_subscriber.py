@@ -37,7 +37,7 @@ class Subscription:
         )
         self.commands = QuickCommands(folder, {**exported(engine.endpoint), "ENV": "dev", "COLUMNS": "200"})
         cloudformation = engine.client("cloudformation")
-        body = json.dumps(prepare(self.template.body).template)
+        body = json.dumps(prepare(self.template.body, engine.endpoint).template)
         cloudformation.create_stack(StackName=STACK, TemplateBody=body)
         cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
         (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]

@@ -194,6 +194,7 @@ def test_the_deployed_watcher_is_scheduled_and_runs(engine: LocalEngine) -> None
     name = names.watcher_name(engine.environment)
     schedule = engine.client("scheduler").get_schedule(Name=name)
     assert (schedule["State"], schedule["ScheduleExpression"]) == ("ENABLED", "rate(15 minutes)")
+    assert schedule["Target"]["Arn"].endswith(f":function:{name}")
     answer = engine.client("lambda").invoke(
         FunctionName=schedule["Target"]["Arn"], Payload=json.dumps({"time": "2000-01-01T00:00:00Z"})
     )

@@ -108,3 +108,22 @@ def test_delays_are_announced_once_and_again_after_news_and_a_new_silence(stage:
     stage.happen("silent", after(60), "arrived")
     assert stage.watch(after(70)) == []
     assert stage.watch(after(110)) == [("stalled", "late"), ("stalled", "silent")]
+
+
+def test_the_schedule_invokes_the_watcher(stage: Stage) -> None:
+    """At a time in the past, so that the engine's next tick does it."""
+    client = stage.client("scheduler")
+    schedule = client.get_schedule(Name=WATCHER)
+    client.update_schedule(
+        Name=WATCHER,
+        ScheduleExpression="at(2026-01-01T00:00:00)",
+        FlexibleTimeWindow=schedule["FlexibleTimeWindow"],
+        Target=schedule["Target"],
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = stage.client("logs").filter_log_events(logGroupName=names.log_group_name(WATCHER))["events"]
+        if any(names.WATCHED_MESSAGE in event["message"] for event in found):
+            return
+        time.sleep(1)
+    raise AssertionError("the watcher did not run")

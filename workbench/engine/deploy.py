@@ -56,7 +56,7 @@ def deploy(
     """
     started = time.monotonic()
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(environment))
-    prepared = prepare(synthesized.template)
+    prepared = prepare(synthesized.template, endpoint)
     session = local_session()
     stack = Stack(
         session.client("cloudformation", endpoint_url=endpoint, config=LOCAL_CONFIG), synthesized.name
@@ -94,7 +94,7 @@ def deploy_with_cdk(endpoint: str, cloud_assembly_dir: Path, settings: Settings)
     stack's outputs. Raises LocalEngineError if the CLI fails.
     """
     synthesized = assembly.load(cloud_assembly_dir, names.stack_name(settings.environment))
-    prepared = prepare(synthesized.template)
+    prepared = prepare(synthesized.template, endpoint)
     session = local_session()
     cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=LOCAL_CONFIG)
     try:

@@ -68,6 +68,11 @@ SCHEDULED_TIME: Final = Gap(
     Remedy.CHANGED,
     "The engine does not fill it in. Without an input it sends an event that has the time.",
 )
+API_ADDRESS: Final = Gap(
+    "Host of the HTTP API",
+    Remedy.CHANGED,
+    "ApiURL is below the address of the engine, because not every resolver knows names below localhost.",
+)
 BOOTSTRAP: Final = Gap(
     "Check for the CDK bootstrap stack",
     Remedy.CHANGED,
@@ -83,7 +88,13 @@ GAPS: Final = (
     TLS_ONLY,
     ROLLOUT,
     SCHEDULED_TIME,
+    API_ADDRESS,
     BOOTSTRAP,
+    Gap(
+        "Tokens (JWT) of the HTTP API",
+        Remedy.DIFFERENT,
+        "Refused, whatever they are. Signatures are checked with AUTH=true; without it, their presence is.",
+    ),
     Gap(
         "Retries and dead-letter queue of a rule's target",
         Remedy.DIFFERENT,

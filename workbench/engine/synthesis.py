@@ -23,13 +23,18 @@ TEMPLATE_SOURCES: Final = (
     "src/shipment_events/__init__.py",
     "src/shipment_events/errors.py",
     "src/shipment_events/stage_limits.py",
+    "src/shipment_events/stage_options.py",
     "src/shipment_events/stages.py",
     "src/shipment_events/contract",
-    # The names of the functions' variables.
+    # The names of the functions' variables, and the routes.
+    "src/shipment_events/api/__init__.py",
+    "src/shipment_events/api/paths.py",
+    "src/shipment_events/api/settings.py",
     "src/shipment_events/processor/__init__.py",
     "src/shipment_events/processor/settings.py",
     "src/shipment_events/tracking/__init__.py",
     "src/shipment_events/tracking/settings.py",
+    "src/shipment_events/tracking/watcher_settings.py",
     "cdk.json",
     # The lock file has the versions of CDK and its constructs.
     "requirements-dev.lock",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from shipment_events.contract import names
 from workbench.engine.gaps import (
+    API_ADDRESS,
     ARCHIVE,
     BATCH_PERMISSIONS,
     BOOTSTRAP,
@@ -78,10 +79,10 @@ _LEFT_OUT_TYPES: Final = {
 }
 
 
-def prepare(template: Mapping[str, Any]) -> Prepared:
+def prepare(template: Mapping[str, Any], endpoint: str) -> Prepared:
     """Remove or change the parts of a synthesized template that the engine would refuse.
 
-    The given template is left as it is.
+    The given template is left as it is. ``endpoint`` is the URL of the engine.
     """
     changed, left_out = _without_rollout(copy.deepcopy(dict(template)))
     substitutions = [
@@ -90,6 +91,7 @@ def prepare(template: Mapping[str, Any]) -> Prepared:
         *_allow_batch_calls(changed),
         *_allow_plain_http(changed),
         *_drop_scheduled_time(changed),
+        *_address_api(changed, endpoint),
     ]
     archives: list[dict[str, Any]] = []
     values = _DeployedValues()
@@ -153,7 +155,9 @@ def _without_rollout(template: dict[str, Any]) -> tuple[dict[str, Any], list[Sub
     for logical_id in left_out:
         resource = resources.pop(logical_id)
         if resource["Type"] == "AWS::Lambda::Alias":
-            template = _replaced(template, {"Ref": logical_id}, resource["Properties"]["FunctionName"])
+            function = resource["Properties"]["FunctionName"]["Ref"]
+            # A reference to an alias is its ARN.
+            template = _replaced(template, {"Ref": logical_id}, {"Fn::GetAtt": [function, "Arn"]})
         elif resource["Type"] == "AWS::Lambda::Version":
             template = _replaced(template, {"Fn::GetAtt": [logical_id, "Version"]}, _UNPUBLISHED)
         resources = template["Resources"]
@@ -239,6 +243,14 @@ def _drop_scheduled_time(template: Mapping[str, Any]) -> Iterator[Substitution]:
             if _SCHEDULED_TIME in str(target.get("Input")):
                 del target["Input"]
                 yield Substitution(SCHEDULED_TIME, logical_id)
+
+
+def _address_api(template: Mapping[str, Any], endpoint: str) -> Iterator[Substitution]:
+    output = template.get("Outputs", {}).get(names.OUTPUT_API_URL)
+    if output is not None:
+        api = output["Value"]["Fn::GetAtt"][0]
+        output["Value"] = {"Fn::Join": ["", [f"{endpoint}/_aws/execute-api/", {"Ref": api}, "/$default"]]}
+        yield Substitution(API_ADDRESS, api)
 
 
 def _role_policies(resource: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The routes of the API. The infrastructure and the OpenAPI document are drawn from them."""
+"""The routes of the API. The OpenAPI document is drawn from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from shipment_events.api.parameters import (
     TRACKING_NUMBER,
     Parameter,
 )
+from shipment_events.api.paths import PATHS, route_key
 from shipment_events.api.problems import invalid, not_found
 from shipment_events.api.reads import INDEXES, Page, Reads
 from shipment_events.api.representations import page_json
@@ -29,14 +30,13 @@ class Route:
     """A route: ``GET`` of a path.
 
     Attributes:
-        operation: name of the operation.
+        operation: name of the operation, in ``PATHS``.
         summary: a sentence about it.
         parameters: those of path and query.
         result: schema of the response, by its name in the document.
         answer: gives the body. Its arguments are reads, stage and values of the parameters.
     """
 
-    path: str
     operation: str
     summary: str
     parameters: tuple[Parameter, ...]
@@ -44,9 +44,14 @@ class Route:
     answer: Callable[[Reads, str, Values], str]
 
     @property
+    def path(self) -> str:
+        """The path."""
+        return PATHS[self.operation]
+
+    @property
     def key(self) -> str:
         """API Gateway's key of the route."""
-        return f"GET {self.path}"
+        return route_key(self.path)
 
 
 def _get_shipment(reads: Reads, _: str, values: Values) -> str:
@@ -113,9 +118,8 @@ def _page(name: str, page: Page, stage: str, query: Mapping[str, str]) -> str:
 _NO_EVENTS: Final = page_json("events", [], None)
 
 ROUTES: Final = (
-    Route("/shipments/{id}", "getShipment", "The state of a shipment.", (ID,), "Shipment", _get_shipment),
+    Route("getShipment", "The state of a shipment.", (ID,), "Shipment", _get_shipment),
     Route(
-        "/shipments",
         "findShipments",
         "Shipments by exactly one of shipment_id, status and tracking_number. By status or number, the one"
         " with the latest event comes first.",
@@ -124,7 +128,6 @@ ROUTES: Final = (
         _get_shipments,
     ),
     Route(
-        "/shipments/{id}/events",
         "getShipmentEvents",
         "The events of a shipment, in the order in which they happened.",
         (ID, LIMIT, CURSOR),
@@ -132,7 +135,6 @@ ROUTES: Final = (
         _get_shipment_events,
     ),
     Route(
-        "/events",
         "findEvents",
         "The events of a shipment with any id, in the order in which they happened.",
         (REQUIRED_SHIPMENT_ID, LIMIT, CURSOR),

@@ -24,3 +24,11 @@ class ApiSettings:
             events_table_name=variables["EVENTS_TABLE_NAME"],
             shipments_table_name=variables["SHIPMENTS_TABLE_NAME"],
         )
+
+    def variables(self) -> dict[str, str]:
+        """The variables that :meth:`from_environment` reads."""
+        return {
+            "ENVIRONMENT": self.environment,
+            "EVENTS_TABLE_NAME": self.events_table_name,
+            "SHIPMENTS_TABLE_NAME": self.shipments_table_name,
+        }

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from shipment_events.cli.api import api
 from shipment_events.cli.audit import audit
 from shipment_events.cli.console import console
 from shipment_events.cli.cost import cost
@@ -85,6 +86,7 @@ for command in (
     publish,
     where,
     list_command,
+    api,
     timeline,
     events,
     trace,

@@ -80,6 +80,13 @@ REFUSED_FIELD: Final = "refused"
 API_FAILED_FIELD: Final = "request_failed"
 DURATION_FIELD: Final = "duration_ms"
 
+# Metrics of the API, from these fields.
+REQUESTS_METRIC: Final = "ApiRequests"
+NOT_MODIFIED_METRIC: Final = "ApiNotModified"
+REFUSED_METRIC: Final = "ApiRefused"
+API_FAILED_METRIC: Final = "ApiFailed"
+DURATION_METRIC: Final = "ApiDuration"
+
 OUTPUT_QUEUE_URL: Final = "SQSQueueURL"
 OUTPUT_DEAD_LETTER_QUEUE_URL: Final = "DeadLetterQueueURL"
 OUTPUT_PROCESSOR_ARN: Final = "ProcessorLambdaARN"
@@ -89,6 +96,7 @@ OUTPUT_EVENT_BUS_NAME: Final = "EventBusName"
 OUTPUT_ARCHIVE_NAME: Final = "ArchiveName"
 OUTPUT_SHIPMENTS_TABLE_NAME: Final = "ShipmentsTableName"
 OUTPUT_STATUS_BUS_NAME: Final = "StatusBusName"
+OUTPUT_API_URL: Final = "ApiURL"
 OUTPUT_STATUS_INDEX_SHARDS: Final = "StatusIndexShards"
 """Only present if the index is sharded."""
 OUTPUT_EXACT_COUNTS: Final = "LocalEngineCountsAreExact"
@@ -167,6 +175,11 @@ def watcher_name(environment: str) -> str:
 def api_name(environment: str) -> str:
     """Lambda function of the HTTP API, and name of the API."""
     return f"shipment-api-{environment}"
+
+
+def api_access_log_group_name(environment: str) -> str:
+    """Log group of the requests that the API got."""
+    return f"/aws/apigateway/{api_name(environment)}"
 
 
 def tracker_failures_queue_name(environment: str) -> str:

@@ -33,11 +33,12 @@ BYTES_OF_A_PROVISIONED_POLLER: Final = 1e6
 ASSUMED_POLL_MS: Final = 20
 """Time to receive, invoke and delete. AWS does not publish it."""
 
-# Metrics that alarms watch: in every stage, if a stage tracks shipments, if it expects events, and if it has
-# a canary.
+# Metrics that alarms watch: in every stage, if a stage tracks shipments, if it has the API, if it expects
+# events, and if it has a canary.
 # [[[cog from workbench import alarm_metrics; cog.outl(alarm_metrics.as_constants()) ]]]
 ALARM_METRICS: Final = 26
 TRACKING_ALARM_METRICS: Final = 16
+API_ALARM_METRICS: Final = 5
 EXPECTED_EVENT_ALARM_METRICS: Final = 1
 GUARD_ALARM_METRICS: Final = 4
 # [[[end]]]
@@ -51,6 +52,16 @@ TRACKING_METRICS: Final = len(
         names.LAG_METRIC,
         names.OPEN_METRIC,
         names.DELAYS_METRIC,
+    }
+)
+
+API_METRICS: Final = len(
+    {
+        names.REQUESTS_METRIC,
+        names.NOT_MODIFIED_METRIC,
+        names.REFUSED_METRIC,
+        names.API_FAILED_METRIC,
+        names.DURATION_METRIC,
     }
 )
 
@@ -229,6 +240,9 @@ def _watching(
     if settings.tracking:
         metrics += TRACKING_METRICS
         alarms += TRACKING_ALARM_METRICS
+    if settings.has_api:
+        metrics += API_METRICS
+        alarms += API_ALARM_METRICS
     yield Usage("CloudWatch", "metrics", "cloudwatch_metrics", metrics)
     if settings.expected_event_hours is not None:
         alarms += EXPECTED_EVENT_ALARM_METRICS

@@ -8,6 +8,7 @@ from workbench.engine import gaps
 from workbench.engine.gaps import GAPS
 from workbench.engine.template import fill_in, prepare, public_outputs
 
+ENDPOINT = "http://127.0.0.1:4566"
 BUS_ARN = {"Fn::GetAtt": ["Bus", "Arn"]}
 
 
@@ -44,16 +45,16 @@ DENY_PLAIN_HTTP = {
 def test_leaves_the_given_template_and_an_ordinary_one_alone() -> None:
     given = template(Archive=archive(), Role=role(allow("sqs:SendMessage")))
     before = copy.deepcopy(given)
-    prepare(given)
+    prepare(given, ENDPOINT)
     assert given == before
 
     plain = template(Queue={"Type": "AWS::SQS::Queue"})
-    assert prepare(plain).template == plain
-    assert prepare(plain).substitutions == ()
+    assert prepare(plain, ENDPOINT).template == plain
+    assert prepare(plain, ENDPOINT).substitutions == ()
 
 
 def test_an_archive_is_created_later_with_what_the_stack_knows_by_then() -> None:
-    prepared = prepare(template(Archive=archive()))
+    prepared = prepare(template(Archive=archive()), ENDPOINT)
     assert "Archive" not in prepared.template["Resources"]
     [(helper, output)] = prepared.template["Outputs"].items()
     assert output == {"Value": BUS_ARN}
@@ -70,7 +71,7 @@ def test_an_archive_is_created_later_with_what_the_stack_knows_by_then() -> None
 def test_the_pipeline_is_told_that_the_queues_are_exact() -> None:
     given = template(Queue={"Type": "AWS::SQS::Queue"})
     given["Outputs"] = {names.OUTPUT_QUEUE_URL: {"Value": {"Ref": "Queue"}}}
-    outputs = prepare(given).template["Outputs"]
+    outputs = prepare(given, ENDPOINT).template["Outputs"]
     assert outputs[names.OUTPUT_EXACT_COUNTS] == {"Value": "true"}
     assert public_outputs(outputs).keys() == {names.OUTPUT_QUEUE_URL}
 
@@ -85,7 +86,7 @@ def test_what_refers_to_something_left_out_still_resolves() -> None:
         "Name": {"Value": {"Ref": "Archive"}},
         "Arn": {"Value": {"Fn::Join": ["", ["x", {"Fn::GetAtt": ["Archive", "Arn"]}]]}},
     }
-    prepared = prepare(given)
+    prepared = prepare(given, ENDPOINT)
     outputs = prepared.template["Outputs"]
     assert outputs["Name"]["Value"] == "history"
     arn = "arn:aws:events:us-east-1:000000000000:archive/history"
@@ -97,7 +98,7 @@ def test_what_refers_to_something_left_out_still_resolves() -> None:
 def test_alarms_on_a_formula_are_left_out_and_named_while_plain_ones_stay() -> None:
     formula = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "rate", "Metrics": [{}]}}
     plain = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "depth", "MetricName": "m"}}
-    prepared = prepare(template(Formula=formula, Plain=plain))
+    prepared = prepare(template(Formula=formula, Plain=plain), ENDPOINT)
     assert "Formula" not in prepared.template["Resources"]
     assert prepared.template["Resources"]["Plain"] == plain
     assert [(item.gap, item.name) for item in prepared.substitutions] == [(gaps.METRIC_MATH_ALARM, "rate")]
@@ -112,7 +113,8 @@ def test_roles_get_what_the_engine_asks_for_and_nothing_without_the_real_permiss
                 allow("sqs:SendMessage", resource="arn:dlq"),
                 allow("sqs:GetQueueAttributes", resource="arn:queue"),
             )
-        )
+        ),
+        ENDPOINT,
     )
     policy = prepared.template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]
     assert policy["Statement"][3:] == [
@@ -122,7 +124,7 @@ def test_roles_get_what_the_engine_asks_for_and_nothing_without_the_real_permiss
 
 
 def test_a_role_that_only_updates_may_do_so_in_batches_too() -> None:
-    prepared = prepare(template(Role=role(allow("dynamodb:PartiQLUpdate", resource="arn:table"))))
+    prepared = prepare(template(Role=role(allow("dynamodb:PartiQLUpdate", resource="arn:table"))), ENDPOINT)
     policy = prepared.template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]
     batch = {"Effect": "Allow", "Action": ["dynamodb:BatchExecuteStatement"], "Resource": "*"}
     assert policy["Statement"][1:] == [batch]
@@ -138,7 +140,8 @@ def test_only_the_denial_of_plain_http_is_taken_out_of_policies() -> None:
         template(
             Mixed=policy(DENY_PLAIN_HTTP, allow("sqs:SendMessage"), other_denial),
             Only=policy(DENY_PLAIN_HTTP),
-        )
+        ),
+        ENDPOINT,
     )
     resources = prepared.template["Resources"]
     assert resources["Mixed"]["Properties"]["PolicyDocument"]["Statement"] == [
@@ -177,10 +180,11 @@ def test_event_sources_invoke_the_function_itself() -> None:
                 "Type": "AWS::CloudWatch::Alarm",
                 "Properties": {"Dimensions": [{"Name": "ExecutedVersion", "Value": version}]},
             },
-        )
+        ),
+        ENDPOINT,
     )
     resources = prepared.template["Resources"]
-    assert resources["Source"]["Properties"]["FunctionName"] == {"Ref": "Function"}
+    assert resources["Source"]["Properties"]["FunctionName"] == {"Fn::GetAtt": ["Function", "Arn"]}
     assert resources["Guard"]["Properties"]["Dimensions"] == [{"Name": "ExecutedVersion", "Value": "$LATEST"}]
     assert not {"Version1", "Live", "Application", "Group"} & resources.keys()
     named = [each.name for each in prepared.substitutions if each.gap is gaps.ROLLOUT]
@@ -191,7 +195,7 @@ def test_the_bootstrap_check_is_dropped() -> None:
     given = template()
     given["Parameters"] = {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>"}}
     given["Rules"] = {"CheckBootstrapVersion": {"Assertions": []}}
-    prepared = prepare(given).template
+    prepared = prepare(given, ENDPOINT).template
     assert "BootstrapVersion" not in prepared["Parameters"]
     assert "CheckBootstrapVersion" not in prepared["Rules"]
 
@@ -205,7 +209,7 @@ def test_settings_of_a_table_that_the_deploy_ignores_are_named() -> None:
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         },
     }
-    assert [item.gap for item in prepare(template(Table=table)).substitutions] == [
+    assert [item.gap for item in prepare(template(Table=table), ENDPOINT).substitutions] == [
         gaps.TIME_TO_LIVE,
         gaps.POINT_IN_TIME_RECOVERY,
     ]
@@ -220,7 +224,17 @@ def test_the_engine_sends_the_time_of_a_schedule_in_an_event_of_its_own() -> Non
         return {"Type": "AWS::Scheduler::Schedule", "Properties": {"Target": {"Arn": "arn:f", **target}}}
 
     timed, fixed = (schedule(Input=text) for text in ('{"time": "<aws.scheduler.scheduled-time>"}', "{}"))
-    prepared = prepare(template(Timed=timed, Fixed=fixed))
+    prepared = prepare(template(Timed=timed, Fixed=fixed), ENDPOINT)
     assert prepared.template["Resources"]["Timed"] == schedule()
     assert prepared.template["Resources"]["Fixed"] == fixed
     assert [(each.gap, each.name) for each in prepared.substitutions] == [(gaps.SCHEDULED_TIME, "Timed")]
+
+
+def test_the_api_has_an_address_that_every_machine_knows() -> None:
+    given = template(Api={"Type": "AWS::ApiGatewayV2::Api"})
+    given["Outputs"] = {names.OUTPUT_API_URL: {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}}}
+    prepared = prepare(given, ENDPOINT)
+    assert prepared.template["Outputs"][names.OUTPUT_API_URL]["Value"] == {
+        "Fn::Join": ["", [f"{ENDPOINT}/_aws/execute-api/", {"Ref": "Api"}, "/$default"]]
+    }
+    assert [each.gap for each in prepared.substitutions] == [gaps.API_ADDRESS]
