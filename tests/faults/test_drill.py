@@ -26,6 +26,8 @@ def test_a_short_drill_loses_and_doubles_nothing_and_cleans_up(tmp_path: Path) -
     assert found["events"] >= 800
     assert found["faults"] == sum(found["fault_kinds"].values()) >= 60
     assert len(found["fault_kinds"]) >= 8
+    assert found["states"]["shipments"] > 0
+    assert found["changes"]["received"] > found["states"]["shipments"]
     outcomes = found["outcomes"]
     assert outcomes["stored"] > 0
     assert found["events"] == sum(

@@ -58,7 +58,7 @@ def test_a_killed_functions_batch_is_stored_once_when_its_visibility_ends(scene:
         killed_at.append(time.monotonic())
 
     for number, (name, after_write) in enumerate((("BEFORE", False), ("AFTER", True)), start=1):
-        scene.proxies.at_next_write(WriteHook(after_write, kill))
+        scene.proxies.at_next_write(WriteHook(scene.stage.resources.table_name, after_write, kill))
         scene.publish(name, 1)
         scene.until(lambda number=number: len(killed_at) == number, 10)  # type: ignore[misc]
     assert (scene.stored("BEFORE"), scene.stored("AFTER")) == ([], ["0"])

@@ -43,14 +43,15 @@ def drill(*, minutes: float, events: int, faults: int, seed: int, as_json: bool)
     """Inject real faults into the real stack on its own local engine, and account for every event.
 
     Requests are throttled, fail, hang, and are cut off before and after the service acted. Single statements
-    of a good answer fail. The function is killed in the middle of batches and times out. The table is
+    of a good answer fail. The functions are killed in the middle of batches and time out. The table is
     unavailable. The engine restarts. The report and the accepted events go to .local/.
 
     \b
     Example:
       shipments drill --minutes 10 --events 100000 --seed 7
 
-    Exit status: 0 if nothing is lost, doubled, altered or made up and there were enough faults; else 1.
+    Exit status: 0 if nothing is lost, doubled, altered or made up, each state is right, each change arrived,
+    and there were enough faults; else 1.
     """
     from workbench.drill.run import EVENTS_FILE, DrillPlan, run_drill  # noqa: PLC0415
 
@@ -93,11 +94,16 @@ def _describe(state: "DrillProgress") -> str:
 
 
 def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path) -> None:
+    # The command line imports this module, so this module cannot import it at its start.
+    from shipment_events.cli.presentation import add_read_side  # noqa: PLC0415
+
     faults = Table(title=f"{result['faults']:,} faults", title_justify="left", show_header=False)
     faults.add_column()
     faults.add_column(justify="right")
     for kind, count in result["fault_kinds"].items():
         faults.add_row(kind.replace("_", " "), f"{count:,}")
+    for kind, count in result["missed_incidents"].items():
+        faults.add_row(f"[yellow]{kind.replace('_', ' ')}, did not happen[/]", f"[yellow]{count:,}[/]")
     console.print(faults)
 
     outcomes = result["outcomes"]
@@ -124,6 +130,7 @@ def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path
     table.add_row("redriven", f"{result['redriven']:,}", "retries exhausted; moved back once, then stored")
     table.add_row("sent again", f"{result['sent_again']:,}", "not sent during the faults; published again")
     table.add_row("quarantined again", f"{result['quarantined_again']:,}", "exact repeats of a dead letter")
+    add_read_side(table, result["states"], result["changes"])
     console.print(table)
     recovery = result["recovery_seconds"]
     console.print(

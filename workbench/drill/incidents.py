@@ -16,6 +16,8 @@ from workbench.drill.stage import Stage
 
 KILLED_BEFORE_WRITE: Final = "killed_before_write"
 KILLED_AFTER_WRITE: Final = "killed_after_write"
+KILLED_AFTER_ANNOUNCING: Final = "killed_after_announcing"
+KILLED_AFTER_STATE: Final = "killed_after_state"
 FUNCTION_TIMEOUT: Final = "function_timeout"
 REFUSED: Final = "refused_connections"
 TABLE_OUTAGE: Final = "table_outage_begun"
@@ -34,6 +36,7 @@ class Incidents:
         seconds: time over which the incidents are spread.
         calm: returns the faults of a service while it has no incident.
         fired: number of incidents by kind.
+        missed: number of incidents by kind for which no container wrote in time.
         last_fired_at: end of the last incident, seconds since 1970; 0 if there was none.
         current: the present incident, for the progress display.
     """
@@ -44,6 +47,7 @@ class Incidents:
     seconds: float
     calm: Callable[[str], list[NamedRule]]
     fired: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
     last_fired_at: float = 0.0
     current: str = ""
 
@@ -66,6 +70,8 @@ class Incidents:
         repeated: list[Callable[[threading.Event], None]] = [
             self._kill_before,
             self._kill_after,
+            self._kill_after_announcing,
+            self._kill_after_state,
             self._freeze,
             lambda stopped: self._refuse(DYNAMODB, stopped),
             lambda stopped: self._refuse(SQS, stopped),
@@ -81,18 +87,35 @@ class Incidents:
         return [(step * (number + rng.random() / 2), incident) for number, incident in enumerate(plan)]
 
     def _kill_before(self, _: threading.Event) -> None:
-        self._at_write(KILLED_BEFORE_WRITE, after_write=False, number=signal.SIGKILL)
+        self._at_write(KILLED_BEFORE_WRITE, self._events, after_write=False)
 
     def _kill_after(self, _: threading.Event) -> None:
-        self._at_write(KILLED_AFTER_WRITE, after_write=True, number=signal.SIGKILL)
+        self._at_write(KILLED_AFTER_WRITE, self._events, after_write=True)
+
+    def _kill_after_announcing(self, _: threading.Event) -> None:
+        # The tracker announces changes before it writes the states.
+        self._at_write(KILLED_AFTER_ANNOUNCING, self._states, after_write=False)
+
+    def _kill_after_state(self, _: threading.Event) -> None:
+        self._at_write(KILLED_AFTER_STATE, self._states, after_write=True)
 
     def _freeze(self, stopped: threading.Event) -> None:
-        if self._at_write(FUNCTION_TIMEOUT, after_write=False, number=signal.SIGSTOP):
+        if self._at_write(FUNCTION_TIMEOUT, self._events, after_write=False, number=signal.SIGSTOP):
             stopped.wait(self.stage.function_timeout + 0.5)
             # The service has ended the processes that ran a batch. The idle ones continue.
             self.stage.signal_workers(signal.SIGCONT)
 
-    def _at_write(self, kind: str, *, after_write: bool, number: signal.Signals) -> bool:
+    @property
+    def _events(self) -> str:
+        return self.stage.resources.table_name
+
+    @property
+    def _states(self) -> str:
+        return self.stage.shipments_table_name
+
+    def _at_write(
+        self, kind: str, table: str, *, after_write: bool, number: signal.Signals = signal.SIGKILL
+    ) -> bool:
         """Send the containers a signal while one of them writes; False if none wrote in time."""
         self.current = kind
         done = threading.Event()
@@ -101,11 +124,12 @@ class Incidents:
             self.stage.signal_workers(number)
             done.set()
 
-        self.proxies.at_next_write(WriteHook(after_write, act))
+        self.proxies.at_next_write(WriteHook(table, after_write, act))
         if done.wait(_HOOK_SECONDS):
             self.fired[kind] += 1
             return True
         self.proxies.at_next_write(None)
+        self.missed[kind] += 1
         return False
 
     def _refuse(self, service: str, stopped: threading.Event) -> None:

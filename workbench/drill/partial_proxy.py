@@ -26,11 +26,13 @@ class WriteHook:
     """Something to do once in the middle of a batch.
 
     Attributes:
+        table: name of the table whose writes count. It tells the functions apart.
         after_write: True calls the hook after the table acted and before the client gets the answer. False
             calls it before, and the table does not act.
         action: must be quick, because every request waits for it.
     """
 
+    table: str
     after_write: bool
     action: Callable[[], None]
 
@@ -75,7 +77,7 @@ class PartialProxy:
         body = await request.read()
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         fault = self._fault(operation, body)
-        if operation == _WRITE and self._call_hook(after_write=False):
+        if operation == _WRITE and self._call_hook(body, after_write=False):
             # The hook killed or stopped the sender, so the request must not reach the table.
             raise web.HTTPBadGateway
         if fault is None:
@@ -85,7 +87,7 @@ class PartialProxy:
         else:
             status, headers, answer = await self._forward(request, json.dumps(fault.request).encode())
         if operation == _WRITE:
-            self._call_hook(after_write=True)
+            self._call_hook(body, after_write=True)
         if fault is not None and status == 200:
             answer = json.dumps(fault.complete(json.loads(answer))).encode()
             self.fired[fault.kind] += 1
@@ -97,9 +99,9 @@ class PartialProxy:
             return None
         return partial_fault(operation, json.loads(body), self._rng)
 
-    def _call_hook(self, *, after_write: bool) -> bool:
+    def _call_hook(self, body: bytes, *, after_write: bool) -> bool:
         hook = self.hook
-        if hook is None or hook.after_write is not after_write:
+        if hook is None or hook.after_write is not after_write or hook.table.encode() not in body:
             return False
         self.hook = None
         hook.action()

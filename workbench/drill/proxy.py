@@ -49,10 +49,8 @@ class FaultProxies:
 
     @property
     def function_environment(self) -> dict[str, str]:
-        """Environment variables that send the function's requests through the proxies."""
-        return {
-            f"AWS_ENDPOINT_URL_{service.upper()}": self.endpoint(service) for service in ("dynamodb", "sqs")
-        }
+        """Environment variables that send the functions' requests through the proxies."""
+        return {f"AWS_ENDPOINT_URL_{service.upper()}": self.endpoint(service) for service in SERVICES}
 
     def set_faults(self, service: str, rules: Iterable[NamedRule]) -> None:
         """Replace the faults of a service's whole requests. An empty list ends them."""

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shipment_events.accounting.announcements import AnnouncementAccount
+from shipment_events.accounting.read_side import ReadSideAccount
 from shipment_events.accounting.reconcile import Reconciliation
 from workbench.drill.verdict import Verdict
 
@@ -18,7 +20,9 @@ class DrillReport:
         wanted_events: the least number of events to be accepted.
         wanted_faults: the least number of faults to be fired.
         fault_kinds: faults that fired, by kind, from the proxies' own records and the log of incidents.
+        missed: incidents that did not happen, by kind, because no container wrote in time.
         recovery_seconds: from the end of the last fault until the queue was empty; None if it never was.
+        read_side: states and changes, checked when the queue was empty.
         unsent: events that the bus did not take even after the faults.
         sent_again: events that the publisher handed back during the faults and that were published again.
         redriven: events that ran out of receives and were moved back from the dead-letter queue once.
@@ -32,8 +36,10 @@ class DrillReport:
     wanted_faults: int
     visibility_timeout: int
     fault_kinds: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     verdict: Verdict = field(default_factory=Verdict)
+    read_side: ReadSideAccount = field(default_factory=ReadSideAccount)
     refused: Counter[str] = field(default_factory=Counter)
     bursts: int = 0
     unsent: int = 0
@@ -47,6 +53,7 @@ class DrillReport:
     def failures(self) -> list[str]:
         """Why the drill failed; empty if it did not."""
         found = self.reconciliation
+        changes = self.read_side.changes or AnnouncementAccount()
         counts = {
             "lost": len(found.lost),
             "doubled": len(found.doubled),
@@ -54,6 +61,9 @@ class DrillReport:
             "phantom": found.unexpected + len(self.verdict.phantoms),
             "misjudged": len(self.verdict.misjudged),
             "unsent": self.unsent,
+            "different states": len(self.read_side.different),
+            "missing changes": len(changes.missing),
+            "impossible changes": len(changes.impossible),
         }
         failures = [f"{count:,} {name}" for name, count in counts.items() if count]
         if self.recovery_seconds is None:
@@ -75,6 +85,7 @@ class DrillReport:
             "events": found.published,
             "faults": self.fault_kinds.total(),
             "fault_kinds": dict(self.fault_kinds.most_common()),
+            "missed_incidents": dict(sorted(self.missed.items())),
             "bursts": self.bursts,
             "outcomes": {
                 "stored": found.stored,
@@ -99,5 +110,6 @@ class DrillReport:
             "altered_events": found.altered[:_NAMED],
             "phantom_events": self.verdict.phantoms[:_NAMED],
             "misjudged_events": self.verdict.misjudged[:_NAMED],
+            **self.read_side.as_json(),
             "failures": self.failures,
         }

@@ -122,7 +122,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
         publisher = Publisher(_events_client(proxies), stage.resources.event_bus_name)
         storm = Storm(stage, proxies, publisher, plan.seed, plan.minutes * 60, _timeouts(plan))
         unsent = storm.rage(traffic, plan.events, plan.faults, note, show)
-        report.fault_kinds = storm.fired()
+        report.fault_kinds, report.missed = storm.fired(), storm.missed()
         report.bursts, report.refused = traffic.bursts, traffic.refused
         progress.phase, progress.incident = "recovering", ""
         report.sent_again, report.unsent = _send_again(publisher, unsent, note)
@@ -142,6 +142,8 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
             if not report.reconciliation.lost:
                 break
             time.sleep(_SECOND_LOOK_SECONDS)
+        shipments = {item.detail["shipment_id"] for item in stage.table.scan()}
+        report.read_side = stage.read_side.account(shipments, lambda _: True)
     report.duration_seconds = time.monotonic() - started
     return report
 

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
+from shipment_events.accounting.read_side import ReadSide
 from shipment_events.contract import names
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.queue.queue import Queue
-from shipment_events.resources import Resources, find_resources
+from shipment_events.resources import Resources, TrackingNotDeployedError, find_resources
 from shipment_events.table.store import EventTable
 from workbench.engine import engine as engines
 from workbench.engine import synthesis
 from workbench.engine.clients import LOCAL_CONFIG, local_session
 from workbench.engine.deploy import deploy
 from workbench.engine.settings import Settings
+from workbench.engine.subscriber import subscribe
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -38,6 +40,7 @@ class Stage:
     engine_environment: Mapping[str, str]
     visibility_timeout: int
     resources: Resources
+    subscriber: Queue
     sqs: "SQSClient"
     dynamodb: "DynamoDBClient"
     events: "EventBridgeClient"
@@ -47,6 +50,19 @@ class Stage:
     def table(self) -> EventTable:
         """The table of events."""
         return EventTable(self.dynamodb, self.resources.table_name)
+
+    @property
+    def shipments_table_name(self) -> str:
+        """Name of the table of shipments."""
+        name = self.resources.shipments_table_name
+        if name is None:
+            raise TrackingNotDeployedError(self.settings.environment)
+        return name
+
+    @property
+    def read_side(self) -> ReadSide:
+        """The states of the stage and the changes that its subscriber received."""
+        return ReadSide(self.table, self.dynamodb, self.shipments_table_name, self.subscriber)
 
     @property
     def queue(self) -> Queue:
@@ -132,12 +148,15 @@ def _scaled(
     def client(service: str) -> Any:
         return session.client(service, endpoint_url=running.endpoint, config=LOCAL_CONFIG)
 
+    resources = find_resources(client("cloudformation"), settings.environment)
+    sqs = client("sqs")
     stage = Stage(
         settings=settings,
         engine_environment=engine_environment,
         visibility_timeout=visibility_timeout,
-        resources=find_resources(client("cloudformation"), settings.environment),
-        sqs=client("sqs"),
+        resources=resources,
+        subscriber=Queue(sqs, subscribe(running.endpoint, settings.environment), resources.timing),
+        sqs=sqs,
         dynamodb=client("dynamodb"),
         events=client("events"),
         _pid=running.pid,

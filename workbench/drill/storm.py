@@ -112,6 +112,10 @@ class Storm:
         """Faults by kind: the proxies' own records and the log of incidents."""
         return self.proxies.fired() + (self._incidents.fired if self._incidents else Counter())
 
+    def missed(self) -> Counter[str]:
+        """Incidents by kind that did not happen."""
+        return self._incidents.missed if self._incidents else Counter()
+
     def last_fault_at(self) -> float:
         """End of the last fault, seconds since 1970."""
         return max(self.proxies.last_fired_at(), self._incidents.last_fired_at if self._incidents else 0.0)
