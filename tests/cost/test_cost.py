@@ -185,13 +185,13 @@ def test_every_price_has_source_date_and_evidence() -> None:
 
 def test_every_price_is_used_and_every_use_has_a_price() -> None:
     pollers = ProvisionedPollers(minimum=2, maximum=10)
-    scaled = replace(PROD, alarm_emails=("a@example.org",), provisioned_pollers=pollers)
+    scaled = replace(PROD, tracking=True, alarm_emails=("a@example.org",), provisioned_pollers=pollers)
     stages = [STANDARD, scaled]
     used = {
         usage.price
         for stage in stages
         for design in DESIGNS
-        for usage in monthly_usage(Workload(events_per_day=1), stage, design)
+        for usage in monthly_usage(Workload(events_per_day=1, api_requests_per_day=1), stage, design)
     }
     assert used == price_table().keys()
 

@@ -34,6 +34,14 @@ _MANY_A_SECOND: Final = 10
     help="Share of the events that repeat a stored one.",
 )  # fmt: skip
 @click.option(
+    "--api-requests-per-day", type=click.FloatRange(min=0), default=0, show_default=True,
+    help="Mean requests per day for the state of a shipment by the HTTP API.",
+)  # fmt: skip
+@click.option(
+    "--api-unchanged-share", type=click.FloatRange(0, 1), default=0, show_default=True,
+    help="Share of these requests that is answered with 304.",
+)  # fmt: skip
+@click.option(
     "--batch",
     type=click.FloatRange(1, 10),
     help="Mean number of events per batch. Default: estimated.",
@@ -56,6 +64,8 @@ def cost(
     event_bytes: int,
     stage: str | None,
     duplicate_share: float,
+    api_requests_per_day: float,
+    api_unchanged_share: float,
     batch: float | None,
     batching_window: int | None,
     batch_ms: float | None,
@@ -78,7 +88,11 @@ def cost(
     if batching_window is not None:
         settings = replace(settings, batching_window_seconds=batching_window)
     workload = Workload(
-        events_per_day=events_per_day, event_bytes=event_bytes, duplicate_share=duplicate_share
+        events_per_day=events_per_day,
+        event_bytes=event_bytes,
+        duplicate_share=duplicate_share,
+        api_requests_per_day=api_requests_per_day,
+        api_unchanged_share=api_unchanged_share,
     )
     found = estimate(workload, settings, batch=batch, batch_ms=batch_ms)
     if as_json:
@@ -97,6 +111,8 @@ def _print(found: Estimate) -> None:
             f"Tracking costs {savings['tracking']:,.2f} USD of it, with its alarms."
             " tracking=False leaves it out."
         )
+    if "etag" in savings:
+        console.print(f"Responses with 304 save {savings['etag']:,.2f} USD of transfer.")
     if savings["infrequent_access"] > 0:
         other_class = "standard" if settings.infrequent_access else "infrequent access"
         console.print(
@@ -170,6 +186,8 @@ def _as_json(found: Estimate) -> dict[str, Any]:
         "events_per_day": workload.events_per_day,
         "event_bytes": workload.event_bytes,
         "duplicate_share": workload.duplicate_share,
+        "api_requests_per_day": workload.api_requests_per_day,
+        "api_unchanged_share": workload.api_unchanged_share,
         "batching_window_seconds": settings.batching_window_seconds,
         "prices_checked": prices_checked().isoformat(),
         "usd": round(ours.usd, 4),

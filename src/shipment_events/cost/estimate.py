@@ -18,7 +18,7 @@ class Estimate:
         bills: ours first, then the bills of other designs.
         savings: USD that another value of a setting saves, by the setting's name. It is negative if that
             value costs more. The values are the other table class, a batching window of one second if the
-            stage has none, and no tracking if it has tracking.
+            stage has none, and no tracking if it has tracking. ``etag`` is what responses with 304 save.
         warnings: service limits that the workload exceeds.
     """
 
@@ -57,4 +57,7 @@ def estimate(
         name: ours.usd - monthly_bill(workload, other, ours.design, batch).usd
         for name, other in others.items()
     }
+    if settings.has_api and workload.api_unchanged_share:
+        always_sent = replace(workload, api_unchanged_share=0)
+        savings["etag"] = monthly_bill(always_sent, settings, ours.design, batch).usd - ours.usd
     return Estimate(workload, settings, bills, savings, exceeded(workload, settings, ours.design))

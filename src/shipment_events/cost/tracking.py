@@ -39,6 +39,11 @@ BATCH_MS: Final = 20
 RECORD_MS: Final = 1.0
 BATCH_LOG_BYTES: Final = 275
 
+OPEN_DAYS: Final = 5
+"""Time from the first to the last event of a shipment; assumed."""
+WATCHED_MS: Final = 0.1
+"""Time of the watcher for one open shipment, with 0.29 of a core; assumed."""
+
 
 def records_per_second(workload: Workload) -> float:
     """Mean rate of stored events, each of which is one record of the stream."""
@@ -79,6 +84,7 @@ def tracking_usage(workload: Workload, settings: StageSettings) -> Iterator[Usag
     yield from _function(workload, settings, batches)
     yield from _states(workload, settings)
     yield from _changes(workload, settings)
+    yield from _watcher(workload, settings)
     yield Usage("Tracking", "logs, ingestion", "logs_ingestion", batches * BATCH_LOG_BYTES / GB)
     yield Usage("Tracking", "traces", "xray_traces", traces(batches))
 
@@ -114,6 +120,24 @@ def _states(workload: Workload, settings: StageSettings) -> Iterator[Usage]:
     # A finished shipment is not in the index of open shipments.
     yield Usage("Tracking", "storage of states and indexes", "dynamodb_storage", stored * INDEXES)
     yield Usage("Tracking", "point-in-time recovery of states", "dynamodb_recovery", stored)
+
+
+def _watcher(workload: Workload, settings: StageSettings) -> Iterator[Usage]:
+    """Each run reads all entries of the index of open shipments, eventually consistent: 8 KB a unit."""
+    runs = SECONDS_A_MONTH / (settings.watcher_minutes * 60)
+    watched = workload.new_events / DAYS_A_MONTH / SHIPMENT_EVENTS * OPEN_DAYS
+    # A run that is not done by then fails.
+    seconds = min(watched * WATCHED_MS / 1000, settings.watcher_timeout_seconds)
+    memory = settings.watcher_memory_mb
+    yield Usage("Tracking", "watcher, requests", "lambda_requests", runs)
+    yield Usage(
+        "Tracking",
+        f"watcher, duration at {memory} MB",
+        "lambda_duration_arm64",
+        runs * seconds * memory / 1024,
+    )
+    read = runs * watched * STATE_BYTES / 8192
+    yield Usage("Tracking", "reads of open shipments", "dynamodb_reads", read)
 
 
 def _changes(workload: Workload, settings: StageSettings) -> Iterator[Usage]:

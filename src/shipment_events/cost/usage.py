@@ -6,6 +6,7 @@ from typing import Final
 
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
+from shipment_events.cost.api import api_usage
 from shipment_events.cost.designs import Design
 from shipment_events.cost.prices import Usage
 from shipment_events.cost.traces import traces
@@ -141,6 +142,7 @@ def monthly_usage(
         *_table(workload, settings, design),
         *_watching(workload, settings, design, invocations),
         *(tracking_usage(workload, settings) if settings.tracking else ()),
+        *(api_usage(workload, settings) if settings.has_api and workload.api_requests_per_day else ()),
     ]
 
 

@@ -32,11 +32,15 @@ class Workload:
     Attributes:
         event_bytes: size of the ``detail`` as JSON.
         duplicate_share: fraction of the events that are duplicates. The default is the share in the feed.
+        api_requests_per_day: requests for the state of one shipment.
+        api_unchanged_share: fraction of them that is answered with 304.
     """
 
     events_per_day: float
     event_bytes: int = TYPICAL_EVENT_BYTES
     duplicate_share: float = 0.02
+    api_requests_per_day: float = 0
+    api_unchanged_share: float = 0
 
     @property
     def events(self) -> float:
