@@ -50,6 +50,7 @@ def test_offender_is_named(template: Template, tmp_path: Path, module: str) -> N
     assert module in offenders(bundle)
 
 
+@pytest.mark.slow
 def test_start_takes_little_longer_than_that_of_a_botocore_client(template: Template) -> None:
     bundle = deployed_bundle(template.folder)
     ratio = _ratio(bundle, ROUNDS)

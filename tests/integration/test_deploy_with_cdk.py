@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_the_cdk_cli_deploys_a_stack_that_stores_events(tmp_path: Path, current_assembly: Path) -> None:
     """Over what 'make up' has deployed, too; on an engine without anything the last test here does."""
     settings = Settings(root=ROOT, home=tmp_path, port=free_port(), environment=ENVIRONMENT)

@@ -333,7 +333,7 @@ def run_interleavings(engine: LocalEngine, examples: int) -> None:
 
 
 def test_any_interleaving_ends_in_the_same_table(engine: LocalEngine) -> None:
-    run_interleavings(engine, 40)
+    run_interleavings(engine, 15)
 
 
 @pytest.mark.slow

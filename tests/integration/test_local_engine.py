@@ -226,6 +226,7 @@ class TestBadStates:
         assert replaced.after_crash
         assert replaced.pid != killed.pid
 
+    @pytest.mark.slow
     def test_a_process_that_does_not_answer(
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -281,6 +282,7 @@ class TestDeploy:
         assert json.load(deployed("lambda").invoke(FunctionName=FUNCTION)["Payload"]) == "new"
         assert time.monotonic() - started < 5
 
+    @pytest.mark.slow
     def test_an_edit_runs_although_the_assembly_is_the_one_of_before(
         self, settings: Settings, tmp_path: Path
     ) -> None:
@@ -351,6 +353,7 @@ class TestDeploy:
             assert item == {"id": {"S": answer}, "by": {"S": answer}}
             client("dynamodb").delete_item(TableName=TABLE, Key={"id": item["id"]})
 
+    @pytest.mark.slow
     def test_a_resource_that_fails_is_named_and_the_next_try_works(
         self, settings: Settings, tmp_path: Path
     ) -> None:

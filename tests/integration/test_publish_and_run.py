@@ -189,6 +189,7 @@ def test_a_run_accounts_for_every_event_and_a_second_one_changes_nothing(shipmen
     assert second["lost"] == second["doubled"] == second["altered"] == 0
 
 
+@pytest.mark.slow
 def test_a_generated_feed_runs_and_shows_a_timeline(shipments: Runs) -> None:
     shown = shipments("run", "-", stdin="".join(f"{line.text}\n" for line in generate(300, seed=77))).stdout
     assert "published" in shown

@@ -50,6 +50,7 @@ def delete_some(engine: LocalEngine) -> int:
     return len(found[::8])
 
 
+@pytest.mark.slow
 def test_a_replay_brings_back_what_is_missing_and_doubles_nothing(
     engine: LocalEngine, shipments: QuickCommands
 ) -> None:

@@ -260,6 +260,7 @@ def test_every_rule_has_a_mistake_that_it_catches() -> None:
     assert {rule for rule, _ in MISTAKES} == {rule.name for rule in RULES}
 
 
+@pytest.mark.slow
 def test_a_breach_ends_the_synthesis_and_names_the_resource(tmp_path: Path) -> None:
     from aws_cdk import CfnResource
 
