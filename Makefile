@@ -75,11 +75,12 @@ console: up ## Open the page about the local pipeline, with changes allowed
 drill: setup ## Run the stack under faults on its own engine, and account for every event
 	@shipments drill $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
+# Tests wait for engines half of their time, so three workers keep two cores busy.
 .PHONY: test
 test: setup ## Run all tests, also those on the local engine
 	@$(MAKE) --no-print-directory node_modules/.ready \
 	  || echo "The npm packages could not be installed: the tests of the CDK CLI and of the prose linter are skipped." >&2
-	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@pytest --numprocesses 3 --dist loadfile
 
 .PHONY: test-slow
 test-slow: setup node_modules/.ready ## Run the tests that take long or need a machine that is not busy

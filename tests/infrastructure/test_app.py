@@ -99,6 +99,7 @@ def test_stage_is_chosen_by_context_and_its_first_deploy_is_not_protected_yet(tm
     assert not stack.get("terminationProtection", False)
 
 
+@pytest.mark.slow
 def test_two_different_choices_are_refused(tmp_path: Path) -> None:
     run = _synthesize(tmp_path, ENV="dev", CDK_CONTEXT_JSON='{"env": "prod"}')
     assert (run.returncode, run.stderr) == (1, "error: ENV is 'dev', but the context env is 'prod'\n")

@@ -83,9 +83,8 @@ def test_table_refuses_plain_http(every_template: Template, name: str) -> None:
     assert [text(resource) for resource in statement["Resource"]] == [arn, f"{arn}/index/*"]
 
 
-@pytest.mark.parametrize(
-    "stage", ["prod", *(pytest.param(stage, marks=pytest.mark.slow) for stage in STAGES if stage != "prod")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
 def test_cfn_lint_has_no_finding(templates: Mapping[str, Template], stage: str) -> None:
     linter = Path(sys.executable).with_name("cfn-lint")
     run = subprocess.run(

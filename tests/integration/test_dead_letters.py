@@ -111,12 +111,11 @@ class Scene:
             time.sleep(0.05)
 
 
-@pytest.mark.parametrize(
-    ("kills", "count"), [(2, 600), pytest.param(20, 3_000, marks=pytest.mark.slow)], ids=["few", "many"]
-)
+@pytest.mark.slow
 def test_killing_redrive_at_any_moment_loses_and_doubles_nothing(
-    shipments: QuickCommands, scene: Scene, kills: int, count: int
+    shipments: QuickCommands, scene: Scene
 ) -> None:
+    kills, count = 20, 3_000
     scene.put(*(scene.body(number) for number in range(count)))
     commands = Commands(shipments.folder, shipments.environment)
     chance = random.Random(4)

@@ -122,6 +122,7 @@ class TestPermissions:
         assert ApiClient(stranger, api.url).get("/shipments/local-engine-2").status == 403
 
 
+@pytest.mark.slow
 class TestStartAndStop:
     def test_is_quick_repeatable_and_leaves_no_process(
         self, settings: Settings, deployed: Callable[[str], Any]
@@ -154,14 +155,12 @@ class TestStartAndStop:
         assert client("sqs").receive_message(QueueUrl=other)["Messages"][0]["Body"] == "kept too"
         assert client("lambda").invoke(FunctionName=FUNCTION)["StatusCode"] == 200
 
-    @pytest.mark.slow
     def test_a_fresh_start_keeps_nothing(self, settings: Settings, deployed: Callable[[str], Any]) -> None:
         deployed("dynamodb").put_item(TableName=TABLE, Item={"id": {"S": "gone"}})
         running = engines.start(settings, fresh=True)
         assert running.started_now
         assert client_factory(running.endpoint)("dynamodb").list_tables()["TableNames"] == []
 
-    @pytest.mark.slow
     def test_two_directories_do_not_see_each_other(self, settings: Settings, tmp_path: Path) -> None:
         other = Settings(root=ROOT, home=tmp_path / "other" / ".local", port=free_port())
         first, second = engines.start(settings), engines.start(other)
@@ -179,6 +178,7 @@ class TestStartAndStop:
             assert probe.connect_ex(("127.0.0.2", settings.port)) != 0
 
 
+@pytest.mark.slow
 class TestIsolation:
     def test_nothing_of_the_user_reaches_the_function(
         self, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +197,7 @@ class TestIsolation:
         assert environment["AWS_ENDPOINT_URL_DYNAMODB"] == "http://proxy"
 
 
+@pytest.mark.slow
 class TestBadStates:
     def test_a_port_of_another_directorys_engine(self, settings: Settings, tmp_path: Path) -> None:
         engines.start(settings)
@@ -226,7 +227,6 @@ class TestBadStates:
         assert replaced.after_crash
         assert replaced.pid != killed.pid
 
-    @pytest.mark.slow
     def test_a_process_that_does_not_answer(
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -270,6 +270,7 @@ class TestBadStates:
         assert str(port) in finished.stderr
 
 
+@pytest.mark.slow
 class TestDeploy:
     def test_an_edit_of_the_code_runs_within_seconds(
         self, settings: Settings, deployed: Callable[[str], Any], tmp_path: Path
@@ -282,7 +283,6 @@ class TestDeploy:
         assert json.load(deployed("lambda").invoke(FunctionName=FUNCTION)["Payload"]) == "new"
         assert time.monotonic() - started < 5
 
-    @pytest.mark.slow
     def test_an_edit_runs_although_the_assembly_is_the_one_of_before(
         self, settings: Settings, tmp_path: Path
     ) -> None:
@@ -304,7 +304,6 @@ class TestDeploy:
         code = (kept / "asset.code" / "index.py").read_text()
         assert deployed(write_assembly(tmp_path / "more", code=code, extra=more)) == ("updated", "new")
 
-    @pytest.mark.slow
     def test_an_edit_runs_although_the_template_keeps_the_version_of_before(
         self, settings: Settings, tmp_path: Path
     ) -> None:
@@ -353,7 +352,6 @@ class TestDeploy:
             assert item == {"id": {"S": answer}, "by": {"S": answer}}
             client("dynamodb").delete_item(TableName=TABLE, Key={"id": item["id"]})
 
-    @pytest.mark.slow
     def test_a_resource_that_fails_is_named_and_the_next_try_works(
         self, settings: Settings, tmp_path: Path
     ) -> None:
@@ -373,7 +371,6 @@ class TestDeploy:
         mended = write_assembly(tmp_path / "mended")
         assert deploy(running.endpoint, mended, ENVIRONMENT).action == "created"
 
-    @pytest.mark.slow
     def test_a_failed_update_leaves_what_was_there(
         self, settings: Settings, deployed: Callable[[str], Any], tmp_path: Path
     ) -> None:

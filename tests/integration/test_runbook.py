@@ -9,7 +9,7 @@ import pytest
 from shipment_events.contract import names
 from shipment_events.contract.names import SOURCE
 from tests.integration.commands import QuickCommands, exported
-from tests.integration.conftest import LocalEngine
+from tests.integration.conftest import ENVIRONMENT, LocalEngine
 from tests.integration.test_publish_and_run import wait_until_processed
 from tests.repository.documents import commands_to_run
 
@@ -56,7 +56,7 @@ def letter(engine: LocalEngine) -> str:
 @pytest.mark.parametrize("command", commands_to_run())
 def test_command(shipments: QuickCommands, letter: str, folder: Path, command: str) -> None:
     journal = json.loads((folder / "journal.ndjson").read_text(encoding="utf-8").splitlines()[0])
-    real = {"ID": letter[:8], "SHIPMENT": "RUNBOOK", "ENVELOPE": journal["envelope_id"]}
+    real = {"ID": letter[:8], "SHIPMENT": "RUNBOOK", "ENVELOPE": journal["envelope_id"], "prod": ENVIRONMENT}
     arguments = [real.get(word, word) for word in shlex.split(command)[1:]]
     done = shipments(*arguments, status=None)
     assert done.exit_code in ANSWERS, done.output

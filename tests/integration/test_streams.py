@@ -218,6 +218,7 @@ class TestPartiQL:
         assert "by-partiql" not in as_it_is.in_stream()
 
 
+@pytest.mark.slow
 class TestFailures:
     def test_a_failed_record_comes_again_with_all_after_it(self, adapted: Engine) -> None:
         adapted.execute((INSERT, "before"), (INSERT, "fails-once"), (INSERT, "behind"))
@@ -247,6 +248,7 @@ class TestFailures:
         assert sum("fails-once" in batch for batch in as_it_is.batches()) == 1
 
 
+@pytest.mark.slow
 class TestSlowFunction:
     def order(self, engine: Engine) -> list[str]:
         """What came first: the end of the slow record, or the message that was sent while it ran."""
