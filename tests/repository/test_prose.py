@@ -10,7 +10,7 @@ import pytest
 from tests.repository.documents import ROOT
 
 TEXTLINT: Final = ROOT / "node_modules" / ".bin" / "textlint"
-MOST_WORDS: Final = 17_696
+MOST_WORDS: Final = 17_500
 """Of README.md and docs/ together; a change that adds words elsewhere cuts as many or raises this number."""
 
 
