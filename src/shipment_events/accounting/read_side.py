@@ -42,8 +42,8 @@ class ReadSideAccount:
     Attributes:
         shipments: number of shipments that were checked.
         different: shipments whose state is not that of their events, with the attributes that differ.
-        caught_up_seconds: from storing the last event until all states were right, at most: nobody looked at
-            them before the queue was empty. None if they never were, or there was no event.
+        caught_up_seconds: from storing the last new event until all states were right, at most: nobody looked
+            at them before the queue was empty. None if they never were, or no event was new.
         changes: None if there was no subscriber.
     """
 
@@ -131,28 +131,31 @@ class ReadSide:
             botocore.exceptions.ClientError: a table or the queue cannot be read.
         """
         account = ReadSideAccount(len(shipment_ids))
-        wrong, account.caught_up_seconds = self._wait_for_states(shipment_ids, on_progress)
+        wrong, account.caught_up_seconds = self._wait_for_states(shipment_ids, is_new, on_progress)
         account.different = [f"{shipment_id}: {names}" for shipment_id, names in wrong.items()]
         if self._subscriber:
             account.changes = self._wait_for_changes(self._subscriber, shipment_ids, is_new, on_progress)
         return account
 
     def _wait_for_states(
-        self, ids: Collection[str], on_progress: Callable[[int], None]
+        self,
+        ids: Collection[str],
+        is_new: Callable[[StoredEvent], bool],
+        on_progress: Callable[[int], None],
     ) -> tuple[dict[str, str], float | None]:
         """Wait until each state is right. Most looks are at a few shipments, so that waiting costs little.
 
         Returns:
             The shipments that stay wrong with the attributes that differ, and the seconds until none was.
         """
-        expected, last_stored_at = self._expected(ids)
+        expected, last_stored_at = self._expected(ids, is_new)
         read_at = fell_at = time.monotonic()
         pending: Collection[str] = list(ids)
         while pending and time.monotonic() - fell_at <= self._patience:
             looked = list(islice(pending, MAX_KEYS))
             if time.monotonic() - read_at > _READ_AGAIN_SECONDS:
                 looked = list(pending)
-                again, stored_at = self._expected(pending)
+                again, stored_at = self._expected(pending, is_new)
                 expected |= again
                 last_stored_at = max(last_stored_at, stored_at)
                 read_at = time.monotonic()
@@ -216,14 +219,15 @@ class ReadSide:
             [History.of(shipment_id, events)], {shipment_id: before}, self._received.get(shipment_id, ())
         )
 
-    def _expected(self, ids: Iterable[str]) -> tuple[dict[str, dict[str, Any]], str]:
-        """The state that each shipment must have, and when the last of their events was stored."""
+    def _expected(
+        self, ids: Iterable[str], is_new: Callable[[StoredEvent], bool]
+    ) -> tuple[dict[str, dict[str, Any]], str]:
+        """The state that each shipment must have, and when the last of their new events was stored."""
         states: dict[str, dict[str, Any]] = {}
         last_stored_at = ""
         for one, events in self._timelines(ids):
-            history = History.of(one, events)
-            states[one] = history.state()
-            last_stored_at = max(last_stored_at, *history.stored_at, "")
+            states[one] = History.of(one, events).state()
+            last_stored_at = max(last_stored_at, *(each.stored_at for each in events if is_new(each)), "")
         return states, last_stored_at
 
     def _timelines(self, ids: Iterable[str]) -> Iterator[tuple[str, list[StoredEvent]]]:

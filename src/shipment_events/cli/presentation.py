@@ -191,7 +191,10 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
 def add_read_side(table: Table, states: Mapping[str, Any], changes: Mapping[str, Any] | None) -> None:
     """Add what :meth:`ReadSideAccount.as_json` says to the table of a report, which has three columns."""
     seconds = states["caught_up_seconds"]
-    when = "not caught up" if seconds is None else f"caught up in {seconds:,} s after the last event"
+    if seconds is not None:
+        when = f"caught up in {seconds:,} s after the last event"
+    else:
+        when = "not caught up" if states["different"] else "no event was new"
     table.add_section()
     table.add_row("shipments", f"{states['shipments']:,}", when)
     _add_finding(table, "different", states["different"], "states that differ from their events")
