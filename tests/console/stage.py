@@ -225,13 +225,13 @@ class Browser:
         return answer.text
 
     def end_of(self, shown: str) -> str:
-        """Wait for the work whose page is shown, and return its end."""
-        (number, *_) = re.findall(r"/panels/work/(\d+)", shown) or [""]
+        """Wait for the job whose page is shown, and return its end."""
+        (number, *_) = re.findall(r"/panels/jobs/(\d+)", shown) or [""]
         if not number:
             return shown
         for _ in range(400):
-            found = self.client.get(f"/panels/work/{number}")
-            if "/panels/work/" not in found.text:
+            found = self.client.get(f"/panels/jobs/{number}")
+            if "/panels/jobs/" not in found.text:
                 return found.text
         raise AssertionError(found.text)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shipment_events.console.works import Work
+from shipment_events.console.jobs import Job
 from shipment_events.dead_letters.settlement import Settlement
 from tests.console.stage import LETTERS, Browser, Services
 from tests.dead_letters.test_walks import body
@@ -241,8 +241,8 @@ def test_one_change_at_a_time(browser: Browser, services: Services) -> None:
     keys = [re.findall(r'name="plan" value="([^"]+)"', plan)[0] for plan in plans]
     running = browser.post("/dead-letters/change", {"plan": keys[0]})
     assert begun.wait(10)
-    assert "Another work goes on" in browser.post("/dead-letters/change", {"plan": keys[1]}, status=409)
-    assert "A work goes on" in browser.get("/dead-letters")
+    assert "Another job is running" in browser.post("/dead-letters/change", {"plan": keys[1]}, status=409)
+    assert "A job is running" in browser.get("/dead-letters")
     go_on.set()
     browser.end_of(running)
     browser.end_of(browser.post("/dead-letters/change", {"plan": keys[1]}))
@@ -253,8 +253,8 @@ def test_a_change_that_is_stopped_releases_the_others(browser: Browser, services
     services.sqs.put(LETTERS, *map(body, range(300)))
     browser.read()
     shown = browser.preview(action="redrive", scope="reason", reason="unmatched")
-    works = browser.app.state.console.works
-    services.sqs.before_receive = lambda: setattr(works.last(), "is_stopping", len(services.sqs.sent) >= 100)
+    jobs = browser.app.state.console.jobs
+    services.sqs.before_receive = lambda: setattr(jobs.last(), "is_stopping", len(services.sqs.sent) >= 100)
     end = browser.confirm(shown)
     assert "It was stopped" in end
     left = services.sqs.bodies(LETTERS)
@@ -272,16 +272,16 @@ def test_the_end_of_the_server_stops_a_change_and_waits_for_it(services: Service
         shown = browser.preview(action="redrive", scope="reason", reason="unmatched")
         (plan,) = re.findall(r'name="plan" value="([^"]+)"', shown)
         browser.post("/dead-letters/change", {"plan": plan})
-    work = browser.app.state.console.works.last()
-    assert work.ended
+    job = browser.app.state.console.jobs.last()
+    assert job.ended
     assert sorted([*services.sqs.bodies(LETTERS), *services.sqs.sent]) == sorted(map(body, range(300)))
 
 
-def test_a_stopped_work_reports_once() -> None:
-    work = Work(1, "redriven", 3, is_stopping=True)
+def test_a_stopped_job_reports_once() -> None:
+    job = Job(1, "redriven", 3, is_stopping=True)
     with pytest.raises(KeyboardInterrupt):
-        work.note(Settlement())
-    work.note(Settlement(interrupted=True))
+        job.note(Settlement())
+    job.note(Settlement(interrupted=True))
 
 
 def test_a_denied_reading_says_what_is_missing(browser: Browser, services: Services) -> None:

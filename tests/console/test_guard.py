@@ -15,7 +15,7 @@ VIEWS = [
     "/shipments/S-1",
     "/dead-letters",
     "/dead-letters/m000001",
-    "/dead-letters/work/1",
+    "/dead-letters/jobs/1",
 ]
 PANELS = [
     "verdict",
@@ -129,7 +129,7 @@ def test_a_form_of_an_older_browser_is_taken_by_its_origin(browser: Browser) -> 
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["read", "preview", "change", "work/1/stop"])
+@pytest.mark.parametrize("path", ["read", "preview", "change", "jobs/1/stop"])
 def test_reading_an_address_changes_nothing(browser: Browser, services: Services, path: str) -> None:
     services.sqs.put(LETTERS, body(1))
     answer = browser.client.get(f"/dead-letters/{path}?all=0")

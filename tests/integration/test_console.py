@@ -167,9 +167,9 @@ class Visit:
         self.complaints = [complaint for complaint in self.complaints if part not in complaint]
 
     def ends(self) -> str:
-        """Wait for the end of a work, and return what it says."""
-        self.page.locator("#work progress").wait_for(state="detached", timeout=60_000)
-        return self.page.inner_text("#work")
+        """Wait for the end of a job, and return what it says."""
+        self.page.locator("#job progress").wait_for(state="detached", timeout=60_000)
+        return self.page.inner_text("#job")
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def test_a_console_that_is_killed_while_it_redrives_200(stage: Stage, visit: Cal
     server.kill()
     server.wait()
     left = letters.depth().total - others
-    assert 0 < left < count, "the kill should come in the middle of the work"
+    assert 0 < left < count, "the kill should come in the middle of the job"
     there.context.close()
     # Its browser complained that the server was gone.
     there.complaints.clear()
@@ -322,7 +322,7 @@ def views(stage: Stage, there: Visit) -> dict[str, str]:
         "list": "/shipments?status=delivered",
         "nothing found": "/shipments?q=NOTHING", "shipment": f"/shipments/{stage.shipment.shipment_id}",
         "letters": "/dead-letters", "reason": "/dead-letters?reason=invalid_field", "letter": letter,
-        "gone": "/dead-letters/gone", "work": "/dead-letters/work/1",
+        "gone": "/dead-letters/gone", "job": "/dead-letters/jobs/1",
     }  # fmt: skip
 
 

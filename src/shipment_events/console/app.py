@@ -41,7 +41,7 @@ def create_app(pipeline: Pipeline, access: Access, *, copies: Path, allow_change
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        console.works.end()
+        console.jobs.end()
 
     static = StaticFiles(directory=str(files("shipment_events.console") / "static"))
     app = Starlette(

@@ -73,7 +73,7 @@ def dead_letters(request: Request) -> Response:
         groups=[] if reason or shipment else groups_of(found),
         read_at=shelf.read_at,
         hidden=shelf.hidden,
-        work=console_of(request).works.last(),
+        job=console_of(request).jobs.last(),
         now=datetime.now(UTC),
     )
 

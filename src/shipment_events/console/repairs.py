@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from shipment_events.console.bodies import body_lines
+from shipment_events.console.jobs import BusyError, Job
 from shipment_events.console.letters import AT_ONCE, groups_of, show_letter
 from shipment_events.console.plans import REDRIVE, VERBS, Plan
 from shipment_events.console.rendering import page
 from shipment_events.console.state import Console, console_of, view
-from shipment_events.console.works import BusyError, Work
 from shipment_events.dead_letters.edits import Edit, broken_after, edited, problem_of
 from shipment_events.dead_letters.exports import open_export
 from shipment_events.dead_letters.letters import DeadLetterMessage, Selection
@@ -48,10 +48,10 @@ def read(request: Request, form: FormData) -> Response:
     dead_letters = console.pipeline.dead_letters
     reads_all = form.get("all") == "1"
 
-    def act(work: Work) -> None:
-        work.total = dead_letters.depth().total
+    def act(job: Job) -> None:
+        job.total = dead_letters.depth().total
         console.shelf.put(dead_letters.read() if reads_all else dead_letters.sample(AT_ONCE))
-        work.done = len(console.shelf.letters())
+        job.done = len(console.shelf.letters())
 
     return _begun(console, "read", 0, act)
 
@@ -123,65 +123,65 @@ def change(request: Request, form: FormData) -> Response:
         raise
 
 
-def _settle(console: Console, plan: Plan, work: Work) -> None:
+def _settle(console: Console, plan: Plan, job: Job) -> None:
     selection = Selection(message_ids=frozenset(letter.message_id for letter in plan.letters))
     dead_letters = console.pipeline.dead_letters
     try:
         with open_export(plan.file) as copies:
             if plan.action == REDRIVE:
-                work.result = dead_letters.redrive(
-                    selection, edits=plan.edits, originals=copies, on_progress=work.note
+                job.result = dead_letters.redrive(
+                    selection, edits=plan.edits, originals=copies, on_progress=job.note
                 )
             else:
-                work.result = dead_letters.discard(selection, copies, on_progress=work.note)
+                job.result = dead_letters.discard(selection, copies, on_progress=job.note)
     finally:
         if plan.file.exists() and not plan.file.stat().st_size:
             plan.file.unlink()
-    work.done = len(work.result.settled) + len(work.result.failed) + len(work.result.undeleted)
-    console.shelf.take([letter.message_id for letter in work.result.settled], work.verb, work.number)
+    job.done = len(job.result.settled) + len(job.result.failed) + len(job.result.undeleted)
+    console.shelf.take([letter.message_id for letter in job.result.settled], job.verb, job.number)
 
 
 def stop(request: Request, _: FormData) -> Response:
     """Stop a change; what it has begun is finished."""
-    work = _work(request)
-    work.is_stopping = True
-    return RedirectResponse(f"/dead-letters/work/{work.number}", 303)
+    job = _job(request)
+    job.is_stopping = True
+    return RedirectResponse(f"/dead-letters/jobs/{job.number}", 303)
 
 
-def show_work(request: Request) -> Response:
-    """The progress and the result of a work."""
-    return view(request, "work.html", here="letters", work=_work(request), now=datetime.now(UTC))
+def show_job(request: Request) -> Response:
+    """The progress and the result of a job."""
+    return view(request, "job.html", here="letters", job=_job(request), now=datetime.now(UTC))
 
 
 def progress(request: Request) -> Response:
-    """The same as a panel. When the work has ended, the panel no longer asks."""
-    work = _work(request)
-    answer = page("work_panel.html", work=work, now=datetime.now(UTC))
-    if work.verb == "read" and work.ended and not work.why:
+    """The same as a panel. When the job has ended, the panel no longer asks."""
+    job = _job(request)
+    answer = page("job_panel.html", job=job, now=datetime.now(UTC))
+    if job.verb == "read" and job.ended and not job.why:
         answer.headers["HX-Redirect"] = "/dead-letters"
     return answer
 
 
 def _begun(
-    console: Console, verb: str, total: int, act: Callable[[Work], None], file: Path | None = None
+    console: Console, verb: str, total: int, act: Callable[[Job], None], file: Path | None = None
 ) -> Response:
     try:
-        work = console.works.begin(verb, total, act, file)
+        job = console.jobs.begin(verb, total, act, file)
     except BusyError as error:
-        if verb == error.work.verb == "read":
-            work = error.work
+        if verb == error.job.verb == "read":
+            job = error.job
         else:
             raise HTTPException(
-                409, f"Another work goes on: see /dead-letters/work/{error.work.number}. Try again after it."
+                409, f"Another job is running: see /dead-letters/jobs/{error.job.number}. Try again after it."
             ) from error
-    return RedirectResponse(f"/dead-letters/work/{work.number}", 303)
+    return RedirectResponse(f"/dead-letters/jobs/{job.number}", 303)
 
 
-def _work(request: Request) -> Work:
-    work = console_of(request).works.find(request.path_params["number"])
-    if work is None:
-        raise HTTPException(404, "This server has no such work, or it was long ago.")
-    return work
+def _job(request: Request) -> Job:
+    job = console_of(request).jobs.find(request.path_params["number"])
+    if job is None:
+        raise HTTPException(404, "This server has no such job, or it was long ago.")
+    return job
 
 
 def _changing(request: Request) -> Console:
@@ -229,7 +229,7 @@ ROUTES: Final = [
     Route("/dead-letters/read", posted(read), methods=["POST"]),
     Route("/dead-letters/preview", posted(preview), methods=["POST"]),
     Route("/dead-letters/change", posted(change), methods=["POST"]),
-    Route("/dead-letters/work/{number:int}", show_work),
-    Route("/dead-letters/work/{number:int}/stop", posted(stop), methods=["POST"]),
-    Route("/panels/work/{number:int}", progress),
+    Route("/dead-letters/jobs/{number:int}", show_job),
+    Route("/dead-letters/jobs/{number:int}/stop", posted(stop), methods=["POST"]),
+    Route("/panels/jobs/{number:int}", progress),
 ]

@@ -14,12 +14,12 @@ class Gone:
 
     Attributes:
         what: ``redriven`` or ``discarded``.
-        work: number of the work that did it.
+        job: number of the job that did it.
     """
 
     what: str
     at: datetime
-    work: int
+    job: int
 
 
 class Shelf:
@@ -74,9 +74,9 @@ class Shelf:
         with self._lock:
             return self._gone.get(message_id)
 
-    def take(self, message_ids: Collection[str], what: str, work: int) -> None:
+    def take(self, message_ids: Collection[str], what: str, job: int) -> None:
         """Remove letters that were settled."""
-        gone = Gone(what, datetime.now(UTC), work)
+        gone = Gone(what, datetime.now(UTC), job)
         with self._lock:
             for one in message_ids:
                 self._letters.pop(one, None)

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shipment_events.aws_errors import explained, missing_permission
+from shipment_events.console.jobs import Jobs
 from shipment_events.console.plans import Plans
 from shipment_events.console.rendering import page
 from shipment_events.console.samples import Samples
 from shipment_events.console.shelf import Shelf
-from shipment_events.console.works import Works
 from shipment_events.pipeline import Pipeline
 
 _KEEP_SECONDS: Final = 4.0
@@ -36,7 +36,7 @@ class Console:
         self.allow_changes = allow_changes
         self.memo = Memo()
         self.shelf = Shelf()
-        self.works = Works()
+        self.jobs = Jobs()
         self.plans = Plans()
         self.samples = Samples()
 

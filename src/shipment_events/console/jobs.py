@@ -17,7 +17,7 @@ _KEPT: Final = 50
 
 
 @dataclass(slots=True)
-class Work:
+class Job:
     """One reading, redrive or discard.
 
     Attributes:
@@ -42,7 +42,7 @@ class Work:
     is_stopping: bool = False
 
     def note(self, result: Settlement) -> None:
-        """Take the progress of a settlement. Ends it if the work was asked to stop.
+        """Take the progress of a settlement. Ends it if the job was asked to stop.
 
         The settlement takes an interrupt as the wish of a person: it finishes what it has begun, makes the
         other dead letters visible again and reports what it did.
@@ -58,70 +58,70 @@ class Work:
 
 
 class BusyError(ShipmentEventsError):
-    """Another work goes on.
+    """Another job is running.
 
     Attributes:
-        work: that one.
+        job: that one.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__()
-        self.work = work
+        self.job = job
 
 
-class Works:
+class Jobs:
     """One at a time, so that two browsers do not change the same dead letters."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._works: deque[Work] = deque(maxlen=_KEPT)
+        self._jobs: deque[Job] = deque(maxlen=_KEPT)
         self._thread: Thread | None = None
         self._count = 0
 
-    def begin(self, verb: str, total: int, act: Callable[[Work], None], file: Path | None = None) -> Work:
-        """Begin a work in a thread of its own.
+    def begin(self, verb: str, total: int, act: Callable[[Job], None], file: Path | None = None) -> Job:
+        """Begin a job in a thread of its own.
 
         Raises:
-            BusyError: another one goes on.
+            BusyError: another one is running.
         """
         with self._lock:
-            if self._works and self._works[-1].ended is None:
-                raise BusyError(self._works[-1])
+            if self._jobs and self._jobs[-1].ended is None:
+                raise BusyError(self._jobs[-1])
             self._count += 1
-            work = Work(self._count, verb, total, file)
-            self._works.append(work)
-            self._thread = Thread(target=_run, args=(work, act), name="console-work")
+            job = Job(self._count, verb, total, file)
+            self._jobs.append(job)
+            self._thread = Thread(target=_run, args=(job, act), name="console-job")
             self._thread.start()
-        return work
+        return job
 
-    def find(self, number: int) -> Work | None:
-        """The work with this number; None if there is none, or it was long ago."""
+    def find(self, number: int) -> Job | None:
+        """The job with this number; None if there is none, or it was long ago."""
         with self._lock:
-            return next((work for work in self._works if work.number == number), None)
+            return next((job for job in self._jobs if job.number == number), None)
 
-    def last(self) -> Work | None:
-        """The work that began last."""
+    def last(self) -> Job | None:
+        """The job that began last."""
         with self._lock:
-            return self._works[-1] if self._works else None
+            return self._jobs[-1] if self._jobs else None
 
     def end(self) -> None:
-        """Stop the change that goes on, and wait until it has ended. A reading may go on."""
-        work = self.last()
-        if work and self._thread and work.ended is None and work.verb != "read":
-            work.is_stopping = True
+        """Stop the change that is running, and wait until it has ended. A reading may go on."""
+        job = self.last()
+        if job and self._thread and job.ended is None and job.verb != "read":
+            job.is_stopping = True
             self._thread.join()
 
 
-def _run(work: Work, act: Callable[[Work], None]) -> None:
+def _run(job: Job, act: Callable[[Job], None]) -> None:
     try:
-        act(work)
+        act(job)
     except KeyboardInterrupt:
-        work.why = "It was stopped before it began."
+        job.why = "It was stopped before it began."
     except Exception as error:
         known = explained(error)
         if known is None and not isinstance(error, OSError):
-            logging.getLogger(__name__).exception("a work of the console failed")
-        work.why = str(known or error) or type(error).__name__
-        work.next_step = known.next_step if known else ""
+            logging.getLogger(__name__).exception("a job of the console failed")
+        job.why = str(known or error) or type(error).__name__
+        job.next_step = known.next_step if known else ""
     finally:
-        work.ended = datetime.now(UTC)
+        job.ended = datetime.now(UTC)
