@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infrastructure.bundled_function import LOG_RETENTION, BundledFunction
 from infrastructure.encryption import StageKey
-from infrastructure.log_metrics import ApiMetrics
+from infrastructure.log_metrics import API_METRICS, LogMetrics
 from shipment_events.api.paths import PATHS, route_key
 from shipment_events.api.settings import ApiSettings
 from shipment_events.contract import names
@@ -72,8 +72,7 @@ class ApiFunction(BundledFunction):
             memory_mb=settings.api_memory_mb,
             timeout_seconds=settings.api_timeout_seconds,
         )
-        # Filters do not look back, so they come before the first line.
-        self.function.node.add_dependency(ApiMetrics(self, "LogMetrics", log_group=self.log_group))
+        LogMetrics(self, "LogMetrics", of=self, metrics=API_METRICS)
 
 
 class ShipmentsApi(Construct):

@@ -8,7 +8,7 @@ from infrastructure.chat import ChatNotifications
 from infrastructure.dashboard import PipelineDashboard
 from infrastructure.encryption import StageKey
 from infrastructure.ingestion import EventIngestion
-from infrastructure.log_metrics import ProcessorMetrics
+from infrastructure.log_metrics import PROCESSOR_METRICS, LogMetrics
 from infrastructure.monitoring import Monitoring
 from infrastructure.processing import EventProcessing
 from infrastructure.rollout import GuardedRollout
@@ -79,9 +79,7 @@ class ShipmentEventsStack(Stack):
         )
 
     def _build_watch(self) -> None:
-        log_metrics = ProcessorMetrics(self, "LogMetrics", log_group=self.processing.log_group)
-        # Filters do not look back, so they come before the first line.
-        self.processing.function.node.add_dependency(log_metrics)
+        LogMetrics(self, "LogMetrics", of=self.processing, metrics=PROCESSOR_METRICS)
         self.monitoring = Monitoring(self, "Monitoring", settings=self.settings, key=self.key.key)
         if self.settings.canary_minutes is not None:
             GuardedRollout(

@@ -14,7 +14,7 @@ from constructs import Construct
 from infrastructure.announcing import ChangeAnnouncing
 from infrastructure.bundled_function import BundledFunction
 from infrastructure.encryption import StageKey
-from infrastructure.log_metrics import TrackerMetrics
+from infrastructure.log_metrics import TRACKER_METRICS, LogMetrics
 from infrastructure.retention import removal_policy
 from infrastructure.shipments import ShipmentStorage
 from infrastructure.watching import Watcher
@@ -52,10 +52,7 @@ class ShipmentTracking(Construct):
             bus=self.announcing.bus,
             failures=self.failures,
         )
-        # Filters do not look back, so they come before the first line.
-        self.tracker.function.node.add_dependency(
-            TrackerMetrics(self, "LogMetrics", log_group=self.tracker.log_group)
-        )
+        LogMetrics(self, "LogMetrics", of=self.tracker, metrics=TRACKER_METRICS)
         self.watcher = Watcher(
             self,
             "Watcher",

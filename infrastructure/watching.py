@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infrastructure.bundled_function import BundledFunction
 from infrastructure.encryption import StageKey
-from infrastructure.log_metrics import WatcherMetrics
+from infrastructure.log_metrics import WATCHER_METRICS, LogMetrics
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 from shipment_events.tracking.watcher_settings import WatcherSettings
@@ -62,8 +62,7 @@ class Watcher(BundledFunction):
             memory_mb=settings.watcher_memory_mb,
             timeout_seconds=settings.watcher_timeout_seconds,
         )
-        # Filters do not look back, so they come before the first line.
-        self.function.node.add_dependency(WatcherMetrics(self, "LogMetrics", log_group=self.log_group))
+        LogMetrics(self, "LogMetrics", of=self, metrics=WATCHER_METRICS)
         self.schedule = self._build_schedule(settings)
 
     def _build_schedule(self, settings: StageSettings) -> scheduler.CfnSchedule:
