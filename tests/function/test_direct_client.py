@@ -1,4 +1,4 @@
-"""The processor's own DynamoDB client sends what botocore's would, and fails as botocore's does."""
+"""The functions' own DynamoDB client sends what botocore's would, and fails as botocore's does."""
 
 import json
 import socket
@@ -62,6 +62,20 @@ KEYS: Final[dict[str, Any]] = {
         }
     }
 }
+KEY: Final[dict[str, Any]] = {
+    "TableName": "shipments",
+    "Key": {"shipment_id": {"S": "東風便 S-1"}},
+    "ConsistentRead": True,
+}
+QUERY: Final[dict[str, Any]] = {
+    "TableName": "shipments",
+    "IndexName": "status-latest-index",
+    "KeyConditionExpression": "#value = :value",
+    "ExpressionAttributeNames": {"#value": "status"},
+    "ExpressionAttributeValues": {":value": {"S": "in_transit"}},
+    "ScanIndexForward": False,
+    "Limit": 50,
+}
 # Of a client whose service keeps silent, and of any other, which may meet a busy machine.
 TIMEOUT: Final = 0.6
 PATIENCE: Final = 10.0
@@ -123,6 +137,14 @@ def insert(client: Any) -> dict[str, Any]:
         return client.run_statements(json.dumps(STATEMENTS))
     given: dict[str, Any] = client.batch_execute_statement(**STATEMENTS)
     return {name: value for name, value in given.items() if name != "ResponseMetadata"}
+
+
+def send_all(client: Any) -> None:
+    """Send one request of each kind."""
+    insert(client)
+    client.batch_get_item(**KEYS)
+    client.get_item(**KEY)
+    client.query(**QUERY)
 
 
 def failure(client: Any) -> str:
@@ -378,12 +400,9 @@ class TestRequest:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         theirs, ours = botocores()[0], direct()
-        insert(theirs)
-        theirs.batch_get_item(**KEYS)
-        for _ in range(2):
-            insert(ours)
-            ours.batch_get_item(**KEYS)
-        expected, mine = sent[:2] * 2, sent[2:]
+        for client in (theirs, ours, ours):
+            send_all(client)
+        expected, mine = sent[:4] * 2, sent[4:]
         assert [request.url for request in mine] == [request.url for request in expected]
         for request, of_botocore in zip(mine, expected, strict=True):
             assert json.loads(cast("bytes", request.body)) == json.loads(cast("bytes", of_botocore.body))
@@ -403,10 +422,9 @@ class TestRequest:
         client.meta.events.register("before-call", lambda model, **_: prepared.append(model.name))
         ours = DirectDynamoDBClient(client, session, without_event)
         for _ in range(3):
-            insert(ours)
-            ours.batch_get_item(**KEYS)
-        assert prepared == ["BatchExecuteStatement", "BatchGetItem"]
-        assert len(sent) == 6
+            send_all(ours)
+        assert prepared == ["BatchExecuteStatement", "BatchGetItem", "GetItem", "Query"]
+        assert len(sent) == 12
 
     def test_without_credentials_nothing_is_sent(
         self, monkeypatch: pytest.MonkeyPatch, sent: list[AWSPreparedRequest]

@@ -1,8 +1,8 @@
-"""The two DynamoDB calls of a batch, without botocore's conversion of values to JSON and back.
+"""The DynamoDB calls of our functions, without botocore's conversion of values to JSON and back.
 
 botocore's client checks every value of a request against its model of the service. That takes a third of
-a batch's CPU time. Our requests are already JSON and are sent unchanged. Endpoint, headers, credentials,
-signature and HTTP session are botocore's.
+a batch's CPU time, and nearly half of a read's. Our requests are already JSON and are sent unchanged.
+Endpoint, headers, credentials, signature and HTTP session are botocore's.
 """
 
 import json
@@ -89,6 +89,28 @@ class DirectDynamoDBClient:
         """
         example = partial(self._client.batch_get_item, **request)
         return self._call("BatchGetItem", _ENCODER.encode(request), example)
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        """Read an item by its key.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
+
+        Raises:
+            as :meth:`run_statements`.
+        """
+        example = partial(self._client.get_item, **request)
+        return self._call("GetItem", _ENCODER.encode(request), example)
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Read a page of items.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
+
+        Raises:
+            as :meth:`run_statements`.
+        """
+        example = partial(self._client.query, **request)
+        return self._call("Query", _ENCODER.encode(request), example)
 
     def _call(self, operation: str, body: str, example: Callable[[], object]) -> dict[str, Any]:
         template = self._templates.get(operation)
