@@ -1,16 +1,24 @@
-"""The reads of the API: one item, or one page of a query. Each is one request to DynamoDB."""
+"""The reads of the API: one item, or one page of a query. Each is one request to DynamoDB.
 
+A request that fails is sent once more, unless another attempt cannot change the error.
+"""
+
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from shipment_events.api.representations import event_json, shipment_json
+from shipment_events.aws_errors import error_code
 from shipment_events.contract.names import (
     PARTITION_KEY,
     SHIPMENT_STATUS_INDEX,
     SORT_KEY,
     TRACKING_NUMBER_INDEX,
 )
+from shipment_events.function.pauses import pauses
 from shipment_events.table.item import stored_event, value_of_attribute
 from shipment_events.tracking.shipment import Shipment
 
@@ -21,6 +29,17 @@ PAGE_BYTES: Final = 1024 * 1024
 """Size after which a page gets no further entry. A page and its last entry then fit into the 6 MB of a
 function's response, whatever has to be escaped:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+LASTING: Final = frozenset(
+    {
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "ValidationException",
+    }
+)
+"""DynamoDB's errors that another attempt cannot change:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"""
 
 _LATEST: Final = "latest_at"
 _MOMENT: Final = len("2026-03-01T13:05:00.000000Z")
@@ -45,7 +64,7 @@ class Reads:
     """The two tables of a stage, as the API reads them.
 
     Args:
-        client: DynamoDB client.
+        client: DynamoDB client. It should not retry, because the reads do.
     """
 
     def __init__(self, client: "DynamoDBClient", *, shipments: str, events: str) -> None:
@@ -61,8 +80,11 @@ class Reads:
         Raises:
             botocore.exceptions.ClientError, BotoCoreError: the table cannot be read.
         """
-        answer = self._client.get_item(
-            TableName=self._shipments, Key={PARTITION_KEY: {"S": shipment_id}}, ConsistentRead=True
+        answer = _sent(
+            self._client.get_item,
+            TableName=self._shipments,
+            Key={PARTITION_KEY: {"S": shipment_id}},
+            ConsistentRead=True,
         )
         return _shipment(answer["Item"]) if "Item" in answer else None
 
@@ -88,7 +110,8 @@ class Reads:
         if after:
             key = {attribute: value, _LATEST: after[:_MOMENT], PARTITION_KEY: after[_MOMENT:]}
             start = {"ExclusiveStartKey": {name: {"S": text} for name, text in key.items()}}
-        answer = self._client.query(
+        answer = _sent(
+            self._client.query,
             TableName=self._shipments,
             IndexName=INDEXES[attribute],
             KeyConditionExpression=condition,
@@ -110,7 +133,8 @@ class Reads:
         start: dict[str, Any] = {}
         if after:
             start = {"ExclusiveStartKey": {PARTITION_KEY: shipment, SORT_KEY: {"S": after}}}
-        answer = self._client.query(
+        answer = _sent(
+            self._client.query,
             TableName=self._events,
             KeyConditionExpression="#shipment = :shipment",
             ExpressionAttributeNames={"#shipment": PARTITION_KEY},
@@ -119,6 +143,16 @@ class Reads:
             **start,
         )
         return _page(answer, lambda item: event_json(stored_event(item)), lambda item: item[SORT_KEY]["S"])
+
+
+def _sent(send: Callable[..., Mapping[str, Any]], **request: Any) -> Mapping[str, Any]:
+    try:
+        return send(**request)
+    except (ClientError, BotoCoreError) as error:
+        if error_code(error) in LASTING:
+            raise
+    time.sleep(next(pauses()))
+    return send(**request)
 
 
 def _page(answer: Mapping[str, Any], entry: Callable[[Item], str], position: Callable[[Item], str]) -> Page:
