@@ -3,7 +3,7 @@
 from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.api_alarms import api_alarms
 from infrastructure.function_alarms import FunctionAlarms
-from infrastructure.metrics import WRITE_OPERATION, PipelineMetrics
+from infrastructure.metrics import WRITE_OPERATION, MetricsByPeriod, PipelineMetrics
 from infrastructure.tracking_alarms import tracking_alarms
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
@@ -13,8 +13,7 @@ from shipment_events.stages import StageSettings
 
 def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
     """Return the alarm table of the stage. The first three alarms are part of the contract."""
-    metrics = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
-    rates = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
+    metrics = MetricsByPeriod(settings)
     processor = FunctionAlarms(
         settings, names.processor_name(settings.environment), settings.processor_timeout_seconds
     )
@@ -22,7 +21,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="queue-depth",
             urgency=Urgency.WARNING,
-            metric=metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+            metric=metrics.minutes.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
             threshold=settings.queue_depth_threshold,
             above=True,
             periods=settings.queue_depth_periods,
@@ -40,7 +39,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             # The visible count, because NumberOfMessagesSent does not count the messages that SQS itself
             # moves here after the last receive:
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-            metric=metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+            metric=metrics.minutes.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
             threshold=settings.dead_letter_threshold,
             meaning=(
                 "Events wait in the dead-letter queue for a decision. SQS deletes them "
@@ -51,7 +50,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="oldest-message",
             urgency=Urgency.WARNING,
-            metric=metrics.queue("ApproximateAgeOfOldestMessage", "Maximum"),
+            metric=metrics.minutes.queue("ApproximateAgeOfOldestMessage", "Maximum"),
             threshold=settings.queue_age_threshold_seconds,
             periods=settings.queue_age_periods,
             meaning="The oldest event has waited in the queue for "
@@ -61,7 +60,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="quarantined",
             urgency=Urgency.WARNING,
-            metric=rates.outcome(Outcome.QUARANTINED),
+            metric=metrics.windows.outcome(Outcome.QUARANTINED),
             threshold=settings.quarantined_threshold,
             meaning="A producer is sending events that can never be stored.",
             look_at="the reason in the processor's log. Then tell the producer.",
@@ -69,7 +68,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="retried",
             urgency=Urgency.WARNING,
-            metric=rates.outcome(Outcome.RETRIED),
+            metric=metrics.windows.outcome(Outcome.RETRIED),
             threshold=settings.retried_threshold,
             meaning="The table refuses or delays writes. The error rate does not show this: Lambda does not "
             "count partial batch failures as errors.",
@@ -79,12 +78,11 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
             "throttles",
             meaning="The account's Lambda concurrency is used up. A throttled batch counts as one of the "
             f"{settings.queue_max_receives} receives of its events.",
-            look_at="which function uses the concurrency, and the account's quota.",
         ),
         AlarmSpec(
             name="undelivered",
             urgency=Urgency.PAGE,
-            metric=metrics.shipment_rule("FailedInvocations"),
+            metric=metrics.minutes.shipment_rule("FailedInvocations"),
             threshold=settings.undelivered_threshold,
             meaning="EventBridge stopped trying to deliver shipment events to the queue.",
             look_at="the queue and its policy. The events are in the dead-letter queue.",
@@ -92,7 +90,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="delivery-dead-lettered",
             urgency=Urgency.WARNING,
-            metric=metrics.shipment_rule("InvocationsSentToDlq"),
+            metric=metrics.minutes.shipment_rule("InvocationsSentToDlq"),
             threshold=settings.undelivered_threshold,
             meaning="EventBridge could not deliver shipment events to the queue, and sent them to the "
             "dead-letter queue.",
@@ -101,7 +99,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="delivery-lost",
             urgency=Urgency.PAGE,
-            metric=metrics.shipment_rule("InvocationsFailedToBeSentToDlq"),
+            metric=metrics.minutes.shipment_rule("InvocationsFailedToBeSentToDlq"),
             threshold=settings.undelivered_threshold,
             meaning="Shipment events reached neither the queue nor the dead-letter queue.",
             look_at="the policies of both queues. Then replay the period from the archive.",
@@ -109,7 +107,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="unmatched",
             urgency=Urgency.WARNING,
-            metric=rates.unmatched_rule("MatchedEvents"),
+            metric=metrics.windows.unmatched_rule("MatchedEvents"),
             threshold=settings.unmatched_threshold,
             meaning="Events came whose source or detail-type is not in the contract.",
             look_at="source and detail-type of the newest dead letters. Then tell the producer.",
@@ -117,7 +115,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="unmatched-lost",
             urgency=Urgency.PAGE,
-            metric=metrics.unmatched_rule("FailedInvocations"),
+            metric=metrics.minutes.unmatched_rule("FailedInvocations"),
             threshold=settings.undelivered_threshold,
             meaning="EventBridge could not deliver unmatched events to the dead-letter queue.",
             look_at="the dead-letter queue's policy. The archive has the events.",
@@ -130,7 +128,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="concurrency",
             urgency=Urgency.WARNING,
-            metric=rates.function(processor.function_name, "ConcurrentExecutions", "Maximum"),
+            metric=metrics.windows.function(processor.function_name, "ConcurrentExecutions", "Maximum"),
             threshold=settings.most_concurrent_batches,
             periods=settings.concurrency_periods,
             meaning="The processor runs as many batches at once as the stage allows. Other events wait.",
@@ -139,7 +137,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="table-throttled",
             urgency=Urgency.WARNING,
-            metric=rates.table("WriteThrottleEvents", "Sum"),
+            metric=metrics.windows.table("WriteThrottleEvents", "Sum"),
             threshold=settings.table_threshold,
             meaning="Writes come faster than the table scales. It refuses some; the processor retries them.",
             look_at="consumed capacity, and whether most events belong to one shipment.",
@@ -147,7 +145,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="index-throttled",
             urgency=Urgency.WARNING,
-            metric=rates.table("WriteThrottleEvents", "Sum", index=names.STATUS_INDEX),
+            metric=metrics.windows.table("WriteThrottleEvents", "Sum", index=names.STATUS_INDEX),
             threshold=settings.table_threshold,
             meaning="One status of the index gets over 1,000 writes a second, so the table refuses writes.",
             look_at="events a second. A replay or a redrive without a rate also causes this.",
@@ -155,7 +153,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="table-errors",
             urgency=Urgency.WARNING,
-            metric=rates.table("SystemErrors", "Sum", operation=WRITE_OPERATION),
+            metric=metrics.windows.table("SystemErrors", "Sum", operation=WRITE_OPERATION),
             threshold=settings.table_threshold,
             meaning="DynamoDB returns server errors. The processor retries the events.",
             look_at="the AWS health dashboard, and retried events.",
@@ -163,7 +161,7 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="latency",
             urgency=Urgency.WARNING,
-            metric=rates.latency("p99"),
+            metric=metrics.windows.latency("p99"),
             threshold=settings.latency_threshold_seconds * 1000,
             above=True,
             periods=settings.latency_periods,
@@ -179,16 +177,14 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
 
 def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
     """Return the alarms that go off before SQS deletes messages that are too old."""
-    minutes = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
-    windows = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
-    hours = PipelineMetrics(settings.environment, period_seconds=SECONDS_PER_HOUR)
+    metrics = MetricsByPeriod(settings)
     days = settings.dead_letter_age_threshold_days
     left = settings.dead_letter_retention_days - settings.queue_retention_days - days
     return [
         AlarmSpec(
             name="oldest-message-hours",
             urgency=Urgency.PAGE,
-            metric=minutes.queue("ApproximateAgeOfOldestMessage", "Maximum"),
+            metric=metrics.minutes.queue("ApproximateAgeOfOldestMessage", "Maximum"),
             threshold=settings.queue_age_page_seconds,
             periods=settings.queue_age_periods,
             meaning="The pipeline has stopped or is far behind. SQS deletes events "
@@ -198,7 +194,7 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="dead-letters-new",
             urgency=Urgency.PAGE,
-            metric=windows.dead_letters_added(),
+            metric=metrics.windows.dead_letters_added(),
             threshold=1,
             # The alarm stays on for an hour, so that single letters in that hour page once.
             within_periods=SECONDS_PER_HOUR // settings.alarm_rate_period_seconds,
@@ -209,7 +205,7 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="dead-letters-daily",
             urgency=Urgency.WARNING,
-            metric=hours.dead_letters_there(hour=settings.dead_letter_reminder_hour),
+            metric=metrics.hours.dead_letters_there(hour=settings.dead_letter_reminder_hour),
             threshold=1,
             tells_end=False,
             meaning="Dead letters wait for a decision. This alarm repeats each day until there are none.",
@@ -218,7 +214,7 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="dead-letters-old",
             urgency=Urgency.PAGE,
-            metric=hours.dead_letters_there(),
+            metric=metrics.hours.dead_letters_there(),
             threshold=1,
             periods=days * SECONDS_PER_DAY // SECONDS_PER_HOUR,
             tells_end=False,

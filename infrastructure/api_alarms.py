@@ -2,20 +2,19 @@
 
 from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.function_alarms import FunctionAlarms
-from infrastructure.metrics import PipelineMetrics
+from infrastructure.metrics import MetricsByPeriod
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
 
 def api_alarms(settings: StageSettings) -> list[AlarmSpec]:
     """Return the rows of the alarm table for the API."""
-    windows = PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
     function = FunctionAlarms(settings, names.api_name(settings.environment), settings.api_timeout_seconds)
     return [
         AlarmSpec(
             name="api-failed",
             urgency=Urgency.WARNING,
-            metric=windows.api(names.API_FAILED_METRIC, "Sum"),
+            metric=MetricsByPeriod(settings).windows.api(names.API_FAILED_METRIC, "Sum"),
             threshold=settings.api_failed_threshold,
             meaning="The API answered requests with status 500 or 503: a defect, or a table that does not "
             "respond.",
@@ -29,7 +28,6 @@ def api_alarms(settings: StageSettings) -> list[AlarmSpec]:
         function.throttles(
             "api-throttles",
             meaning="The account's Lambda concurrency is used up, so readers get status 503.",
-            look_at="which function uses the concurrency, and the account's quota.",
         ),
         function.slow(
             "slow-api",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from infrastructure.alarm_spec import AlarmSpec, Urgency
-from infrastructure.metrics import PipelineMetrics
+from infrastructure.metrics import MetricsByPeriod, PipelineMetrics
 from shipment_events.stages import StageSettings
 
 
@@ -17,9 +17,7 @@ class FunctionAlarms:
 
     @property
     def _metrics(self) -> PipelineMetrics:
-        return PipelineMetrics(
-            self.settings.environment, period_seconds=self.settings.alarm_rate_period_seconds
-        )
+        return MetricsByPeriod(self.settings).windows
 
     def error_rate(self, name: str, *, meaning: str, look_at: str) -> AlarmSpec:
         """Alarm on the share of invocations that crash or time out."""
@@ -33,7 +31,7 @@ class FunctionAlarms:
             look_at=look_at,
         )
 
-    def throttles(self, name: str, *, meaning: str, look_at: str) -> AlarmSpec:
+    def throttles(self, name: str, *, meaning: str) -> AlarmSpec:
         """Alarm on invocations for which the account has no concurrency left."""
         return AlarmSpec(
             name=name,
@@ -41,7 +39,7 @@ class FunctionAlarms:
             metric=self._metrics.function(self.function_name, "Throttles", "Sum"),
             threshold=self.settings.throttles_threshold,
             meaning=meaning,
-            look_at=look_at,
+            look_at="which function uses the concurrency, and the account's quota.",
         )
 
     def slow(self, name: str, *, meaning: str, look_at: str) -> AlarmSpec:

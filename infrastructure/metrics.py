@@ -5,6 +5,7 @@ not change with it. Durations are in milliseconds, ages in seconds, all other me
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from aws_cdk import Duration
@@ -12,6 +13,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
+from shipment_events.stage_limits import SECONDS_PER_HOUR
+from shipment_events.stages import StageSettings
 
 WRITE_OPERATION: Final = "BatchExecuteStatement"
 READ_OPERATION: Final = "BatchGetItem"
@@ -242,3 +245,28 @@ class PipelineMetrics:
             label=label,
             period=self._period,
         )
+
+
+@dataclass(frozen=True)
+class MetricsByPeriod:
+    """The metrics of a stage, with the periods that most alarms use."""
+
+    settings: StageSettings
+
+    @property
+    def minutes(self) -> PipelineMetrics:
+        """For queues and rules."""
+        return self._every(self.settings.alarm_period_seconds)
+
+    @property
+    def windows(self) -> PipelineMetrics:
+        """For rates and counts."""
+        return self._every(self.settings.alarm_rate_period_seconds)
+
+    @property
+    def hours(self) -> PipelineMetrics:
+        """For what waits for days."""
+        return self._every(SECONDS_PER_HOUR)
+
+    def _every(self, seconds: int) -> PipelineMetrics:
+        return PipelineMetrics(self.settings.environment, period_seconds=seconds)

@@ -2,7 +2,7 @@
 
 from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.function_alarms import FunctionAlarms
-from infrastructure.metrics import PipelineMetrics
+from infrastructure.metrics import MetricsByPeriod, PipelineMetrics
 from shipment_events.contract import names
 from shipment_events.stage_limits import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from shipment_events.stages import StageSettings
@@ -24,7 +24,6 @@ def tracking_alarms(settings: StageSettings) -> list[AlarmSpec]:
         tracker.throttles(
             "tracker-throttles",
             meaning="The account's Lambda concurrency is used up, so states are late.",
-            look_at="which function uses the concurrency, and the account's quota.",
         ),
         tracker.slow(
             "slow-tracker",
@@ -34,7 +33,7 @@ def tracking_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="tracker-retried",
             urgency=Urgency.WARNING,
-            metric=_windows(settings).unsettled(),
+            metric=MetricsByPeriod(settings).windows.unsettled(),
             threshold=settings.retried_threshold,
             meaning="The table of shipments or the status bus refuses requests. Lambda sends the records "
             "again, and blocks their shard until then.",
@@ -45,14 +44,13 @@ def tracking_alarms(settings: StageSettings) -> list[AlarmSpec]:
 
 
 def _failure_alarms(settings: StageSettings) -> list[AlarmSpec]:
-    minutes = PipelineMetrics(settings.environment, period_seconds=settings.alarm_period_seconds)
-    hours = PipelineMetrics(settings.environment, period_seconds=SECONDS_PER_HOUR)
+    metrics = MetricsByPeriod(settings)
     days = settings.tracker_failures_age_threshold_days
     return [
         AlarmSpec(
             name="tracker-failures",
             urgency=Urgency.PAGE,
-            metric=minutes.tracker_failures_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+            metric=metrics.minutes.tracker_failures_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
             threshold=settings.tracker_failures_threshold,
             meaning="Stored events are not in the states of their shipments, and their changes were not "
             "announced.",
@@ -61,7 +59,7 @@ def _failure_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="tracker-failures-old",
             urgency=Urgency.PAGE,
-            metric=hours.tracker_failures_there(),
+            metric=metrics.hours.tracker_failures_there(),
             threshold=1,
             periods=days * SECONDS_PER_DAY // SECONDS_PER_HOUR,
             tells_end=False,
@@ -73,7 +71,7 @@ def _failure_alarms(settings: StageSettings) -> list[AlarmSpec]:
 
 
 def _lag_alarms(settings: StageSettings) -> list[AlarmSpec]:
-    windows = _windows(settings)
+    windows = MetricsByPeriod(settings).windows
     # Lambda measures the age at each invocation, also if the invocation fails. The tracker's own measure
     # lacks the batches that it could not write.
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -138,7 +136,6 @@ def _watcher_alarms(settings: StageSettings) -> list[AlarmSpec]:
         watcher.throttles(
             "watcher-throttles",
             meaning="The account's Lambda concurrency is used up, so delays are announced late.",
-            look_at="which function uses the concurrency, and the account's quota.",
         ),
         watcher.slow(
             "slow-watcher",
@@ -147,7 +144,3 @@ def _watcher_alarms(settings: StageSettings) -> list[AlarmSpec]:
             look_at="the number of open shipments, then watcher_timeout_seconds in stages.py.",
         ),
     ]
-
-
-def _windows(settings: StageSettings) -> PipelineMetrics:
-    return PipelineMetrics(settings.environment, period_seconds=settings.alarm_rate_period_seconds)
