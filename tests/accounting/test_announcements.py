@@ -45,12 +45,7 @@ B = stored(NOON + timedelta(hours=1), "b", "shipment.departed", location={"city"
 C = stored(NOON + timedelta(hours=2), "c", "shipment.delivered", estimated_delivery="2025-03-05T12:00Z")
 
 
-@settings(max_examples=100, deadline=None)
-@example(events=[A, A_AGAIN, BEFORE_A], seed=1, crashes=False)
-@given(histories(), st.integers(0, 2**32), st.booleans())
-def test_takes_what_the_tracker_announces_in_any_order_and_batches(
-    events: list[StoredEvent], seed: int, crashes: bool
-) -> None:
+def takes_what_the_tracker_announces(events: list[StoredEvent], seed: int, crashes: bool) -> None:
     rng = random.Random(seed)
     tracker = SmallTracker()
     # A record comes after its event was stored, so a reading has at least the events of the batch.
@@ -70,6 +65,26 @@ def test_takes_what_the_tracker_announces_in_any_order_and_batches(
     account = check(events, announcements(tracker))
     assert (account.missing, account.impossible) == ([], [])
     assert list(differences(history(events).state(), tracker.attributes())) == []
+
+
+def run_histories(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @example(events=[A, A_AGAIN, BEFORE_A], seed=1, crashes=False)
+    @given(histories(), st.integers(0, 2**32), st.booleans())
+    def run(events: list[StoredEvent], seed: int, crashes: bool) -> None:
+        takes_what_the_tracker_announces(events, seed, crashes)
+
+    run()
+
+
+def test_takes_what_the_tracker_announces_in_any_order_and_batches() -> None:
+    run_histories(100)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_takes_what_the_tracker_announces_of_a_thousand_histories() -> None:
+    run_histories(1_000)
 
 
 def tracked(*events: StoredEvent) -> list[Announcement]:

@@ -505,17 +505,7 @@ def test_refuses_arguments_at_once(arguments: dict[str, Any], message: str) -> N
         generate(**{"count": 1, **arguments})
 
 
-@settings(deadline=None, max_examples=8)
-@given(
-    seed=st.integers(0, 2**64),
-    broken_share=st.floats(0, 1),
-    repeat_share=st.floats(0, 0.4),
-    enriched_share=st.floats(0, 0.3),
-    late_share=st.floats(0, 0.1),
-    same_second_share=st.floats(0, 0.09),
-    shipments_per_day=st.floats(1, 1e6),
-)
-def test_any_settings_give_lines_that_keep_their_promise(seed: int, **shares: Any) -> None:
+def keeps_its_promise(seed: int, **shares: Any) -> None:
     seen: dict[tuple[str, datetime, str], str] = {}
     for line in generate(100, seed=seed, **shares):
         if line.expected_reason is not None:
@@ -526,3 +516,30 @@ def test_any_settings_give_lines_that_keep_their_promise(seed: int, **shares: An
         outcome = VALID_KINDS[line.kind]
         assert outcome is not Outcome.CONFLICT or before != content
         assert outcome is Outcome.CONFLICT or before == content
+
+
+def run_feeds(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        seed=st.integers(0, 2**64),
+        broken_share=st.floats(0, 1),
+        repeat_share=st.floats(0, 0.4),
+        enriched_share=st.floats(0, 0.3),
+        late_share=st.floats(0, 0.1),
+        same_second_share=st.floats(0, 0.09),
+        shipments_per_day=st.floats(1, 1e6),
+    )
+    def run(seed: int, **shares: Any) -> None:
+        keeps_its_promise(seed, **shares)
+
+    run()
+
+
+def test_any_settings_give_lines_that_keep_their_promise() -> None:
+    run_feeds(8)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_many_settings_give_lines_that_keep_their_promise() -> None:
+    run_feeds(100)
