@@ -171,7 +171,8 @@ class _Client:
         if "IndexName" in request:
             return self._of_index(**request)
         wanted = request["ExpressionAttributeValues"][":shipment"]["S"]
-        return [{"Items": self._services.items.get(wanted, [])}]
+        items = self._services.items.get(wanted, [])
+        return [{"Items": items if request["ScanIndexForward"] else items[::-1]}]
 
     def _of_index(self, **request: Any) -> list[Mapping[str, Any]]:
         name = request["ExpressionAttributeNames"]["#value"]

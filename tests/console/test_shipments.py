@@ -184,10 +184,36 @@ def test_a_time_without_an_offset_is_not_called_local(browser: Browser, services
     assert "local" not in shown
 
 
-def test_a_long_history_says_that_it_is_cut(browser: Browser, services: Services) -> None:
-    services.store(event(8), NOW)
-    services.items["S-1"] *= 1_001
-    assert "only the first 1,000 are shown" in browser.get("/panels/timeline?id=S-1")
+def test_a_long_history_shows_the_newest_events_and_says_what_it_does_not_know(
+    browser: Browser, services: Services
+) -> None:
+    def store(number: int, stored_at: datetime, **fields: Any) -> None:
+        at = (NOW + timedelta(minutes=number)).isoformat()
+        services.store(
+            body(1, shipment_id="S 1", event_timestamp=at, event_id=f"E-{number}", **fields), stored_at
+        )
+
+    late = NOW + timedelta(days=3)
+    for number in range(1, 999):
+        store(number, NOW + timedelta(minutes=number))
+    store(999, late)
+    store(1_000, late - timedelta(hours=1), retracts="E-998")
+    whole = browser.get("/panels/timeline?id=S%201")
+    assert "1,000 events" in whole
+    assert "the newest" not in whole
+    assert "Effect on" in whole
+    store(0, late + timedelta(hours=1), retracts="E-997")
+    page = browser.get("/panels/timeline?id=S%201")
+    shown = entries(page)
+    assert [len(shown), "E-1000" in shown[0], "E-1 " in shown[-1]] == [1_000, True, True]
+    assert "the newest 1,000 events" in page
+    assert "shipments --env dev timeline 'S 1' shows the older ones, too" in text_of(page)
+    # What later events say of these is known. What older ones say of them is not.
+    assert "arrived 1,000th of these" in shown[1]
+    assert "late: 1 later event was here before it" in shown[1]
+    assert [" retracted" in one for one in shown[2:4]] == [True, False]
+    assert "If an older event retracts one of these, it is not marked" in page
+    assert "Effect on" not in page
 
 
 class Tags(HTMLParser):

@@ -1,6 +1,7 @@
 """The index by status on the engine: a sharded table reads as an unsharded one does."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def test_shards_are_merged_in_order(engine: LocalEngine) -> None:
 
 def test_command_lists_the_conflicts_of_a_day(engine: LocalEngine, tmp_path: Path) -> None:
     table = EventTable(engine.client("dynamodb"), engine.outputs[names.OUTPUT_TABLE_NAME])
-    fill(table, writes(PLAIN_DAY, 30))
+    made = sorted(writes(PLAIN_DAY, 30), key=lambda one: one.sort_key)
+    fill(table, made)
     shipments = QuickCommands(tmp_path, exported(engine.endpoint))
     window = ("--from", PLAIN_DAY.isoformat(), "--to", (PLAIN_DAY + DAY).isoformat())
 
@@ -69,9 +71,10 @@ def test_command_lists_the_conflicts_of_a_day(engine: LocalEngine, tmp_path: Pat
     assert [line["event_timestamp"] for line in lines] == sorted(line["event_timestamp"] for line in lines)
     assert {line["shipment_id"] for line in lines} == {f"INDEX-{number}" for number in range(0, 30, 6)}
 
+    latest = [one.shipment_id for one in made if not one.is_conflict]
     shown = shipments("events", *window, "--status", "processed", "--limit", "3")
-    assert shown.stdout.count("INDEX-") == 3
-    assert "the first 3 events" in shown.stderr
+    assert re.findall(r"INDEX-\d+", shown.stdout) == latest[-3:]
+    assert "the latest 3 events" in shown.stderr
 
     nothing = shipments("events", "--from", "1998-01-01T00:00:00Z", "--to", "1998-01-02T00:00:00Z", status=1)
     assert "has no event with status CONFLICT" in nothing.stderr

@@ -61,6 +61,7 @@ class IndexOf:
                 and values[":begin"] <= item["event_timestamp"]["S"] <= values[":end"]
             ),
             key=lambda item: item["event_timestamp"]["S"],
+            reverse=not request["ScanIndexForward"],
         )
         for start in range(0, len(found) + 1, 2):
             yield {"Items": found[start : start + 2]}
@@ -72,9 +73,10 @@ def read(
     status: str = PROCESSED,
     since: datetime = BEGIN,
     until: datetime = NOW,
+    **order: bool,
 ) -> list[StoredEvent]:
     client: Any = IndexOf(table)
-    return list(EventTable(client, TABLE, shards=shards).by_status(status, since, until))
+    return list(EventTable(client, TABLE, shards=shards).by_status(status, since, until, **order))
 
 
 def index_values(table: FakeTable) -> Counter[str]:
@@ -141,6 +143,8 @@ def test_a_window_is_read_whole_and_in_order(
             if one.is_conflict == (status == CONFLICT) and since <= hour < since + length
         )
         assert [event.sort_key for event in read(table, shards, status, begin, end)] == expected
+        backwards = read(table, shards, status, begin, end, latest_first=True)
+        assert [event.sort_key for event in backwards] == expected[::-1]
 
 
 def test_window_is_in_utc_whatever_its_offset() -> None:

@@ -388,16 +388,17 @@ class TestFindBeside:
 
 
 class TestRead:
-    def test_timeline_asks_for_one_shipment_with_all_it_holds_now(self) -> None:
+    @pytest.mark.parametrize("latest_first", [False, True])
+    def test_timeline_asks_for_one_shipment_with_all_it_holds_now(self, latest_first: bool) -> None:
         table = FakeTable()
         insert(table, *writes(3))
         pages = PagesOf(table.items)
-        assert [back.detail["shipment_id"] for back in EventTable(pages.client, TABLE).timeline("S'1")] == [
-            "S-0", "S-1", "S-2",
-        ]  # fmt: skip
+        found = EventTable(pages.client, TABLE).timeline("S'1", latest_first=latest_first)
+        assert [back.detail["shipment_id"] for back in found] == ["S-0", "S-1", "S-2"]
         (request,) = pages.requests
         assert request["ExpressionAttributeValues"] == {":shipment": {"S": "S'1"}}
         assert request["ConsistentRead"] is True
+        assert request["ScanIndexForward"] is not latest_first
 
 
 class LargeTable(FakeTable):

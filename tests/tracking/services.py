@@ -150,7 +150,11 @@ class FakeTables:
         require_valid("dynamodb", "Query", request)
         assert (request["TableName"], request["ConsistentRead"]) == (EVENTS, True)
         items = self.events.get(request["ExpressionAttributeValues"][":shipment"]["S"], [])
-        items = sorted(items, key=lambda item: str(item["event_timestamp"]["S"]))
+        items = sorted(
+            items,
+            key=lambda item: str(item["event_timestamp"]["S"]),
+            reverse=not request["ScanIndexForward"],
+        )
         for start in range(0, max(len(items), 1), self.page):
             page = {"Items": items[start : start + self.page]}
             yield self.calls.make("Query", functools.partial(dict, page))

@@ -47,15 +47,15 @@ def events(
             f" before its start at {since.isoformat(timespec='seconds')}."
         )
     table = pipeline.table
-    found = list(islice(table.by_status(status, since, until), limit + 1))
-    shown = found[:limit]
+    found = list(islice(table.by_status(status, since, until, latest_first=True), limit + 1))
+    shown = found[:limit][::-1]
     if as_json:
         for event in shown:
             click.echo(event_line(event.detail[PARTITION_KEY], event))
     elif shown:
         print_table(output(), events_table(f"{status} in {table.name}", shown, of_many=True))
     if len(found) > limit:
-        click.echo(f"These are the first {limit:,} events. Raise --limit or narrow the window.", err=True)
+        click.echo(f"These are the latest {limit:,} events. Raise --limit or narrow the window.", err=True)
     if not found:
         click.echo(f"{table.name} has no event with status {status} in this window.", err=True)
         sys.exit(1)

@@ -37,10 +37,10 @@ class Entry:
         at: when it happened, in UTC.
         local: the same as the producer wrote it, with the offset of the place; empty if that is UTC.
         status: the shipment's status after it; None if it says none.
-        arrived: its position by arrival, from 1.
+        arrived: its position by arrival among the events given, from 1.
         overtaken_by: number of events that happened later and arrived earlier.
         delay: time from its moment to its storing, if that is long.
-        voided: whether another event of the shipment retracts it.
+        voided: whether another one of the events given retracts it.
         retracts: the event id that it retracts; empty if none.
         effect: what it did to the state of the shipment, as ``shipments trace`` says it; empty if unknown.
     """
@@ -73,9 +73,12 @@ class Entry:
 
 
 def history(shipment_id: str, events: Iterable[StoredEvent], *, with_effects: bool) -> list[Entry]:
-    """The entries of a shipment's events, given in the order in which they happened. The latest is first.
+    """The entries of a shipment's events. The latest is first.
 
     Args:
+        shipment_id: of the events.
+        events: in the order in which they happened. If older ones are left out, the positions by arrival do
+            not count them, and an event that one of them retracts is not marked.
         with_effects: whether the effect of each is wanted. This needs all events of the shipment.
     """
     found = list(events)

@@ -1,5 +1,6 @@
 """One shipment: where it is, what has happened to it, and what is known of each event."""
 
+import shlex
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -57,17 +58,19 @@ def state(request: Request) -> Response:
 def timeline(request: Request) -> Response:
     """The events of a shipment."""
     shipment_id = request.query_params.get("id", "")
-    pipeline = console_of(request).pipeline
+    console = console_of(request)
+    pipeline = console.pipeline
     can_exist = 0 < len(shipment_id.encode()) <= MAX_SHIPMENT_ID_BYTES
-    found = list(islice(pipeline.table.timeline(shipment_id), MOST_EVENTS + 1)) if can_exist else []
+    newest = pipeline.table.timeline(shipment_id, latest_first=True)
+    found = list(islice(newest, MOST_EVENTS + 1)) if can_exist else []
     is_whole = len(found) <= MOST_EVENTS
     with_effects = is_whole and bool(pipeline.resources.shipments_table_name)
     return page(
         "timeline.html",
         shipment_id=shipment_id,
-        entries=history(shipment_id, found[:MOST_EVENTS], with_effects=with_effects),
+        entries=history(shipment_id, reversed(found[:MOST_EVENTS]), with_effects=with_effects),
         is_whole=is_whole,
-        most=MOST_EVENTS,
+        command=f"shipments --env {console.stage} timeline {shlex.quote(shipment_id)}",
         by_arrival=request.query_params.get("order") == "arrival",
         query=_query(shipment_id),
         now=datetime.now(UTC),

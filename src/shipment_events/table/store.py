@@ -131,16 +131,26 @@ class EventTable:
             looking = further
         return found
 
-    def timeline(self, shipment_id: str) -> Iterator[StoredEvent]:
+    def timeline(self, shipment_id: str, *, latest_first: bool = False) -> Iterator[StoredEvent]:
         """Events of one shipment, in the order in which they happened.
+
+        Args:
+            shipment_id: of the events.
+            latest_first: read in the opposite order. Whoever stops early then has the latest events.
 
         Raises:
             The errors of :meth:`items`.
         """
-        return map(stored_event, self.items(shipment_id))
+        return map(stored_event, self.items(shipment_id, latest_first=latest_first))
 
-    def items(self, shipment_id: str) -> "Iterator[Mapping[str, AttributeValueTypeDef]]":
+    def items(
+        self, shipment_id: str, *, latest_first: bool = False
+    ) -> "Iterator[Mapping[str, AttributeValueTypeDef]]":
         """Items of one shipment, in the order in which its events happened. One page is in memory at a time.
+
+        Args:
+            shipment_id: of the events.
+            latest_first: read in the opposite order.
 
         Raises:
             botocore.exceptions.ClientError: the table cannot be read.
@@ -151,12 +161,15 @@ class EventTable:
             KeyConditionExpression="#shipment = :shipment",
             ExpressionAttributeNames={"#shipment": PARTITION_KEY},
             ExpressionAttributeValues={":shipment": {"S": shipment_id}},
+            ScanIndexForward=not latest_first,
             ConsistentRead=True,
         )
         for page in pages:
             yield from page["Items"]
 
-    def by_status(self, status: str, since: datetime, until: datetime) -> Iterator[StoredEvent]:
+    def by_status(
+        self, status: str, since: datetime, until: datetime, *, latest_first: bool = False
+    ) -> Iterator[StoredEvent]:
         """Events of one status that happened in a window, in the order in which they happened.
 
         They are read from the index, which is eventually consistent: the newest events may be missing.
@@ -165,15 +178,19 @@ class EventTable:
             status: ``PROCESSED`` or ``CONFLICT``. Its shards are merged.
             since: first moment of the window, aware.
             until: first moment after it, aware.
+            latest_first: read in the opposite order. Whoever stops early then has the latest events.
 
         Raises:
             botocore.exceptions.ClientError: the table cannot be read.
         """
         begin, end = utc_text(since), utc_text(until)
-        parts = [self._of_index_value(value, begin, end) for value in index_values(status, self._shards)]
-        return heapq.merge(*parts, key=lambda event: event.sort_key)
+        values = index_values(status, self._shards)
+        parts = [self._of_index_value(value, begin, end, latest_first=latest_first) for value in values]
+        return heapq.merge(*parts, key=lambda event: event.sort_key, reverse=latest_first)
 
-    def _of_index_value(self, value: str, begin: str, end: str) -> Iterator[StoredEvent]:
+    def _of_index_value(
+        self, value: str, begin: str, end: str, *, latest_first: bool
+    ) -> Iterator[StoredEvent]:
         if begin >= end:
             return
         pages = self._client.get_paginator("query").paginate(
@@ -183,6 +200,7 @@ class EventTable:
             ExpressionAttributeNames={"#status": STATUS_ATTRIBUTE, "#moment": SORT_KEY},
             # A sort key is longer than its moment, so BETWEEN excludes an event at the end.
             ExpressionAttributeValues={":status": {"S": value}, ":begin": {"S": begin}, ":end": {"S": end}},
+            ScanIndexForward=not latest_first,
             # One page of each shard is in memory at the same time.
             PaginationConfig={"PageSize": _INDEX_PAGE},
         )

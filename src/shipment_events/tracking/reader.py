@@ -69,13 +69,17 @@ class Shipments:
         )
         return _shipment(answer["Item"]) if "Item" in answer else None
 
-    def events(self, shipment_id: str) -> Iterator[StoredEvent]:
+    def events(self, shipment_id: str, *, latest_first: bool = False) -> Iterator[StoredEvent]:
         """Events of one shipment, in the order in which they happened.
+
+        Args:
+            shipment_id: of the events.
+            latest_first: read in the opposite order. Whoever stops early then has the latest events.
 
         Raises:
             as :meth:`~shipment_events.table.store.EventTable.timeline`.
         """
-        return self._events.timeline(shipment_id)
+        return self._events.timeline(shipment_id, latest_first=latest_first)
 
     def find(
         self,
