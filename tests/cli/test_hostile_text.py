@@ -113,6 +113,10 @@ class Aws:
     def get_paginator(self, operation: str) -> "Pages":
         return Pages(self, operation)
 
+    def query(self, **request: Any) -> dict[str, Any]:
+        [page] = Pages(self, "query").paginate(**request)
+        return page
+
     def describe_archive(self, **_: Any) -> dict[str, Any]:
         return {"ArchiveArn": "a", "EventSourceArn": "b", "CreationTime": NOW.replace(year=2020)}
 

@@ -134,7 +134,7 @@ class _Client:
             "get_metric_data": self._metrics,
             "describe_alarms": lambda **_: [{"MetricAlarms": self._services.alarms}],
             "filter_log_events": self._log,
-            "query": self._query,
+            "query": self._of_index,
         }[operation]
 
         def paginate(**request: Any) -> Iterator[Mapping[str, Any]]:
@@ -167,12 +167,11 @@ class _Client:
         found = self._services.states.get(request["Key"]["shipment_id"]["S"])
         return {"Item": found} if found else {}
 
-    def _query(self, **request: Any) -> list[Mapping[str, Any]]:
-        if "IndexName" in request:
-            return self._of_index(**request)
+    def query(self, **request: Any) -> Mapping[str, Any]:
+        self._allow("query")
         wanted = request["ExpressionAttributeValues"][":shipment"]["S"]
         items = self._services.items.get(wanted, [])
-        return [{"Items": items if request["ScanIndexForward"] else items[::-1]}]
+        return {"Items": items if request["ScanIndexForward"] else items[::-1]}
 
     def _of_index(self, **request: Any) -> list[Mapping[str, Any]]:
         name = request["ExpressionAttributeNames"]["#value"]

@@ -95,8 +95,8 @@ class FaultyTable:
             ]
         }
 
-    def get_paginator(self, operation: str) -> Any:
-        return self.client.get_paginator(operation)
+    def query(self, **request: Any) -> Any:
+        return self.client.query(**request)
 
     def batch_get_item(self, **request: Any) -> Any:
         if self.fault == "read throttled":

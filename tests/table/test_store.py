@@ -65,12 +65,22 @@ class PagesOf:
     def client(self) -> Any:
         return self
 
+    def query(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        pages = self._pages()
+        number = int(request.get("ExclusiveStartKey", {}).get("page", {}).get("N", 0))
+        last = {"LastEvaluatedKey": {"page": {"N": str(number + 1)}}} if number + 1 < len(pages) else {}
+        return pages[number] | last
+
     def get_paginator(self, operation: str) -> "PagesOf":
-        assert operation in {"scan", "query"}
+        assert operation == "scan"
         return self
 
     def paginate(self, **request: Any) -> list[dict[str, Any]]:
         self.requests.append(request)
+        return self._pages()
+
+    def _pages(self) -> list[dict[str, Any]]:
         return [{"Items": []}, *({"Items": [item]} for item in self._items.values())]
 
 
@@ -395,10 +405,12 @@ class TestRead:
         pages = PagesOf(table.items)
         found = EventTable(pages.client, TABLE).timeline("S'1", latest_first=latest_first)
         assert [back.detail["shipment_id"] for back in found] == ["S-0", "S-1", "S-2"]
-        (request,) = pages.requests
-        assert request["ExpressionAttributeValues"] == {":shipment": {"S": "S'1"}}
-        assert request["ConsistentRead"] is True
-        assert request["ScanIndexForward"] is not latest_first
+        first, *others = pages.requests
+        assert first["ExpressionAttributeValues"] == {":shipment": {"S": "S'1"}}
+        assert first["ConsistentRead"] is True
+        assert first["ScanIndexForward"] is not latest_first
+        starts = [{"ExclusiveStartKey": {"page": {"N": str(number)}}} for number in (1, 2, 3)]
+        assert others == [first | start for start in starts]
 
 
 class LargeTable(FakeTable):

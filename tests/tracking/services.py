@@ -86,6 +86,7 @@ class FakeTables:
         lost_responses: of the next write requests: how many responses are missing at the end of the answer.
         before_write: called once before the next write, as if by another function.
         refuses: whether an item makes the service refuse its whole request.
+        written: the attributes that each write gave.
         is_together: whether a scan brings the events of a shipment one after the other.
     """
 
@@ -97,6 +98,7 @@ class FakeTables:
     lost_responses: list[int] = field(default_factory=list)
     before_write: list[Callable[[], object]] = field(default_factory=list)
     refuses: Callable[[Item], bool] = lambda _: False
+    written: list[Item] = field(default_factory=list)
     page: int = 3
     is_together: bool = True
 
@@ -127,7 +129,7 @@ class FakeTables:
         return {"Table": {"ItemCount": sum(map(len, self.events.values())), "TableSizeBytes": 4097}}
 
     def get_paginator(self, operation: str) -> Any:
-        return SimpleNamespace(paginate={"query": self._query, "scan": self._scan}[operation])
+        return SimpleNamespace(paginate={"scan": self._scan}[operation])
 
     def _scan(self, **request: Any) -> Iterator[dict[str, Any]]:
         require_valid("dynamodb", "Scan", request)
@@ -146,18 +148,24 @@ class FakeTables:
                 "Scan", functools.partial(dict, {"Items": items[start : start + self.page]})
             )
 
-    def _query(self, **request: Any) -> Iterator[dict[str, Any]]:
+    def query(self, **request: Any) -> dict[str, Any]:
         require_valid("dynamodb", "Query", request)
         assert (request["TableName"], request["ConsistentRead"]) == (EVENTS, True)
-        items = self.events.get(request["ExpressionAttributeValues"][":shipment"]["S"], [])
-        items = sorted(
-            items,
+        own = self.events.get(request["ExpressionAttributeValues"][":shipment"]["S"], [])
+        left = sorted(
+            own,
             key=lambda item: str(item["event_timestamp"]["S"]),
             reverse=not request["ScanIndexForward"],
         )
-        for start in range(0, max(len(items), 1), self.page):
-            page = {"Items": items[start : start + self.page]}
-            yield self.calls.make("Query", functools.partial(dict, page))
+        if start := request.get("ExclusiveStartKey"):
+            keys = [{name: item[name] for name in start} for item in left]
+            left = left[keys.index(start) + 1 :]
+        page: dict[str, Any] = {"Items": left[: self.page]}
+        if len(left) > self.page:
+            last = page["Items"][-1]
+            page["LastEvaluatedKey"] = {name: last[name] for name in ("shipment_id", "event_timestamp")}
+        answer: dict[str, Any] = self.calls.make("Query", functools.partial(dict, page))
+        return answer
 
     def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
         require_valid("dynamodb", "BatchExecuteStatement", request)
@@ -178,6 +186,7 @@ class FakeTables:
         responses = []
         for position, (item, removed, version) in enumerate(parsed):
             code = codes.get(position) or self._write(item, removed, version)
+            self.written.append(item)
             responses.append({"TableName": SHIPMENTS} | ({"Error": {"Code": code}} if code else {}))
         return {"Responses": responses[: len(responses) - lost]}
 

@@ -105,6 +105,15 @@ class TestCost:
         world.track([world.store(stored(NOON + timedelta(minutes=1), "scan", "shipment.scanned"))])
         assert world.calls.counts == {"BatchGetItem": 1, "BatchExecuteStatement": 1}
 
+    def test_text_that_stays_is_not_sent_again(self) -> None:
+        world = World()
+        for hour in (1, 2):
+            at = NOON + timedelta(hours=hour)
+            world.track([world.store(stored(at, f"e-{hour}", "shipment.departed", carrier="UPS"))])
+        first, second = map(set, world.tables.written)
+        assert first - second == {"status", "first_at", "carrier", "open"}
+        assert world.state()["carrier"] == "UPS"
+
     def test_shipment_is_read_for_its_first_event_and_a_retraction_alone(self) -> None:
         world = World()
         for event, queries in zip(STORY, (1, 0, 0, 2), strict=True):

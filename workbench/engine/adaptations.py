@@ -51,7 +51,7 @@ def require(module: ModuleType, **fingerprints: str) -> None:
         found = hashlib.sha256(source.encode()).hexdigest()[:12]
         if found != expected:
             raise NotAsExpectedError(
-                f"{module.__name__}.{name} is not as workbench/engine/adaptations.py expects it "
+                f"{module.__name__}.{name} is not as its adaptation in workbench/engine expects it "
                 f"(fingerprint {found}, expected {expected}). Compare it with the engine's former version. "
                 "Remove the adaptation if the engine no longer needs it, or fit it to the new function."
             )

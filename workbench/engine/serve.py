@@ -1,7 +1,7 @@
 """Starts the engine as ``python -m ministack`` does, with settings of the interpreter that make it faster.
 
 The engine's own interpreter runs this file, so it imports nothing but the engine, the standard library and
-``adaptations.py``. The environment variable ADAPTATIONS=off leaves the engine unchanged.
+the two modules that change it. The environment variable ADAPTATIONS=off leaves the engine unchanged.
 """
 
 import gc
@@ -30,9 +30,10 @@ def main() -> None:
 
 
 def _adapt() -> None:
-    """Change what differs from AWS in the engine. The clone is on the path only for this import."""
+    """Change what is slow or differs from AWS. The clone is on the path only for this import."""
     clone = str(Path(__file__).resolve().parents[2])
     sys.path.append(clone)
+    importlib.import_module("workbench.engine.shortcuts").take_shortcuts()
     importlib.import_module("workbench.engine.adaptations").adapt()
     sys.path.remove(clone)
 

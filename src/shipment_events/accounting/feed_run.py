@@ -25,7 +25,7 @@ class FeedRun:
             lost.
         delivery_seconds: how long EventBridge tries to deliver an event (see :class:`QueueTiming`).
         judged_at: when the events were looked for last.
-        shipment_ids: number of accepted events by shipment.
+        shipment_ids: number of accepted events by shipment. The shipment of the last event is the last.
         envelope_ids: ids of the accepted events.
         read_side: None if the stage does not track shipments.
     """
@@ -40,6 +40,12 @@ class FeedRun:
     shipment_ids: Counter[str] = field(default_factory=Counter)
     envelope_ids: set[str] = field(default_factory=set)
     read_side: ReadSideAccount | None = None
+
+    def note_accepted(self, envelope_id: str, shipment_id: str | None) -> None:
+        """The bus accepted an event."""
+        self.envelope_ids.add(envelope_id)
+        if shipment_id:
+            self.shipment_ids[shipment_id] = self.shipment_ids.pop(shipment_id, 0) + 1
 
     @property
     def is_decided(self) -> bool:

@@ -2,11 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.accounting.announcements import (
@@ -14,25 +11,20 @@ from shipment_events.accounting.announcements import (
     AnnouncementAccount,
     check_announcements,
 )
-from shipment_events.accounting.shipments import ATTRIBUTES, History, differences
+from shipment_events.accounting.shipments import History
+from shipment_events.accounting.states import POLL_SECONDS, StateWait, timelines
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.names import CHANGE_SOURCE, PARTITION_KEY
 from shipment_events.queue.queue import Queue
-from shipment_events.table.item import StoredEvent, value_of_attribute
-from shipment_events.table.store import MAX_KEYS, EventTable
+from shipment_events.table.item import StoredEvent
+from shipment_events.table.store import EventTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PATIENCE_SECONDS: Final = 60.0
-_READERS: Final = 4
-_POLL_SECONDS: Final = 0.5
 _HOLD_SECONDS: Final = 60
-# Other producers may store events of the same shipments, so those of wrong states are read again.
-_READ_AGAIN_SECONDS: Final = 10.0
 _NAMED: Final = 100
-# Shipments whose events are in memory together.
-_READ_AHEAD: Final = 64
 
 
 @dataclass(slots=True)
@@ -124,6 +116,7 @@ class ReadSide:
         that still has such a value counts as different.
 
         Args:
+            shipment_ids: the shipments. Those whose events were sent last should be the first.
             is_new: whether an event was stored after the subscriber's queue was empty.
             on_progress: called with the number of shipments that are not right yet.
 
@@ -131,56 +124,13 @@ class ReadSide:
             botocore.exceptions.ClientError: a table or the queue cannot be read.
         """
         account = ReadSideAccount(len(shipment_ids))
-        wrong, account.caught_up_seconds = self._wait_for_states(shipment_ids, is_new, on_progress)
+        states = StateWait(self._events, self._client, self._name, is_new, self._patience)
+        wrong = states.wait(shipment_ids, on_progress)
+        account.caught_up_seconds = None if wrong else states.seconds
         account.different = [f"{shipment_id}: {names}" for shipment_id, names in wrong.items()]
         if self._subscriber:
             account.changes = self._wait_for_changes(self._subscriber, shipment_ids, is_new, on_progress)
         return account
-
-    def _wait_for_states(
-        self,
-        ids: Collection[str],
-        is_new: Callable[[StoredEvent], bool],
-        on_progress: Callable[[int], None],
-    ) -> tuple[dict[str, str], float | None]:
-        """Wait until each state is right. Most looks are at a few shipments, so that waiting costs little.
-
-        Returns:
-            The shipments that stay wrong with the attributes that differ, and the seconds until none was.
-        """
-        expected, last_stored_at = self._expected(ids, is_new)
-        read_at = fell_at = time.monotonic()
-        pending: Collection[str] = list(ids)
-        while pending and time.monotonic() - fell_at <= self._patience:
-            looked = list(islice(pending, MAX_KEYS))
-            if time.monotonic() - read_at > _READ_AGAIN_SECONDS:
-                looked = list(pending)
-                again, stored_at = self._expected(pending, is_new)
-                expected |= again
-                last_stored_at = max(last_stored_at, stored_at)
-                read_at = time.monotonic()
-            wrong = self._different(looked, expected)
-            if len(wrong) < len(looked):
-                fell_at = time.monotonic()
-            pending = [*wrong, *islice(pending, len(looked), None)]
-            on_progress(len(pending))
-            if wrong:
-                time.sleep(_POLL_SECONDS)
-        wrong = self._different(pending, expected)
-        if wrong or not last_stored_at:
-            return wrong, None
-        seconds = (datetime.now(UTC) - datetime.fromisoformat(last_stored_at)).total_seconds()
-        return wrong, max(0.0, seconds)
-
-    def _different(self, ids: Iterable[str], expected: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """The shipments with another state than expected, with the attributes that differ."""
-        wrong: dict[str, str] = {}
-        for part in _parts(ids, MAX_KEYS):
-            states = self._states(part)
-            for one in part:
-                if names := ", ".join(differences(expected[one], states.get(one, {}))):
-                    wrong[one] = names
-        return wrong
 
     def _wait_for_changes(
         self,
@@ -197,7 +147,7 @@ class ReadSide:
                 self._received[change.detail.get(PARTITION_KEY, "")].append(change)
             gives_up = time.monotonic() - fell_at > self._patience
             incomplete: list[str] = []
-            for one, events in self._timelines(pending):
+            for one, events in timelines(self._events, pending):
                 found = self._check(one, events, is_new)
                 if found.missing and not gives_up:
                     incomplete.append(one)
@@ -209,7 +159,7 @@ class ReadSide:
             if len(incomplete) < len(pending):
                 fell_at = time.monotonic()
             pending = incomplete
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def _check(
         self, shipment_id: str, events: Sequence[StoredEvent], is_new: Callable[[StoredEvent], bool]
@@ -218,45 +168,6 @@ class ReadSide:
         return check_announcements(
             [History.of(shipment_id, events)], {shipment_id: before}, self._received.get(shipment_id, ())
         )
-
-    def _expected(
-        self, ids: Iterable[str], is_new: Callable[[StoredEvent], bool]
-    ) -> tuple[dict[str, dict[str, Any]], str]:
-        """The state that each shipment must have, and when the last of their new events was stored."""
-        states: dict[str, dict[str, Any]] = {}
-        last_stored_at = ""
-        for one, events in self._timelines(ids):
-            states[one] = History.of(one, events).state()
-            last_stored_at = max(last_stored_at, *(each.stored_at for each in events if is_new(each)), "")
-        return states, last_stored_at
-
-    def _timelines(self, ids: Iterable[str]) -> Iterator[tuple[str, list[StoredEvent]]]:
-        """The events of each shipment. Those of a few shipments are in memory together."""
-        with ThreadPoolExecutor(_READERS) as pool:
-            for part in _parts(ids, _READ_AHEAD):
-                yield from zip(
-                    part, pool.map(lambda one: list(self._events.timeline(one)), part), strict=True
-                )
-
-    def _states(self, ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The attributes of the contract, of each of at most 100 shipments that has a state."""
-        states: dict[str, Mapping[str, Any]] = {}
-        wanted = {f"#{index}": name for index, name in enumerate((PARTITION_KEY, *ATTRIBUTES))}
-        left: Any = {
-            self._name: {
-                "Keys": [{PARTITION_KEY: {"S": one}} for one in ids],
-                "ConsistentRead": True,
-                "ProjectionExpression": ", ".join(wanted),
-                "ExpressionAttributeNames": wanted,
-            }
-        }
-        while left:
-            answer = self._client.batch_get_item(RequestItems=left)
-            for item in answer["Responses"].get(self._name, []):
-                values = {name: value_of_attribute(value) for name, value in item.items()}
-                states[values.pop(PARTITION_KEY)] = values
-            left = answer.get("UnprocessedKeys")
-        return states
 
 
 def receive_changes(subscriber: Queue) -> Iterator[Announcement]:
@@ -282,9 +193,3 @@ def _change(body: str) -> Announcement | None:
     if not isinstance(envelope, dict) or envelope.get("source") != CHANGE_SOURCE:
         return None
     return Announcement(envelope["detail-type"], envelope["detail"])
-
-
-def _parts(ids: Iterable[str], size: int) -> Iterator[list[str]]:
-    remaining = iter(ids)
-    while part := list(islice(remaining, size)):
-        yield part

@@ -91,8 +91,7 @@ class FeedRunner:
             for receipt in receipts:
                 if isinstance(receipt, Accepted):
                     journal.write(JournalRecord.of(receipt))
-                    run.shipment_ids.update(filter(None, [shipment_id_of(receipt.entry.detail)]))
-                    run.envelope_ids.add(receipt.envelope_id)
+                    run.note_accepted(receipt.envelope_id, shipment_id_of(receipt.entry.detail))
                     backlog.note_accepted()
                 else:
                     run.unsent_by_error[receipt.why] += 1
@@ -102,7 +101,7 @@ class FeedRunner:
         if self._read_side:
             # First of all, because it measures how soon the states are right.
             run.read_side = self._read_side.account(
-                run.shipment_ids.keys(),
+                list(reversed(run.shipment_ids)),
                 lambda event: event.correlation_id in run.envelope_ids,
                 on_progress=backlog.show_behind,
             )

@@ -40,7 +40,7 @@ from shipment_events.table.statements import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryInputTypeDef
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_KEYS: Final = 100
@@ -156,16 +156,20 @@ class EventTable:
             botocore.exceptions.ClientError: the table cannot be read.
             botocore.exceptions.BotoCoreError: there was no response.
         """
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self.name,
-            KeyConditionExpression="#shipment = :shipment",
-            ExpressionAttributeNames={"#shipment": PARTITION_KEY},
-            ExpressionAttributeValues={":shipment": {"S": shipment_id}},
-            ScanIndexForward=not latest_first,
-            ConsistentRead=True,
-        )
-        for page in pages:
+        query: QueryInputTypeDef = {
+            "TableName": self.name,
+            "KeyConditionExpression": "#shipment = :shipment",
+            "ExpressionAttributeNames": {"#shipment": PARTITION_KEY},
+            "ExpressionAttributeValues": {":shipment": {"S": shipment_id}},
+            "ScanIndexForward": not latest_first,
+            "ConsistentRead": True,
+        }
+        while True:
+            page = self._client.query(**query)
             yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def by_status(
         self, status: str, since: datetime, until: datetime, *, latest_first: bool = False

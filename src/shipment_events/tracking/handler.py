@@ -51,16 +51,17 @@ def _build_tracker(settings: TrackerSettings) -> Tracker:
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
     events = cast("EventBridgeClient", session.create_client("events", config=once))
     sqs = cast("SQSClient", session.create_client("sqs", config=twice))
-    # Half of a batch's CPU time would be botocore's conversion of states.
+    # Half of a batch's CPU time would be botocore's conversion of items.
     direct = DirectDynamoDBClient(dynamodb, session)
+    client = cast("DynamoDBClient", direct)
     return Tracker(
         shipments=ShipmentTable(
-            cast("DynamoDBClient", direct),
+            client,
             settings.shipments_table_name,
             settings.retention,
             run_statements=direct.run_statements,
         ),
-        events=EventTable(dynamodb, settings.events_table_name),
+        events=EventTable(client, settings.events_table_name),
         announcer=Announcer(events, settings.status_bus_name),
         sqs=sqs,
         failures_queue_url=settings.failures_queue_url,

@@ -155,12 +155,15 @@ class ShipmentTable:
     def _update(self, item: Mapping[str, Any], found: Found) -> tuple[str, list[Any]]:
         """An UPDATE, which fails unless the item has the version that was read.
 
-        The names are quoted, because some are reserved words.
+        A text that stays is left out. It would make the request larger and change nothing. The names are
+        quoted, because some are reserved words.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
         """
         assert found.tracked is not None  # noqa: S101 - for the type checker: only a found item is updated
-        new = {name: value for name, value in item.items() if name != SHIPMENT_ID}
+        # Only texts, because in Python True equals 1, in maps, too.
+        texts = {name: value for name, value in found.values.items() if isinstance(value, str)}
+        new = {name: value for name, value in item.items() if texts.get(name) != value}
         changes = [f'SET "{name}"=?' for name in new]
         changes += [f'REMOVE "{name}"' for name in sorted(found.values.keys() - item.keys())]
         where = f'WHERE "{SHIPMENT_ID}"=? AND "{VERSION}"=?'

@@ -181,7 +181,7 @@ class TestProcesses:
 class TestProgram:
     """What the engine's own interpreter runs."""
 
-    @pytest.mark.parametrize("name", ["serve", "adaptations", "stream_delivery"])
+    @pytest.mark.parametrize("name", ["serve", "adaptations", "shortcuts", "stream_delivery"])
     def test_needs_nothing_but_the_engine_and_the_standard_library(self, name: str) -> None:
         tree = ast.parse(Path(serve.__file__).with_name(f"{name}.py").read_text())
         modules = [
@@ -189,7 +189,8 @@ class TestProgram:
         ] + [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         others = {each for each in modules if each.split(".")[0] not in sys.stdlib_module_names}
         assert {each for each in others if each.split(".")[0] != "ministack"} <= {
-            "workbench.engine.stream_delivery"
+            "workbench.engine.adaptations",
+            "workbench.engine.stream_delivery",
         }
 
     def test_does_not_adapt_an_engine_that_it_was_not_written_for(self) -> None:
@@ -204,7 +205,7 @@ class TestProgram:
             [python, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
         )
         assert ended.returncode == 1
-        assert "dynamodb._set_item is not as workbench/engine/adaptations.py expects it" in ended.stderr
+        assert "dynamodb._set_item is not as its adaptation in workbench/engine expects it" in ended.stderr
 
 
 def shell(script: str) -> psutil.Popen:
