@@ -9,24 +9,21 @@ pipeline.dead_letters.redrive(Selection(reason="retries_exhausted"))
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Self
 
 import boto3
-from botocore.config import Config
 
 from shipment_events.accounting.read_side import ReadSide
 from shipment_events.api_client import ApiClient
-from shipment_events.aws_session import aws_session
+from shipment_events.aws_session import Clients
 from shipment_events.contract.names import status_archive_name, tracker_failures_queue_name
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.queue.queue import Queue
-from shipment_events.queue.timing import EXACT_TIMING, QueueTiming
+from shipment_events.queue.timing import QueueTiming
 from shipment_events.resources import ApiNotDeployedError, Resources, TrackingNotDeployedError, find_resources
 from shipment_events.stage_limits import SECONDS_PER_HOUR
 from shipment_events.stages import DEFAULT_STAGE, StageSettings, settings_for
@@ -46,14 +43,6 @@ from shipment_events.watching.status_archive import StatusArchive
 from shipment_events.watching.trace import Letters, Sources
 from shipment_events.watching.tracking_flow import TrackingSources
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-# A person waits for the answer. With botocore's defaults, a wrong endpoint would fail only after minutes.
-CLIENT_CONFIG: Final = Config(
-    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
-)
-
 
 class Pipeline:
     """A deployed stage. Each part is created when it is first used.
@@ -68,17 +57,14 @@ class Pipeline:
 
     def __init__(self, stage: StageSettings, session: "boto3.Session | None" = None) -> None:
         self.stage = stage
-        self._given_session = session
-        # Threads may share a client, but not the session that makes it.
-        # https://docs.aws.amazon.com/boto3/latest/guide/session.html#multithreading-or-multiprocessing-with-sessions
-        self._making = Lock()
+        self._clients = Clients(session)
 
     @classmethod
     def connect(cls, stage: str = DEFAULT_STAGE, *, session: "boto3.Session | None" = None) -> Self:
         """The pipeline of a stage. This does not call AWS yet.
 
         Args:
-            session: default: :func:`aws_session`.
+            session: default: :func:`shipment_events.aws_session.aws_session`.
 
         Raises:
             UnknownStageError: there is no stage with this name.
@@ -101,7 +87,7 @@ class Pipeline:
         Raises:
             as :attr:`resources`.
         """
-        return find_resources(self._client("cloudformation"), self.stage.environment)
+        return find_resources(self._clients.make("cloudformation"), self.stage.environment)
 
     @cached_property
     def bus(self) -> Publisher:
@@ -118,31 +104,30 @@ class Pipeline:
         Raises:
             as :meth:`Publisher.connect`.
         """
-        return Publisher.connect(self.stage.environment, concurrency=concurrency, session=self._session)
+        return Publisher.connect(
+            self.stage.environment, concurrency=concurrency, session=self._clients.session
+        )
 
     @cached_property
     def queue(self) -> Queue:
         """The queue between bus and processor."""
-        return Queue(self._client("sqs"), self.resources.queue_url, self._timing)
+        return Queue(self._clients.make("sqs"), self.resources.queue_url, self._timing)
 
     @cached_property
     def _timing(self) -> QueueTiming:
-        timing = self.resources.timing
-        if timing == EXACT_TIMING:
-            return timing
-        return replace(timing, delivery_seconds=self.stage.delivery_max_age_hours * SECONDS_PER_HOUR)
+        return self.resources.timing.with_delivery(self.stage.delivery_max_age_hours * SECONDS_PER_HOUR)
 
     @cached_property
     def dead_letters(self) -> DeadLetterQueue:
         """The events that could not be stored or delivered."""
         url = self.resources.dead_letter_queue_url
-        return DeadLetterQueue(Queue(self._client("sqs"), url, self._timing), self.queue)
+        return DeadLetterQueue(Queue(self._clients.make("sqs"), url, self._timing), self.queue)
 
     @cached_property
     def table(self) -> EventTable:
         """The stored events."""
         return EventTable(
-            self._dynamodb,
+            self._clients.dynamodb,
             self.resources.table_name,
             shards=self.resources.status_index_shards,
         )
@@ -155,14 +140,14 @@ class Pipeline:
             TrackingNotDeployedError: the stage does not track shipments.
         """
         name, _ = self._tracking
-        return Shipments(self._dynamodb, name, self.table, self.stage.stalled_after_hours)
+        return Shipments(self._clients.dynamodb, name, self.table, self.stage.stalled_after_hours)
 
     @cached_property
     def api(self) -> ApiClient:
         """The HTTP API of the stage. If there is none, this raises ``ApiNotDeployedError``."""
         if not self.resources.api_url:
             raise ApiNotDeployedError(self.stage.environment)
-        return ApiClient(self._session, self.resources.api_url)
+        return ApiClient(self._clients.session, self.resources.api_url)
 
     @cached_property
     def rebuilder(self) -> Rebuilder:
@@ -173,10 +158,10 @@ class Pipeline:
         """
         name, bus = self._tracking
         return Rebuilder(
-            ShipmentTable(self._dynamodb, name, timedelta(days=self.stage.event_retention_days)),
+            ShipmentTable(self._clients.dynamodb, name, timedelta(days=self.stage.event_retention_days)),
             self.table,
-            TableScan(self._dynamodb, self.table.name),
-            Announcer(self._client("events"), bus),
+            TableScan(self._clients.dynamodb, self.table.name),
+            Announcer(self._clients.make("events"), bus),
         )
 
     @cached_property
@@ -203,7 +188,7 @@ class Pipeline:
 
     @cached_property
     def _tracking_failures_queue(self) -> Queue:
-        sqs = self._client("sqs")
+        sqs = self._clients.make("sqs")
         name = tracker_failures_queue_name(self.stage.environment)
         return Queue(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"], self.resources.timing)
 
@@ -222,8 +207,8 @@ class Pipeline:
         if not name:
             return None
         timing = self.resources.timing
-        subscriber = Queue(self._client("sqs"), subscriber_url, timing) if subscriber_url else None
-        return ReadSide(self.table, self._dynamodb, name, subscriber)
+        subscriber = Queue(self._clients.make("sqs"), subscriber_url, timing) if subscriber_url else None
+        return ReadSide(self.table, self._clients.dynamodb, name, subscriber)
 
     @property
     def _tracking(self) -> tuple[str, str]:
@@ -235,13 +220,13 @@ class Pipeline:
 
     def recover_from(self, restored: str, *, trial: bool = False) -> Iterator[Copied]:
         """Copy lost items back from a restored table; see :func:`copy_missing`."""
-        return copy_missing(self._dynamodb, restored, self.table.name, datetime.now(UTC), trial=trial)
+        return copy_missing(self._clients.dynamodb, restored, self.table.name, datetime.now(UTC), trial=trial)
 
     @cached_property
     def archive(self) -> Archive:
         """The archive of every event on the bus."""
         name = self.resources.archive_name
-        return Archive(self._client("events"), self.stage.environment, name, self.queue, self.log)
+        return Archive(self._clients.make("events"), self.stage.environment, name, self.queue, self.log)
 
     @cached_property
     def status_archive(self) -> StatusArchive:
@@ -251,12 +236,12 @@ class Pipeline:
             TrackingNotDeployedError: the stage does not track shipments.
         """
         _, bus = self._tracking
-        return StatusArchive(self._client("events"), status_archive_name(self.stage.environment), bus)
+        return StatusArchive(self._clients.make("events"), status_archive_name(self.stage.environment), bus)
 
     @cached_property
     def log(self) -> ProcessorLog:
         """The log of the processor."""
-        return ProcessorLog(self._client("logs"), self.stage.environment)
+        return ProcessorLog(self._clients.make("logs"), self.stage.environment)
 
     @cached_property
     def tracker_log(self) -> TrackerLog:
@@ -266,12 +251,12 @@ class Pipeline:
             TrackingNotDeployedError: the stage does not track shipments.
         """
         self._tracking  # noqa: B018 - raises
-        return TrackerLog(self._client("logs"), self.stage.environment)
+        return TrackerLog(self._clients.make("logs"), self.stage.environment)
 
     @cached_property
     def metrics(self) -> Metrics:
         """The metrics and alarms in CloudWatch."""
-        return Metrics(self._client("cloudwatch"), self.stage.environment)
+        return Metrics(self._clients.make("cloudwatch"), self.stage.environment)
 
     def status_reader(self, *, receives: bool = True) -> StatusReader:
         """Reads the status of the stage; see :class:`StatusReader`.
@@ -301,16 +286,3 @@ class Pipeline:
         """
         tracker_log = self.tracker_log if self.resources.shipments_table_name else None
         return Sources(self.table, letters or self.dead_letters, self.log, journal, tracker_log)
-
-    @cached_property
-    def _session(self) -> "boto3.Session":
-        return self._given_session or aws_session()
-
-    @cached_property
-    def _dynamodb(self) -> "DynamoDBClient":
-        client: DynamoDBClient = self._client("dynamodb")
-        return client
-
-    def _client(self, service: Any) -> Any:
-        with self._making:
-            return self._session.client(service, config=CLIENT_CONFIG)

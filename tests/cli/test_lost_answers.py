@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.retries.standard import ExponentialBackoff
 from botocore.stub import Stubber
 
-from shipment_events.pipeline import CLIENT_CONFIG
+from shipment_events.aws_session import CLIENT_CONFIG
 from shipment_events.queue.queue import Queue
 from shipment_events.table.copy import Copied, copy_missing
 from shipment_events.watching.archive import Archive, ReplayError, ReplayPlan

@@ -13,8 +13,8 @@ AWS documents for a standard queue:
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ class QueueTiming:
     settling_seconds: float
     delivery_seconds: float = 0.0
     clock: Clock = field(default_factory=Clock)
+
+    def with_delivery(self, seconds: float) -> Self:
+        """This timing, if EventBridge tries to deliver for so long. The local engine delivers once."""
+        return self if self == EXACT_TIMING else replace(self, delivery_seconds=seconds)
 
 
 AWS_TIMING: Final = QueueTiming(poll_seconds=3, empty_polls=3, settling_seconds=90)
