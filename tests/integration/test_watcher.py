@@ -130,6 +130,23 @@ def test_delays_are_announced_once_until_there_is_news(stage: Stage) -> None:
     assert sorted(stage.delays()) == [("stalled", "late"), ("stalled", "silent")]
 
 
+def test_shipments_that_cannot_be_delayed_are_counted_but_not_sent(stage: Stage) -> None:
+    sent: list[str] = []
+    stage.dynamodb.meta.events.register(
+        "after-call.dynamodb.Query",
+        lambda parsed, **_: sent.extend(item["shipment_id"]["S"] for item in parsed["Items"]),
+    )
+    stage.happen("at the limit", NOON)
+    stage.happen("silent, but not picked up", after(-1), "manifested")
+    stage.happen_to(["news", "more news"], after(1))
+    stage.happen("on time", after(1), estimated_delivery=after(48).isoformat())
+    stage.happen("late", after(1), estimated_delivery=after(47).isoformat())
+    sent.clear()
+    watch = stage.watch(after(48))
+    assert sent == ["silent, but not picked up", "at the limit", "late"]
+    assert (watch.looked_at, watch.announced) == (6, 2)
+
+
 def test_more_delays_than_fit_into_a_request(stage: Stage) -> None:
     ids = [f"S-{number:03}" for number in range(MAX_KEYS + 1)]
     stage.happen_to(ids, NOON)

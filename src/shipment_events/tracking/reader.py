@@ -1,6 +1,6 @@
 """Read the states of shipments: one by its id, or those with a property by the index that has it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from shipment_events.table.store import EventTable
 from shipment_events.tracking.batch import now
 from shipment_events.tracking.delays import is_overdue, is_stalled, silent_since
 from shipment_events.tracking.item import OPEN, SHIPMENT_ID
-from shipment_events.tracking.news import MAX_COPY_BYTES
+from shipment_events.tracking.news import ESTIMATE, MAX_COPY_BYTES
 from shipment_events.tracking.shipment import Shipment
 from shipment_events.tracking.vocabulary import STATUSES
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _PAGE: Final = 200
+_LATEST: Final = "latest_at"
 
 
 class InvalidSearchError(ShipmentEventsError, ValueError):
@@ -156,13 +157,40 @@ class Shipments:
         return map(_shipment, found)
 
 
-def open_items(client: "DynamoDBClient", name: str) -> Iterator[Mapping[str, Any]]:
-    """The items of the open shipments in the index that has them. The longest without news comes first.
+def open_pages(
+    client: "DynamoDBClient", name: str, *, silent_since: str, now: str
+) -> Iterator[tuple[int, Sequence[Mapping[str, Any]]]]:
+    """The open shipments that can be delayed, page by page: first those without news since a moment.
+
+    Each open shipment is read once, and counts as read. The index is sorted by the latest news, so only the
+    silent ones can be asked for by its key. Of the others, an estimated delivery before ``now`` is a filter:
+    DynamoDB reads and bills each item, but sends only these.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.FilterExpression.html
+
+    Yields:
+        The number of shipments that were read, and the items of those that can be delayed.
 
     Raises:
         botocore.exceptions.ClientError, BotoCoreError: the index cannot be read.
     """
-    return _items(client, name, OPEN_INDEX, OPEN, OPEN)
+    names = {"#open": OPEN, "#latest": _LATEST}
+    values = {":open": {"S": OPEN}, ":since": {"S": silent_since}}
+    late = {
+        "FilterExpression": "#estimate < :now",
+        "ExpressionAttributeNames": {**names, "#estimate": ESTIMATE},
+        "ExpressionAttributeValues": {**values, ":now": {"S": now}},
+    }
+    silent = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+    # A shipment that has news in between moves to the second query, so none is missed in this order.
+    for condition, request in (("<=", silent), (">", late)):
+        pages = client.get_paginator("query").paginate(
+            TableName=name,
+            IndexName=OPEN_INDEX,
+            KeyConditionExpression=f"#open = :open AND #latest {condition} :since",
+            **request,
+        )
+        for page in pages:
+            yield page["ScannedCount"], page["Items"]
 
 
 def _items(
@@ -178,7 +206,7 @@ def _items(
     names, values = {"#value": attribute}, {":value": {"S": value}}
     condition = "#value = :value"
     if until:
-        names["#latest"], values[":until"] = "latest_at", {"S": until}
+        names["#latest"], values[":until"] = _LATEST, {"S": until}
         condition += " AND #latest <= :until"
     pages = client.get_paginator("query").paginate(
         TableName=name,

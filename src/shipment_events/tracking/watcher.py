@@ -5,11 +5,11 @@ A crash in between repeats changes with the same ids, and loses none.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.function.pauses import pauses
@@ -20,7 +20,7 @@ from shipment_events.tracking.announcer import Announcer, entry_of
 from shipment_events.tracking.changes import Change
 from shipment_events.tracking.delays import is_overdue, is_stalled, silent_since
 from shipment_events.tracking.item import UnreadableStateError
-from shipment_events.tracking.reader import open_items
+from shipment_events.tracking.reader import open_pages
 from shipment_events.tracking.shipment import Shipment
 from shipment_events.tracking.store import Found, Overtaken, ReadResult, ShipmentTable, Unreadable
 from shipment_events.tracking.watch import announce_delays
@@ -43,7 +43,7 @@ class Watch:
         announced: number of delays that were put on the bus, with repeats.
         lost_races: number of writes that failed because the tracker wrote first.
         unsettled: number of shipments whose delays are not announced and marked, by reason.
-        unreadable: ids of shipments whose item the tracker did not write.
+        unreadable: ids of shipments that can be delayed, but whose item the tracker did not write.
     """
 
     looked_at: int = 0
@@ -97,17 +97,13 @@ class Watcher:
     def _delayed(self, now: datetime, watch: Watch) -> Iterator[str]:
         """Ids of the shipments that are delayed by their entries in the index."""
         since, at = silent_since(now, self.stalled_after_hours), utc_text(now)
-        for item in open_items(self.client, self.shipments.name):
-            watch.looked_at += 1
-            try:
-                one = Shipment.of({name: value_of_attribute(value) for name, value in item.items()})
-            except UnreadableStateError:
-                watch.unreadable.add(item[PARTITION_KEY]["S"])
-                continue
-            if is_stalled(one.status, one.latest_at, since) or is_overdue(
-                one.status, one.estimated_delivery, at
-            ):
-                yield one.shipment_id
+        for read, items in open_pages(self.client, self.shipments.name, silent_since=since, now=at):
+            watch.looked_at += read
+            for one in _readable(items, watch):
+                if is_stalled(one.status, one.latest_at, since) or is_overdue(
+                    one.status, one.estimated_delivery, at
+                ):
+                    yield one.shipment_id
 
     def _settle(
         self, shipment_ids: Collection[str], now: datetime, watch: Watch, has_time: Callable[[], bool]
@@ -181,6 +177,14 @@ class Watcher:
                 case Unavailable(why) | Rejected(why):
                     unsettled[shipment_id] = why
         return unsettled
+
+
+def _readable(items: Iterable[Mapping[str, Any]], watch: Watch) -> Iterator[Shipment]:
+    for item in items:
+        try:
+            yield Shipment.of({name: value_of_attribute(value) for name, value in item.items()})
+        except UnreadableStateError:
+            watch.unreadable.add(item[PARTITION_KEY]["S"])
 
 
 def _parts(ids: Iterator[str], size: int) -> Iterator[list[str]]:
