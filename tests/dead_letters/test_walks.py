@@ -299,7 +299,8 @@ def shipments(sqs: AwsSqs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S
     """Runs a command on stand-ins of its services: the queues, an empty log and an empty table."""
     pages = SimpleNamespace(paginate=lambda **_: iter(()))
     logs = SimpleNamespace(get_paginator=lambda _: pages)
-    services = {"sqs": sqs, "logs": logs, "dynamodb": logs}
+    table = SimpleNamespace(query=lambda **_: {"Items": []}, get_paginator=logs.get_paginator)
+    services = {"sqs": sqs, "logs": logs, "dynamodb": table}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(boto3.Session, "client", lambda _, name, **__: services.get(name))
     monkeypatch.setattr(pipeline_module, "find_resources", lambda *_: _resources(sqs.clock))
