@@ -102,7 +102,12 @@ class StatusSubscriber(Construct):
             queue_name=self._dead_letter_queue_name,
             retention_period=Duration.days(SQS_MAX_RETENTION_DAYS),
         )
-        self.queue = self._build_queue(
+        self.queue = self._build_subscriber_queue(visibility_timeout)
+        self.rule = self._build_rule(pattern)
+        self.alarms = self._build_alarms(alarm_topic)
+
+    def _build_subscriber_queue(self, visibility_timeout: Duration) -> sqs.Queue:
+        return self._build_queue(
             "Queue",
             queue_name=self.rule_name,
             retention_period=QUEUE_RETENTION,
@@ -112,8 +117,6 @@ class StatusSubscriber(Construct):
                 queue=self.dead_letter_queue, max_receive_count=MAX_RECEIVES
             ),
         )
-        self.rule = self._build_rule(pattern)
-        self.alarms = self._build_alarms(alarm_topic)
 
     def _build_queue(self, construct_id: str, **properties: Any) -> sqs.Queue:
         return sqs.Queue(

@@ -93,10 +93,7 @@ def _describe(state: "DrillProgress") -> str:
     return " · ".join(parts)
 
 
-def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path) -> None:
-    # The command line imports this module, so this module cannot import it at its start.
-    from shipment_events.cli.presentation import add_read_side  # noqa: PLC0415
-
+def _faults(result: Mapping[str, Any]) -> Table:
     faults = Table(title=f"{result['faults']:,} faults", title_justify="left", show_header=False)
     faults.add_column()
     faults.add_column(justify="right")
@@ -104,8 +101,14 @@ def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path
         faults.add_row(kind.replace("_", " "), f"{count:,}")
     for kind, count in result["missed_incidents"].items():
         faults.add_row(f"[yellow]{kind.replace('_', ' ')}, did not happen[/]", f"[yellow]{count:,}[/]")
-    console.print(faults)
+    return faults
 
+
+def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path) -> None:
+    # The command line imports this module, so this module cannot import it at its start.
+    from shipment_events.cli.presentation import add_read_side  # noqa: PLC0415
+
+    console.print(_faults(result))
     outcomes = result["outcomes"]
     table = Table(title="Where every event ended", title_justify="left", show_header=False)
     table.add_column()

@@ -3,11 +3,11 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from botocore.config import Config
 
@@ -80,10 +80,6 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
         botocore.exceptions.ClientError: the engine cannot be read in the end.
     """
     started = time.monotonic()
-    progress = DrillProgress("starting")
-    on_progress(progress)
-    engine_port, partial_port, *service_ports = free_ports(2 + len(SERVICES))
-    ports = {"partial": partial_port, **dict(zip(SERVICES, service_ports, strict=True))}
     report = DrillReport(
         seed=plan.seed,
         minutes=plan.minutes,
@@ -91,61 +87,138 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
         wanted_faults=plan.faults,
         visibility_timeout=plan.visibility_timeout,
     )
-    with ExitStack() as stack:
-        stack.enter_context(_log_of_proxies(plan.folder / PROXY_LOG))
-        proxies = stack.enter_context(FaultProxies(engine_port, ports, plan.seed))
-        stage = stack.enter_context(
-            open_stage(
-                plan.root,
-                plan.folder / "drill",
-                engine_port,
-                visibility_timeout=plan.visibility_timeout,
-                engine_environment=proxies.function_environment,
-            )
-        )
-        journal = stack.enter_context(JournalWriter(plan.folder / JOURNAL))
-        events = stack.enter_context((plan.folder / EVENTS_FILE).open("w", encoding="utf-8"))
-        traffic = Traffic(plan.seed)
-        sent: list[SentEvent] = []
-
-        def note(receipt: Accepted) -> None:
-            record = JournalRecord.of(receipt)
-            journal.write(record)
-            events.write(f"{record.detail}\n")
-            sent.append(SentEvent(record, traffic.expected[receipt.entry.position]))
-            progress.accepted = len(sent)
-
-        def show(faults: int, incident: str) -> None:
-            progress.phase, progress.faults, progress.incident = "sending under faults", faults, incident
-            on_progress(progress)
-
+    progress = DrillProgress("starting")
+    on_progress(progress)
+    engine_port, partial_port, *service_ports = free_ports(2 + len(SERVICES))
+    ports = {"partial": partial_port, **dict(zip(SERVICES, service_ports, strict=True))}
+    with (
+        _log_of_proxies(plan.folder / PROXY_LOG),
+        FaultProxies(engine_port, ports, plan.seed) as proxies,
+        open_stage(
+            plan.root,
+            plan.folder / "drill",
+            engine_port,
+            visibility_timeout=plan.visibility_timeout,
+            engine_environment=proxies.function_environment,
+        ) as stage,
+        JournalWriter(plan.folder / JOURNAL) as journal,
+        (plan.folder / EVENTS_FILE).open("w", encoding="utf-8") as events,
+    ):
         publisher = Publisher(_events_client(proxies), stage.resources.event_bus_name)
         storm = Storm(stage, proxies, publisher, plan.seed, plan.minutes * 60, _timeouts(plan))
-        unsent = storm.rage(traffic, plan.events, plan.faults, note, show)
-        report.fault_kinds, report.missed = storm.fired(), storm.missed()
-        report.bursts, report.refused = traffic.bursts, traffic.refused
-        progress.phase, progress.incident = "recovering", ""
-        report.sent_again, report.unsent = _send_again(publisher, unsent, note)
-        quiet_at = _wait_until_quiet(stage, progress, on_progress)
-        if quiet_at is not None:
-            report.recovery_seconds = max(0.0, quiet_at - storm.last_fault_at())
-        report.redriven = len(
-            stage.dead_letters.redrive(Selection(reason=DeadLetterReason.RETRIES_EXHAUSTED)).settled
+        drill = _Drill(
+            stage=stage,
+            storm=storm,
+            report=report,
+            journal=journal,
+            events=events,
+            progress=progress,
+            on_progress=on_progress,
+            traffic=Traffic(plan.seed),
         )
-        if report.redriven:
-            progress.phase = f"recovering {report.redriven:,} redriven events"
-            _wait_until_quiet(stage, progress, on_progress)
-        progress.phase = "accounting"
-        on_progress(progress)
-        for _ in range(_SECOND_LOOKS):
-            _account(stage, sent, report)
-            if not report.reconciliation.lost:
-                break
-            time.sleep(_SECOND_LOOK_SECONDS)
-        shipments = {item.detail["shipment_id"] for item in stage.table.scan()}
-        report.read_side = stage.read_side.account(shipments, lambda _: True)
+        drill.recover(drill.send(plan))
+        drill.account()
     report.duration_seconds = time.monotonic() - started
     return report
+
+
+@dataclass(slots=True, kw_only=True)
+class _Drill:
+    """A drill whose stage is up. It knows what was sent, and writes into the report."""
+
+    stage: Stage
+    storm: Storm
+    report: DrillReport
+    journal: JournalWriter
+    events: TextIO
+    progress: DrillProgress
+    on_progress: Callable[[DrillProgress], None]
+    traffic: Traffic
+    sent: list[SentEvent] = field(default_factory=list)
+
+    def send(self, plan: DrillPlan) -> list[Entry]:
+        """Send under faults. Returns what the publisher could not send."""
+        unsent = self.storm.rage(self.traffic, plan.events, plan.faults, self._note, self._show_storm)
+        report = self.report
+        report.fault_kinds, report.missed = self.storm.fired(), self.storm.missed()
+        report.bursts, report.refused = self.traffic.bursts, self.traffic.refused
+        return unsent
+
+    def recover(self, unsent: list[Entry]) -> None:
+        """Do what a user does after an outage: publish again, wait, redrive."""
+        report, progress = self.report, self.progress
+        progress.phase, progress.incident = "recovering", ""
+        self._send_again(unsent)
+        quiet_at = self._wait_until_quiet()
+        if quiet_at is not None:
+            report.recovery_seconds = max(0.0, quiet_at - self.storm.last_fault_at())
+        exhausted = Selection(reason=DeadLetterReason.RETRIES_EXHAUSTED)
+        report.redriven = len(self.stage.dead_letters.redrive(exhausted).settled)
+        if report.redriven:
+            progress.phase = f"recovering {report.redriven:,} redriven events"
+            self._wait_until_quiet()
+
+    def account(self) -> None:
+        """Find where each event is, and check states and changes."""
+        self.progress.phase = "accounting"
+        self.on_progress(self.progress)
+        for _ in range(_SECOND_LOOKS):
+            self._reconcile()
+            if not self.report.reconciliation.lost:
+                break
+            time.sleep(_SECOND_LOOK_SECONDS)
+        shipments = {item.detail["shipment_id"] for item in self.stage.table.scan()}
+        self.report.read_side = self.stage.read_side.account(shipments, lambda _: True)
+
+    def _note(self, receipt: Accepted) -> None:
+        record = JournalRecord.of(receipt)
+        self.journal.write(record)
+        self.events.write(f"{record.detail}\n")
+        self.sent.append(SentEvent(record, self.traffic.expected[receipt.entry.position]))
+        self.progress.accepted = len(self.sent)
+
+    def _show_storm(self, faults: int, incident: str) -> None:
+        progress = self.progress
+        progress.phase, progress.faults, progress.incident = "sending under faults", faults, incident
+        self.on_progress(progress)
+
+    def _send_again(self, unsent: list[Entry]) -> None:
+        """Publish unsent entries again, as a user does."""
+        accepted = 0
+        for receipt in self.storm.publisher.send(unsent):
+            if isinstance(receipt, Accepted):
+                accepted += 1
+                self._note(receipt)
+        self.report.sent_again, self.report.unsent = accepted, len(unsent) - accepted
+
+    def _wait_until_quiet(self) -> float | None:
+        """When the queue became empty, in seconds since 1970; None if it did not within all receives."""
+
+        def show(waiting: int) -> None:
+            self.progress.waiting = waiting
+            self.on_progress(self.progress)
+
+        drain = self.stage.queue.wait_until_empty(
+            patience=4 * self.stage.visibility_timeout + 60,
+            poll_seconds=_POLL_SECONDS,
+            on_progress=show,
+        )
+        return time.time() - drain.empty_seconds if drain.is_empty else None
+
+    def _reconcile(self) -> None:
+        dead_letters = self.stage.dead_letters.read().letters
+        letters, self.report.quarantined_again = unique_letters(dead_letters)
+        self.report.reconciliation = reconcile(
+            (event.record for event in self.sent),
+            (
+                TableEvent(
+                    item.correlation_id, item.status, datetime.fromisoformat(item.stored_at), item.detail
+                )
+                for item in self.stage.table.scan()
+            ),
+            (QueuedEvent(letter.envelope_id, letter.reason) for letter in letters),
+        )
+        self.report.verdict = judge(self.sent, letters)
 
 
 @contextmanager
@@ -182,45 +255,3 @@ def _events_client(proxies: FaultProxies) -> "EventBridgeClient":
     session: Any = local_session()
     client: EventBridgeClient = session.client("events", endpoint_url=proxies.endpoint(EVENTS), config=config)
     return client
-
-
-def _send_again(
-    publisher: Publisher, unsent: list[Entry], note: Callable[[Accepted], None]
-) -> tuple[int, int]:
-    """Publish unsent entries again, as a user does. Returns the numbers of accepted and unsent entries."""
-    accepted = 0
-    for receipt in publisher.send(unsent):
-        if isinstance(receipt, Accepted):
-            accepted += 1
-            note(receipt)
-    return accepted, len(unsent) - accepted
-
-
-def _wait_until_quiet(
-    stage: Stage, progress: DrillProgress, on_progress: Callable[[DrillProgress], None]
-) -> float | None:
-    """Time at which the queue became empty, seconds since 1970; None if it did not within all receives."""
-
-    def show(waiting: int) -> None:
-        progress.waiting = waiting
-        on_progress(progress)
-
-    drain = stage.queue.wait_until_empty(
-        patience=4 * stage.visibility_timeout + 60,
-        poll_seconds=_POLL_SECONDS,
-        on_progress=show,
-    )
-    return time.time() - drain.empty_seconds if drain.is_empty else None
-
-
-def _account(stage: Stage, sent: list[SentEvent], report: DrillReport) -> None:
-    letters, report.quarantined_again = unique_letters(stage.dead_letters.read().letters)
-    report.reconciliation = reconcile(
-        (event.record for event in sent),
-        (
-            TableEvent(item.correlation_id, item.status, datetime.fromisoformat(item.stored_at), item.detail)
-            for item in stage.table.scan()
-        ),
-        (QueuedEvent(letter.envelope_id, letter.reason) for letter in letters),
-    )
-    report.verdict = judge(sent, letters)

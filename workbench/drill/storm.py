@@ -4,7 +4,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,6 +41,7 @@ class Storm:
     seconds: float
     client_timeouts: Mapping[str, float]
     _incidents: Incidents | None = field(default=None)
+    _accepted: int = 0
 
     def rage(
         self,
@@ -70,43 +72,36 @@ class Storm:
             self.proxies.set_faults(service, calm(service))
         self.proxies.set_partial_faults(_PARTIAL_SHARE)
         self._incidents = incidents = Incidents(self.stage, self.proxies, self.seed, self.seconds, calm)
-        accepted = 0
         unsent: list[Entry] = []
-        start = time.monotonic()
-
-        def due(entries: Iterator[Entry]) -> Iterator[Entry]:
-            # The iterator ends here. Closing the publisher instead would not wait for the last receipts.
-            for entry in entries:
-                yield entry
-                elapsed = time.monotonic() - start
-                enough = accepted >= events and self.fired().total() >= faults
-                if elapsed >= self.seconds and (enough or elapsed >= 2 * self.seconds):
-                    return
-
-        stopped = threading.Event()
+        entries = self._until_over(traffic.entries(events, 0.95 * self.seconds), events, faults)
         shown_at = 0.0
-        with ThreadPoolExecutor(1, thread_name_prefix="incidents") as pool:
-            thrown = pool.submit(incidents.throw, stopped)
-            try:
-                for receipt in self.publisher.send(due(traffic.entries(events, 0.95 * self.seconds))):
-                    if isinstance(receipt, Accepted):
-                        accepted += 1
-                        note(receipt)
-                    else:
-                        unsent.append(receipt.entry)
-                    if time.monotonic() - shown_at > _SHOW_SECONDS:
-                        shown_at = time.monotonic()
-                        show(self.fired().total(), incidents.current)
-                    if thrown.done():
-                        # Raises the error of the incidents' thread.
-                        thrown.result()
-            finally:
-                stopped.set()
-            thrown.result()
+        with _thrown(incidents) as thrown:
+            for receipt in self.publisher.send(entries):
+                if isinstance(receipt, Accepted):
+                    self._accepted += 1
+                    note(receipt)
+                else:
+                    unsent.append(receipt.entry)
+                if time.monotonic() - shown_at > _SHOW_SECONDS:
+                    shown_at = time.monotonic()
+                    show(self.fired().total(), incidents.current)
+                if thrown.done():
+                    # Raises the error of the incidents' thread.
+                    thrown.result()
         self.proxies.set_partial_faults(0)
         for service in SERVICES:
             self.proxies.set_faults(service, [])
         return unsent
+
+    def _until_over(self, entries: Iterator[Entry], events: int, faults: int) -> Iterator[Entry]:
+        # The iterator ends here. Closing the publisher instead would not wait for the last receipts.
+        start = time.monotonic()
+        for entry in entries:
+            yield entry
+            elapsed = time.monotonic() - start
+            enough = self._accepted >= events and self.fired().total() >= faults
+            if elapsed >= self.seconds and (enough or elapsed >= 2 * self.seconds):
+                return
 
     def fired(self) -> Counter[str]:
         """Faults by kind: the proxies' own records and the log of incidents."""
@@ -119,3 +114,16 @@ class Storm:
     def last_fault_at(self) -> float:
         """End of the last fault, seconds since 1970."""
         return max(self.proxies.last_fired_at(), self._incidents.last_fired_at if self._incidents else 0.0)
+
+
+@contextmanager
+def _thrown(incidents: Incidents) -> Iterator[Future[None]]:
+    """Throw incidents in a thread while the block runs. Raises the thread's error after the block."""
+    stopped = threading.Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="incidents") as pool:
+        thrown = pool.submit(incidents.throw, stopped)
+        try:
+            yield thrown
+        finally:
+            stopped.set()
+        thrown.result()

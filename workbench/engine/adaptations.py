@@ -93,25 +93,28 @@ def write_stream_records_of_partiql() -> None:
         note(table, old, None)
         return old
 
-    def emitting(execute: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        @functools.wraps(execute)
-        def run(data: Any) -> Any:
-            changes: list[Any] = []
-            noted.changes = changes
-            try:
-                answer = execute(data)
-            finally:
-                noted.changes = None
-            if answer[0] == 200:
-                for change in changes:
-                    dynamodb._emit_stream_event(*change)
-            return answer
-
-        return run
-
     dynamodb._set_item, dynamodb._remove_item = noting_set_item, noting_remove_item
-    dynamodb._execute_statement = emitting(dynamodb._execute_statement)
-    dynamodb._execute_transaction = emitting(dynamodb._execute_transaction)
+    dynamodb._execute_statement = _emitting(dynamodb._execute_statement, noted)
+    dynamodb._execute_transaction = _emitting(dynamodb._execute_transaction, noted)
+
+
+def _emitting(execute: Callable[[Any], Any], noted: threading.local) -> Callable[[Any], Any]:
+    """``execute``, which then writes stream records of what was noted meanwhile, if it succeeded."""
+
+    @functools.wraps(execute)
+    def run(data: Any) -> Any:
+        changes: list[Any] = []
+        noted.changes = changes
+        try:
+            answer = execute(data)
+        finally:
+            noted.changes = None
+        if answer[0] == 200:
+            for change in changes:
+                dynamodb._emit_stream_event(*change)
+        return answer
+
+    return run
 
 
 def keep_stream_records() -> None:

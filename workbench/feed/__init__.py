@@ -10,7 +10,7 @@ The same arguments give the same bytes, on every machine and every version of Py
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -84,30 +84,14 @@ def generate(
         ValueError: a count or seed is below 0, a share is outside 0 to 1, the shares of the valid lines add
             up to more than 0.9, or a rate or start is outside its range.
     """
-    if count < 0:
-        raise ValueError(f"count: expected 0 or more, got {count}")
-    if seed < 0:
-        raise ValueError(f"seed: expected 0 or more, got {seed}")
-    if start.utcoffset() is None or not 1970 <= start.year <= 2100:
-        raise ValueError(f"start: expected a time with an offset, from 1970 to 2100, got {start.isoformat()}")
-    if not 1 <= shipments_per_day <= 1_000_000:
-        raise ValueError(f"shipments_per_day: expected 1 to 1,000,000, got {shipments_per_day}")
-    shares = {
+    _check_ranges(count, seed, start, shipments_per_day)
+    special = {
         "repeat_share": repeat_share,
         "enriched_share": enriched_share,
         "late_share": late_share,
         "same_second_share": same_second_share,
     }
-    others = {"broken_share": broken_share, "unusual_share": unusual_share}
-    for name, share in {**others, **shares}.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
-    # Special events are made from ordinary ones, so some ordinary events must remain.
-    together = sum(shares.values())
-    if together > _MAX_SPECIAL_SHARE:
-        raise ValueError(
-            f"{', '.join(shares)}: expected {_MAX_SPECIAL_SHARE} at most together, got {together:g}"
-        )
+    _check_shares(special, {"broken_share": broken_share, "unusual_share": unusual_share})
     first_share = 1 - repeat_share - enriched_share
     step_share = first_share - same_second_share
     chances = Chances(
@@ -120,6 +104,29 @@ def generate(
     begin = (start - _EPOCH) // timedelta(microseconds=1)
     arrivals = _arrivals(seed, begin, _DAY / shipments_per_day, chances)
     return _stream(count, seed, arrivals, broken_share)
+
+
+def _check_ranges(count: int, seed: int, start: datetime, shipments_per_day: float) -> None:
+    if count < 0:
+        raise ValueError(f"count: expected 0 or more, got {count}")
+    if seed < 0:
+        raise ValueError(f"seed: expected 0 or more, got {seed}")
+    if start.utcoffset() is None or not 1970 <= start.year <= 2100:
+        raise ValueError(f"start: expected a time with an offset, from 1970 to 2100, got {start.isoformat()}")
+    if not 1 <= shipments_per_day <= 1_000_000:
+        raise ValueError(f"shipments_per_day: expected 1 to 1,000,000, got {shipments_per_day}")
+
+
+def _check_shares(special: Mapping[str, float], others: Mapping[str, float]) -> None:
+    for name, share in {**others, **special}.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
+    # Special events are made from ordinary ones, so some ordinary events must remain.
+    together = sum(special.values())
+    if together > _MAX_SPECIAL_SHARE:
+        raise ValueError(
+            f"{', '.join(special)}: expected {_MAX_SPECIAL_SHARE} at most together, got {together:g}"
+        )
 
 
 def _stream(count: int, seed: int, lines: Iterator[Line], broken_share: float) -> Iterator[FeedLine]:

@@ -84,17 +84,8 @@ class FeedRunner:
         entries = paced(_entries(events, run), backlog.hold_back)
         if rate is not None:
             entries = at_rate(entries, rate, stop)
-        with (
-            JournalWriter(journal_path) as journal,
-            closing(self._publisher.send(entries, stop)) as receipts,
-        ):
-            for receipt in receipts:
-                if isinstance(receipt, Accepted):
-                    journal.write(JournalRecord.of(receipt))
-                    run.note_accepted(receipt.envelope_id, shipment_id_of(receipt.entry.detail))
-                    backlog.note_accepted()
-                else:
-                    run.unsent_by_error[receipt.why] += 1
+        with JournalWriter(journal_path) as journal:
+            self._publish(entries, journal, backlog, run, stop)
         run.drain = self._queue.wait_until_empty(
             patience=patience, poll_seconds=_POLL_SECONDS, on_progress=backlog.show
         )
@@ -105,13 +96,33 @@ class FeedRunner:
                 lambda event: event.correlation_id in run.envelope_ids,
                 on_progress=backlog.show_behind,
             )
+        self._audit(journal_path, run)
+        return run
+
+    def _publish(
+        self,
+        entries: Iterator[Entry | None],
+        journal: JournalWriter,
+        backlog: Backlog,
+        run: FeedRun,
+        stop: Event,
+    ) -> None:
+        with closing(self._publisher.send(entries, stop)) as receipts:
+            for receipt in receipts:
+                if isinstance(receipt, Accepted):
+                    journal.write(JournalRecord.of(receipt))
+                    run.note_accepted(receipt.envelope_id, shipment_id_of(receipt.entry.detail))
+                    backlog.note_accepted()
+                else:
+                    run.unsent_by_error[receipt.why] += 1
+
+    def _audit(self, journal_path: Path, run: FeedRun) -> None:
         for _ in range(_LOOKS):
             run.reconciliation = audit_journal(journal_path, self._table, self._dead_letters)
             run.judged_at = datetime.now(UTC)
             if not run.reconciliation.lost:
                 break
             self._queue.timing.clock.sleep(_SECONDS_BETWEEN_LOOKS)
-        return run
 
 
 def _entries(events: Iterable[EventText | None], run: FeedRun) -> Iterator[Entry | None]:

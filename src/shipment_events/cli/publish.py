@@ -96,9 +96,7 @@ def publish(
         click.echo(f"\nInterrupted; the bus has accepted at least {_again(counts, files)}", err=True)
         sys.exit(INTERRUPTED)
     if stop.is_set():
-        click.echo(f"\nInterrupted; the bus has accepted {_again(counts, files)}", err=True)
-        if counts.unsent:
-            _say_unsent(counts, unsent)
+        _say_interrupted(counts, files, unsent)
         sys.exit(INTERRUPTED)
     _print_summary(counts, unreadable, dry_run=dry_run, unsent=unsent, as_json=as_json)
     if counts.refused or counts.unsent or unreadable:
@@ -204,6 +202,12 @@ def _print_summary(
         return
     done = f"{counts.valid:,} valid" if dry_run else f"{counts.accepted:,} accepted"
     click.echo(f"{done}, {counts.refused:,} refused, {counts.unsent:,} unsent")
+    if counts.unsent:
+        _say_unsent(counts, unsent)
+
+
+def _say_interrupted(counts: Publication, files: tuple[str, ...], unsent: Path) -> None:
+    click.echo(f"\nInterrupted; the bus has accepted {_again(counts, files)}", err=True)
     if counts.unsent:
         _say_unsent(counts, unsent)
 

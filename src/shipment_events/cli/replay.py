@@ -71,6 +71,23 @@ def replay(
         pipeline.archive.cancel(cancel)
         click.echo(f"Replay {cancel} is being cancelled. Events that it already sent stay.", err=True)
         return
+    plan = _plan(pipeline, since, until, subscriber, all_rules=all_rules)
+    if dry_run:
+        if as_json:
+            click.echo(json.dumps(_plan_json(plan)))
+        return
+    if not yes:
+        click.confirm("Start it?", abort=True, err=True)
+    if subscriber:
+        _finish_changes(_follow_changes(pipeline.status_archive, plan), plan, as_json=as_json)
+    else:
+        _finish_events(_follow(pipeline.archive, plan), plan, as_json=as_json)
+
+
+def _plan(
+    pipeline: Pipeline, since: datetime | None, until: datetime, subscriber: str | None, *, all_rules: bool
+) -> ReplayPlan:
+    """Plan the replay, and say what it may send and cost."""
     if since is None:
         raise click.UsageError("give the start of the window with --from.")
     if subscriber and all_rules:
@@ -81,23 +98,7 @@ def replay(
     else:
         plan = pipeline.archive.plan(since, until, all_rules=all_rules)
         _say_plan(plan, "events", "each event also costs one message and one write")
-    if dry_run:
-        if as_json:
-            click.echo(json.dumps(_plan_json(plan)))
-        return
-    if not yes:
-        click.confirm("Start it?", abort=True, err=True)
-    if subscriber:
-        _finish_changes(_follow_changes(pipeline.status_archive, plan), plan, as_json=as_json)
-        return
-    result = _follow(pipeline.archive, plan)
-    if as_json:
-        click.echo(json.dumps({**_plan_json(plan), **_result_json(result)}))
-    else:
-        _say_result(result)
-    is_whole = result.drain.is_empty and result.flow.is_whole
-    if result.replay.state is not ReplayState.COMPLETED or not is_whole:
-        sys.exit(1)
+    return plan
 
 
 def _follow(archive: Archive, plan: ReplayPlan) -> ReplayResult:
@@ -144,6 +145,17 @@ def _say_plan(plan: ReplayPlan, what: str, note: str) -> None:
             " archive yet.",
             err=True,
         )
+
+
+def _finish_events(result: ReplayResult, plan: ReplayPlan, *, as_json: bool) -> None:
+    """Say how a replay to the pipeline ended, and what the pipeline made of it."""
+    if as_json:
+        click.echo(json.dumps({**_plan_json(plan), **_result_json(result)}))
+    else:
+        _say_result(result)
+    is_whole = result.drain.is_empty and result.flow.is_whole
+    if result.replay.state is not ReplayState.COMPLETED or not is_whole:
+        sys.exit(1)
 
 
 def _finish_changes(replay: Replay, plan: ReplayPlan, *, as_json: bool) -> None:

@@ -75,15 +75,13 @@ def settle_dead_letters(
         botocore.exceptions.ClientError: the queue cannot be read.
     """
     result = Settlement()
-    # An interrupt during the exit of the walk is caught too. The messages become visible when their holds
-    # end.
+    # An interrupt during the exit of the walk is caught too. The messages are visible after their holds.
     with interruptible(result), walk, _Workers(walk, settle, result) as workers:
         chosen: list[DeadLetterMessage] = []
         missing = set(selection.message_ids or ())
         for messages in walk.batches(await_count=selection.identifier is None):
-            letters = list(map(dead_letter, messages))
-            work = list(filter(selection.takes, letters))
-            result.passed_over += len(letters) - len(work)
+            work = [letter for letter in map(dead_letter, messages) if selection.takes(letter)]
+            result.passed_over += len(messages) - len(work)
             if only_one:
                 chosen += work
             elif work:
