@@ -41,6 +41,7 @@ PARTS: Final[Mapping[str, Part]] = {
         "the stack on the local engine with the tracker and without",
         "benchmarks.end_to_end.tracking",
     ),
+    "api": Part("a state by the HTTP API beside one GetItem of the SDK", "benchmarks.end_to_end.api"),
     "publisher-memory": Part(
         "the publisher's memory on a file of a million events", "benchmarks.publisher.memory", is_long=True
     ),

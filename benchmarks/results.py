@@ -60,6 +60,10 @@ TARGETS: Final[Mapping[str, Target]] = {
         "events a second of the stack on the local engine, with the tracker / without it",
         is_speed_up=True,
     ),
+    "api_vs_get_item": Target(
+        3, "time of a state by the HTTP API on the local engine, ours / one SDK GetItem"
+    ),
+    "api_304_vs_200": Target(1.1, "the same, a state that has not changed (304) / one that is sent (200)"),
 }
 
 
