@@ -129,6 +129,22 @@ def test_the_console_of_the_wheel_shows_a_stage(wheel: Path, tmp_path: Path, eng
         assert "Healthy" in browser.get(f"{home}/panels/verdict").text
 
 
+@pytest.mark.slow
+def test_a_team_builds_its_stack_with_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """The example imports nothing of ours but the construct. `make setup` brings node, which CDK needs."""
+    installed = _install(wheel, tmp_path / "cdk", "[cdk]")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {"PATH": path, "HOME": str(tmp_path), "CDK_OUTDIR": str(tmp_path / "out")}
+    installed("python", str(ROOT / "examples" / "subscriber" / "stack.py"), environment=environment)
+    template = json.loads((tmp_path / "out" / "deliveries.template.json").read_text(encoding="utf-8"))
+    queues = {
+        each["Properties"]["QueueName"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::SQS::Queue"
+    }
+    assert queues == {"deliveries-dev", "deliveries-dlq-dev"}
+
+
 def test_the_library_needs_boto3_alone(library: Installation) -> None:
     listed = json.loads(
         _uv("pip", "list", "--format", "json", "--python", str(library.folder / "bin" / "python"))
