@@ -1,24 +1,31 @@
-"""Shortcuts in the engine's DynamoDB, which has one thread for all requests. They change no answer.
+"""Shortcuts in the engine, which has one thread for all requests. They change no answer.
 
 The engine's own interpreter runs this file, so it imports nothing but the engine, the standard library and
-``adaptations.py``. ``tests/integration/test_shortcuts.py`` holds that no answer changes.
+``adaptations.py``. ``tests/workbench/engine/test_shortcuts.py`` holds that no answer changes.
 """
 
 import copy
+import functools
 import marshal
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
-from ministack.services import dynamodb
+from ministack.services import _dynamodb_keywords, dynamodb, lambda_svc
 
 from workbench.engine.adaptations import require
+
+# In measurements, more invocations stored no more events a second.
+MAX_INVOCATIONS: Final = 3
 
 
 def take_shortcuts() -> None:
     """Take all shortcuts. Raises NotAsExpectedError if the engine has other functions than expected."""
     parse_statements_of_a_batch_once()
+    read_texts_once()
     copy_plain_values_fast()
+    invoke_few_at_once()
 
 
 def parse_statements_of_a_batch_once() -> None:
@@ -47,9 +54,37 @@ def parse_statements_of_a_batch_once() -> None:
     dynamodb._parse_partiql = parse_once
 
 
+def read_texts_once() -> None:
+    """Remember the tokens of statements and expressions, because functions send the same texts again."""
+    require(dynamodb, _tokenize="6abb13395c3e")
+    require(_dynamodb_keywords, _tokenize="e02998de3036")
+    for module in (dynamodb, _dynamodb_keywords):
+        module._tokenize = _remembering(module._tokenize)
+
+
+def _remembering(tokenize: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
+    known = functools.lru_cache(maxsize=1_000)(lambda text: tuple(tokenize(text)))
+    return lambda text: list(known(text))
+
+
 def copy_plain_values_fast() -> None:
     """Copy items as bytes. ``copy.deepcopy`` visits each of their values in Python."""
     dynamodb.copy = SimpleNamespace(copy=copy.copy, deepcopy=plain_copy)
+
+
+def invoke_few_at_once() -> None:
+    """Limit the concurrent invocations for a queue.
+
+    Each invocation waits for the one thread, and so do all others. With ten for the queue, the function of a
+    stream hardly gets a turn until the queue is empty.
+    """
+    require(lambda_svc, _sqs_esm_concurrency="d3e9d1e865aa")
+    allowed = lambda_svc._sqs_esm_concurrency
+
+    def few(*args: Any) -> int:
+        return min(MAX_INVOCATIONS, int(allowed(*args)))
+
+    lambda_svc._sqs_esm_concurrency = few
 
 
 def plain_copy(value: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import Final
 from shipment_events.publishing.entries import Entry
 from shipment_events.queue.queue import Queue
 
-_PACE_ENTRIES: Final = 200
+_PACE_ENTRIES: Final = 50
 _PACE_SECONDS: Final = 0.05
-_MAX_WAITING: Final = 400
+_MAX_WAITING: Final = 100
 
 
 @dataclass(slots=True)
