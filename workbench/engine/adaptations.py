@@ -43,8 +43,8 @@ class NotAsExpectedError(Exception):
     """A private function of the engine is not the one that its adaptation was written for."""
 
 
-def require(module: ModuleType, **fingerprints: str) -> None:
-    """Raise NotAsExpectedError unless each function of the module has the source with the fingerprint."""
+def require(module: ModuleType | type, **fingerprints: str) -> None:
+    """Raise NotAsExpectedError unless each function here has the source with the fingerprint."""
     for name, expected in fingerprints.items():
         function = getattr(module, name, None)
         source = inspect.getsource(function) if inspect.isfunction(function) else ""
