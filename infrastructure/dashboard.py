@@ -119,7 +119,7 @@ class PipelineDashboard(Construct):
             _graph(
                 "Queue: depth",
                 self._metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum", "Waiting"),
-                self._metrics.queue("ApproximateNumberOfMessagesNotVisible", "Maximum", "In work"),
+                self._metrics.queue("ApproximateNumberOfMessagesNotVisible", "Maximum", "In flight"),
             ),
             _graph(
                 "Queue: age of the oldest message (s)",
@@ -191,7 +191,7 @@ class PipelineDashboard(Construct):
                 "Dead letters: waiting",
                 self._metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum", "Waiting"),
                 self._metrics.dead_letter_queue(
-                    "ApproximateNumberOfMessagesNotVisible", "Maximum", "In work"
+                    "ApproximateNumberOfMessagesNotVisible", "Maximum", "In flight"
                 ),
             ),
             _graph(

@@ -9,6 +9,7 @@ import pytest
 
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.table.item import StoredEvent
+from shipment_events.watching import effects
 from shipment_events.watching import trace as trace_module
 from shipment_events.watching.log import ProcessorLog
 from shipment_events.watching.trace import Sources, Trace, trace
@@ -104,6 +105,15 @@ def test_effect_on_the_state_says_that_it_is_computed_and_an_unfoldable_event_is
     assert "the tracker cannot fold it" in steps["state"].detail
     assert steps["state"].detail.endswith("(computed from the stored events)")
     assert (steps["unfoldable"].shipment_id, steps["unfoldable"].correlation_id) == ("MAC-1", "e-MAC-1")
+
+
+def test_effects_that_are_not_computed_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "MOST_EVENTS", 0)
+    letters, log = dead_letters_on(Queue(), "dlq", "queue"), ProcessorLog(cast("Any", Logs()), "dev")
+    sources = Sources(cast("Any", Table()), letters, log, (), log)
+    steps = {step.what: step for step in trace("MAC-1", sources, since=NOW - timedelta(hours=1)).steps}
+    assert steps["state"].detail == "not computed: the shipment has more than 5,000 events"
+    assert steps["state"].correlation_id == "e-MAC-1"
 
 
 def test_a_shipment_is_not_mistaken_for_one_whose_id_contains_its_id() -> None:

@@ -12,7 +12,7 @@ from shipment_events.dead_letters.letters import DeadLetterMessage, Reading
 from shipment_events.publishing.journal import JournalRecord
 from shipment_events.table.item import StoredEvent
 from shipment_events.table.store import EventTable
-from shipment_events.watching.effects import effects_of
+from shipment_events.watching.effects import MOST_EVENTS, effects_of
 from shipment_events.watching.log import FunctionLog, LogLine
 
 _MOST_LINES: Final = 200
@@ -208,8 +208,11 @@ def _effects(table: EventTable, items: Sequence[tuple[str, StoredEvent]]) -> Ite
     """What each of these events does to the state of its shipment."""
     for shipment_id in dict.fromkeys(shipment_id for shipment_id, _ in items):
         effects = effects_of(shipment_id, table.timeline(shipment_id))
-        for of, item in items:
-            if of == shipment_id and (effect := effects.get(item.sort_key)):
+        own = [item for of, item in items if of == shipment_id]
+        if not effects:
+            yield _no_effects(shipment_id, max(own, key=lambda item: item.stored_at))
+        for item in own:
+            if effect := effects.get(item.sort_key):
                 yield Step(
                     datetime.fromisoformat(item.stored_at),
                     "state",
@@ -218,6 +221,17 @@ def _effects(table: EventTable, items: Sequence[tuple[str, StoredEvent]]) -> Ite
                     f"{effect.sentence} (computed from the stored events)",
                     {"sort_key": item.sort_key, "computed_from": "stored events", **effect.as_json},
                 )
+
+
+def _no_effects(shipment_id: str, last: StoredEvent) -> Step:
+    return Step(
+        datetime.fromisoformat(last.stored_at),
+        "state",
+        shipment_id,
+        last.correlation_id,
+        f"not computed: the shipment has more than {MOST_EVENTS:,} events",
+        {"sort_key": last.sort_key, "computed_from": None},
+    )
 
 
 def _unfoldable(lines: Iterable[LogLine], items: Sequence[tuple[str, StoredEvent]]) -> Iterator[Step]:
