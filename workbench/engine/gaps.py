@@ -111,6 +111,11 @@ GAPS: Final = (
         "FilterArns is ignored: a replay reaches every rule.",
     ),
     Gap(
+        "Concurrent invocations for a queue",
+        Remedy.DIFFERENT,
+        "At most three: more wait for the engine's one thread.",
+    ),
+    Gap(
         "Metrics of the services and of the processor",
         Remedy.LEFT_OUT,
         "Metric filters are not applied either.",
