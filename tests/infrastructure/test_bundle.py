@@ -54,6 +54,11 @@ ROOMS = {
 of_each_function = pytest.mark.parametrize("function", HANDLERS)
 
 
+def test_no_function_is_left_out_here(template: Template) -> None:
+    functions = [properties["FunctionName"] for _, properties in template.of_type("AWS::Lambda::Function")]
+    assert sorted(functions) == sorted(f"{name}-{template.environment}" for name in HANDLERS)
+
+
 @of_each_function
 def test_bundle_holds_whole_rooms_that_the_handler_imports(template: Template, function: str) -> None:
     imported = _imported(HANDLERS[function])
