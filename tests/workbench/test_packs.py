@@ -22,6 +22,16 @@ TO_COME: Final = {"AWS::Events::EventBusPolicy", "AWS::Lambda::Permission"}
 _ALL: Final = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 _ANYBODY: Final = {"Version": "2012-10-17", "Statement": [_ALL]}
 WEAKEST: Final[Mapping[str, Mapping[str, Any]]] = {
+    "AWS::ApiGatewayV2::Api": {"Name": "api", "ProtocolType": "HTTP"},
+    "AWS::ApiGatewayV2::Authorizer": {"ApiId": "api", "AuthorizerType": "JWT", "Name": "tokens"},
+    "AWS::ApiGatewayV2::Integration": {"ApiId": "api", "IntegrationType": "AWS_PROXY"},
+    "AWS::ApiGatewayV2::Route": {"ApiId": "api", "AuthorizationType": "NONE", "RouteKey": "GET /"},
+    "AWS::ApiGatewayV2::Stage": {"ApiId": "api", "StageName": "$default"},
+    "AWS::Scheduler::Schedule": {
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ScheduleExpression": "rate(1 minute)",
+        "Target": {"Arn": "function", "RoleArn": "role"},
+    },
     "AWS::CloudWatch::Alarm": {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1},
     "AWS::CloudWatch::Dashboard": {"DashboardBody": "{}"},
     "AWS::CodeDeploy::Application": {"ComputePlatform": "Lambda"},
