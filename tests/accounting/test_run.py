@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from shipment_events.accounting.audit import shipment_id_of
 from shipment_events.accounting.feed_run import FeedRun
+from shipment_events.accounting.read_side import ReadSideAccount
 from shipment_events.accounting.run import FeedRunner
 from shipment_events.contract.exact_json import loads
 from shipment_events.publishing.event_files import EventText
@@ -75,6 +76,7 @@ def run_feed(
     lost: str | None = None,
     rate: float | None = None,
     delivery_seconds: float = 0.0,
+    read_side: Any = None,
 ) -> FeedRun:
     bus = RememberingBus(frozenset([refused] if refused else []))
     table = StoredFromBus(bus, frozenset([lost] if lost else []))
@@ -85,6 +87,7 @@ def run_feed(
         Queue(sqs.client, "queue", timing),
         dead_letters_on(sqs.client, "dead-letter-queue", "queue", timing),
         publisher_on(bus),
+        read_side=read_side,
     )
     return runner.run(feed, folder / "journal.ndjson", rate=rate)
 
@@ -103,6 +106,19 @@ def test_run_that_finds_every_event_has_succeeded(tmp_path: Path) -> None:
     found = run(tmp_path, ["S-1", "S-2"])
     assert (found.reconciliation.published, found.reconciliation.stored) == (2, 2)
     assert found.succeeded
+
+
+def test_read_side_looks_at_the_shipments_of_the_last_events_first(tmp_path: Path) -> None:
+    class AskedFor:
+        ids: Sequence[str] = ()
+
+        def account(self, ids: Sequence[str], *_: object, **__: object) -> ReadSideAccount:
+            self.ids = ids
+            return ReadSideAccount()
+
+    asked = AskedFor()
+    run_feed(tmp_path, texts(["S-1", "S-2", "S-3", "S-1"]), read_side=asked)
+    assert asked.ids == ["S-1", "S-3", "S-2"]
 
 
 def test_lost_event_is_named_and_the_run_has_failed(tmp_path: Path) -> None:

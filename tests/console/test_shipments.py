@@ -177,8 +177,9 @@ def test_a_trace_has_the_log_and_the_letters_that_were_read(browser: Browser, se
     assert "dead letter" in text_of(browser.get("/panels/trace?id=S-1")).partition("From the table")[0]
 
 
-def test_a_time_without_an_offset_is_not_called_local(browser: Browser, services: Services) -> None:
-    services.store(body(1), NOW)
+@pytest.mark.parametrize("offset", ["Z", "+00:00"])
+def test_a_time_in_utc_is_not_called_local(browser: Browser, services: Services, offset: str) -> None:
+    services.store(body(1, event_timestamp=f"2026-05-04T10:00:00{offset}"), NOW)
     (shown,) = entries(browser.get("/panels/timeline?id=S-1"))
     assert "2026-05-04 10:00:00 UTC" in shown
     assert "local" not in shown

@@ -4,6 +4,7 @@ A test of the engine as it is shows a gap. It fails once a newer engine closes t
 adaptation out.
 """
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import ROOT, client_factory
-from tests.integration.small_stack import ENVIRONMENT, TABLE, write_assembly
+from tests.integration.small_stack import ENVIRONMENT, FUNCTION, TABLE, write_assembly
 from workbench.engine import engine as engines
 from workbench.engine.deploy import deploy
 from workbench.engine.health import free_port
@@ -35,6 +36,8 @@ def note(what, value):
 
 def handler(event, context):
     failures = []
+    for number in range(event.get("lines", 0)):
+        print(json.dumps([event["number"], number]))
     for record in event.get("Records", []):
         if record["eventSource"] == "aws:sqs":
             note("message", record["body"])
@@ -266,6 +269,20 @@ class TestSlowFunction:
 
     def test_the_queue_of_the_engine_as_it_is_waits_for_it(self, as_it_is: Engine) -> None:
         assert self.order(as_it_is) == ["slow", "message"]
+
+
+class TestLog:
+    def test_each_invocation_has_all_its_lines(self, adapted: Engine) -> None:
+        functions = adapted.client("lambda")
+        for number in range(50):
+            answer = functions.invoke(
+                FunctionName=FUNCTION,
+                LogType="Tail",
+                Payload=json.dumps({"number": number, "lines": 5}),
+            )
+            lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+            expected = [json.dumps([number, line]) for line in range(5)]
+            assert [line for line in lines if line.startswith("[")] == expected
 
 
 class TestRestart:

@@ -77,8 +77,8 @@ def copy_plain_values_fast() -> None:
 def invoke_few_at_once() -> None:
     """Limit the concurrent invocations for a queue.
 
-    Each invocation waits for the one thread, and so do all others. With ten for the queue, the function of a
-    stream hardly gets a turn until the queue is empty.
+    The requests of all functions wait for the one thread. With ten invocations for the queue, the function of
+    a stream hardly gets a turn until the queue is empty.
     """
     require(lambda_svc, _sqs_esm_concurrency="d3e9d1e865aa")
     allowed = lambda_svc._sqs_esm_concurrency

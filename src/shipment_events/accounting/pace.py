@@ -9,8 +9,10 @@ from typing import Final
 from shipment_events.publishing.entries import Entry
 from shipment_events.queue.queue import Queue
 
+# The count of the queue is read once for so many entries.
 _PACE_ENTRIES: Final = 50
 _PACE_SECONDS: Final = 0.05
+# Ten batches of ten. While more events wait, each further one only adds to the latencies.
 _MAX_WAITING: Final = 100
 
 

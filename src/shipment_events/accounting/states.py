@@ -35,7 +35,8 @@ class StateWait:
 
     Attributes:
         last_stored_at: when the last new event was stored; empty for none.
-        seen_at: when the states were read that were the last to be right, aware. None before the first look.
+        seen_at: when states were read last, aware. After :meth:`wait`, when the last states were seen to be
+            right. None before the first look.
     """
 
     def __init__(
@@ -58,8 +59,8 @@ class StateWait:
     def wait(self, ids: Iterable[str], on_progress: Callable[[int], None]) -> dict[str, str]:
         """Wait until each state is right.
 
-        The first look is at a few shipments. Only when they are right, the states of all others are read,
-        and compared with their events afterwards. So waiting disturbs the tracker little, and reading many
+        It looks at a few shipments until they are right. Then it reads the states of all others, and
+        compares them with their events afterwards. So waiting disturbs the tracker little, and reading many
         events does not delay ``seen_at``.
 
         Args:

@@ -21,6 +21,8 @@ from shipment_events.tracking.news import (
 from shipment_events.watching.effects import effects_of
 
 _LATE: Final = timedelta(minutes=1)
+# A time that ends so is already in UTC.
+_UTC: Final = ("Z", "z", "+00:00", "+0000")
 _FINDINGS: Final[Mapping[Finding, str]] = {
     Finding.FUTURE: "dated in the future",
     Finding.CONTRADICTION: "status contradicts type",
@@ -123,7 +125,7 @@ def _entry(
         event=event,
         at=at,
         stored_at=stored_at,
-        local="" if written.endswith("Z") else written,
+        local="" if written.endswith(_UTC) else written,
         what=event_type.removeprefix("shipment.").replace("_", " "),
         status=status_at_place(news.place) if news else None,
         place=place_of(detail.get("location")),

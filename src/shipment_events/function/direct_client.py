@@ -87,8 +87,7 @@ class DirectDynamoDBClient:
         Raises:
             as :meth:`run_statements`.
         """
-        example = partial(self._client.batch_get_item, **request)
-        return self._call("BatchGetItem", _ENCODER.encode(request), example)
+        return self._read("BatchGetItem", self._client.batch_get_item, request)
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         """Read an item by its key.
@@ -98,8 +97,7 @@ class DirectDynamoDBClient:
         Raises:
             as :meth:`run_statements`.
         """
-        example = partial(self._client.get_item, **request)
-        return self._call("GetItem", _ENCODER.encode(request), example)
+        return self._read("GetItem", self._client.get_item, request)
 
     def query(self, **request: Any) -> dict[str, Any]:
         """Read a page of items.
@@ -109,8 +107,12 @@ class DirectDynamoDBClient:
         Raises:
             as :meth:`run_statements`.
         """
-        example = partial(self._client.query, **request)
-        return self._call("Query", _ENCODER.encode(request), example)
+        return self._read("Query", self._client.query, request)
+
+    def _read(
+        self, operation: str, send: Callable[..., object], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return self._call(operation, _ENCODER.encode(request), partial(send, **request))
 
     def _call(self, operation: str, body: str, example: Callable[[], object]) -> dict[str, Any]:
         template = self._templates.get(operation)
