@@ -4,7 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,7 @@ from shipment_events.table.store import MAX_KEYS
 from tests.tracking.histories import NOON, stored
 
 EVENT = stored(NOON, "e", "shipment.departed")
+LATER = stored(NOON + timedelta(hours=1), "l", "shipment.delivered")
 IDS = [f"S-{number}" for number in range(3 * MAX_KEYS)]
 
 
@@ -27,12 +28,13 @@ class Stage:
     def __init__(self) -> None:
         self.tracked: set[str] = set()
         self.never = ""
+        self.events = [EVENT]
         self.states_read: list[str] = []
         self.events_read: list[tuple[str, datetime]] = []
 
     def timeline(self, shipment_id: str) -> Iterator[StoredEvent]:
         self.events_read.append((shipment_id, datetime.now(UTC)))
-        return iter([EVENT])
+        return iter(self.events)
 
     def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803 - boto3's
         ids = [key["shipment_id"]["S"] for key in RequestItems["shipments"]["Keys"]]
@@ -44,7 +46,7 @@ class Stage:
         }
 
     def _item(self, shipment_id: str) -> dict[str, Any]:
-        state = {"shipment_id": shipment_id, **History.of(shipment_id, [EVENT]).state()}
+        state = {"shipment_id": shipment_id, **History.of(shipment_id, self.events).state()}
         return {name: json.loads(attribute_json(value)) for name, value in state.items()}
 
     def wait(self, patience: float = 60.0) -> tuple[StateWait, dict[str, str]]:
@@ -89,3 +91,17 @@ def test_shipment_that_stays_wrong_is_named_with_what_differs(stage: Stage) -> N
     _, wrong = stage.wait(patience=0.2)
     assert list(wrong) == IDS[-1:]
     assert "latest_event, open, status" in wrong[IDS[-1]]
+
+
+def test_events_of_other_producers_are_read_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "_READ_AGAIN_SECONDS", 0.0)
+    expect = StateWait._expect
+
+    def expect_and_store(self: StateWait, ids: list[str]) -> None:
+        expect(self, ids)
+        stage.events = [EVENT, LATER]
+
+    monkeypatch.setattr(StateWait, "_expect", expect_and_store)
+    wait, wrong = stage.wait(patience=0.5)
+    assert not wrong
+    assert wait.last_stored_at == LATER.stored_at

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ from shipment_events.table.item import StoredEvent
 from shipment_events.tracking import batch, history, store
 from shipment_events.tracking import tracker as tracker_module
 from shipment_events.tracking.batch import Tracking
+from shipment_events.tracking.store import Found
 from tests.stand_ins.fakes import client_error
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, histories, stored, text
@@ -113,6 +115,18 @@ class TestCost:
         first, second = map(set, world.tables.written)
         assert first - second == {"status", "first_at", "carrier", "open"}
         assert world.state()["carrier"] == "UPS"
+
+    def test_map_that_only_python_takes_for_the_same_is_sent(self) -> None:
+        world = World()
+        world.track([world.store(stored(NOON, "e", "shipment.departed", location={"gate": 1}))])
+        table = world.tracker().shipments
+        found = table.read(["S-1"])["S-1"]
+        assert isinstance(found, Found)
+        assert found.tracked
+        summary = {**found.values["latest_event"], "location": {"gate": True}}
+        assert summary == found.values["latest_event"]
+        there = replace(found, values={**found.values, "latest_event": summary})
+        assert '\\"latest_event\\"=?' in table.statement(found.tracked, there)
 
     def test_shipment_is_read_for_its_first_event_and_a_retraction_alone(self) -> None:
         world = World()
