@@ -1,7 +1,8 @@
 """Take the pictures of the console in ``docs/pictures``: ``make pictures``.
 
 A fresh engine gets a seeded feed for some minutes, so that the plots have something to show. The feed has
-places in many scripts, so the machine needs their fonts, as Debian's ``fonts-noto-core`` and ``fonts-noto-cjk``.
+places in many scripts, so the machine needs their fonts, as Debian's ``fonts-noto-core`` and
+``fonts-noto-cjk``.
 """
 
 import os
