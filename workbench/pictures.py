@@ -77,7 +77,7 @@ def _engine(home: Path) -> Iterator[str]:
 
 def _feed(environment: Mapping[str, str]) -> None:
     """Send the feed in portions of different sizes, the broken events as well."""
-    lines = iter(generate(_EVENTS, seed=_SEED, broken_share=0.01))
+    lines = iter(generate(_EVENTS, seed=_SEED))
     chance = random.Random(_SEED)  # noqa: S311 - the same each time
     command = [sys.executable, "-m", "shipment_events", "run", "--json", "-"]
     for _ in range(_PORTIONS):

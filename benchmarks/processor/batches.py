@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from shipment_events.contract import names
 from shipment_events.publishing.entries import prepare_text
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 _SEED: Final = 5
 
 
 def batches(size: int, count: int) -> Iterator[dict[str, Any]]:
     """Events of Lambda with so many records each, all of them new, from the feed."""
-    lines = generate(size * count, seed=_SEED, broken_share=0, repeat_share=0, enriched_share=0)
+    lines = generate(size * count, seed=_SEED, shares=Shares(broken=0, repeat=0, enriched=0))
     records = (_record(number, line.text) for number, line in enumerate(lines))
     for _ in range(count):
         yield {"Records": list(islice(records, size))}

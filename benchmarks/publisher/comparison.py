@@ -17,7 +17,7 @@ from benchmarks.statistics import quartiles, ratio_of_medians
 from shipment_events.contract import names
 from shipment_events.publishing.entries import MAX_REQUEST_ENTRIES
 from shipment_events.publishing.publisher import Publisher
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -44,7 +44,7 @@ class _Way:
 
 def measure() -> PartResult:
     """Measure all ways against the same service times."""
-    lines = generate(_EVENTS, broken_share=0, repeat_share=0, enriched_share=0)
+    lines = generate(_EVENTS, shares=Shares(broken=0, repeat=0, enriched=0))
     events = [json.loads(line.text) for line in lines]
     with running_endpoint() as endpoint, mock.patch.dict(os.environ, endpoint.environment):
         ways = _ways(boto3.client("events"))

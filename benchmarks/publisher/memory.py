@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.fake_services.endpoint import Endpoint, running_endpoint
 from benchmarks.results import PartResult, Table
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 LIMIT_BYTES: Final = 80_000_000
@@ -37,7 +37,7 @@ def measure() -> PartResult:
         for events in SIZES:
             file = Path(folder) / "events.ndjson"
             with file.open("w", encoding="utf-8") as lines:
-                lines.writelines(f"{line.text}\n" for line in generate(events, broken_share=0))
+                lines.writelines(f"{line.text}\n" for line in generate(events, shares=Shares(broken=0)))
             seconds, peak = _publish(file, events, endpoint)
             result.numbers[str(events)] = {
                 "peak_resident_bytes": peak,

@@ -32,7 +32,7 @@ from shipment_events.table.store import EventTable
 from shipment_events.tracking.changes import Kind
 from tests.repository.documents import ROOT
 from tests.stand_ins.bus import service_error
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 SHIPMENTS = [sys.executable, "-c", "from shipment_events.cli import main; main(prog_name='shipments')"]
 EVENT = '{"shipment_id":"S-1","event_timestamp":"2025-03-01T14:05:00+01:00","event_type":"shipment.departed"}'
@@ -333,7 +333,7 @@ def test_says_which_restored_table_is_missing(monkeypatch: pytest.MonkeyPatch) -
 def test_feed_prints_the_feed() -> None:
     result = run("feed", "--events", "300", "--seed", "5", "--broken-share", "0.2")
     assert result.exit_code == 0
-    expected = [line.text for line in generate(300, seed=5, broken_share=0.2)]
+    expected = [line.text for line in generate(300, seed=5, shares=Shares(broken=0.2))]
     assert result.stdout.splitlines() == expected
 
 

@@ -11,7 +11,7 @@ from shipment_events.cli import main
 from shipment_events.publishing.event_files import MAX_EVENT_BYTES
 from shipment_events.publishing.journal import read_journal
 from tests.stand_ins.bus import FakeBus
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 Run = Callable[..., Result]
 
@@ -338,7 +338,7 @@ def test_nothing_is_accepted_for_a_bus_that_is_not_there(run: Run, tmp_path: Pat
 
 
 def test_sends_a_generated_feed_whole(run: Run) -> None:
-    lines = list(generate(2_000, broken_share=0.1))
+    lines = list(generate(2_000, shares=Shares(broken=0.1)))
     bus = FakeBus()
     result = run("--json", "-", bus=bus, stdin="".join(f"{line.text}\n" for line in lines).encode())
     summary = json.loads(result.stdout)

@@ -26,7 +26,7 @@ from shipment_events.stages import settings_for
 from shipment_events.table.item import Write
 from tests.stand_ins.fakes import FakeTable
 from tests.table.test_store import insert, wire_bytes
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 PROD = replace(settings_for("prod"), tracking=False)
 """test_tracking.py has the lines of tracking."""
@@ -270,7 +270,7 @@ def test_window_saves_invocations_and_what_they_cost_but_no_receives() -> None:
 
 
 def test_typical_event_is_that_of_the_feed() -> None:
-    sizes = [len(json.dumps(json.loads(x.text)).encode()) for x in generate(500, broken_share=0)]
+    sizes = [len(json.dumps(json.loads(x.text)).encode()) for x in generate(500, shares=Shares(broken=0))]
     assert 0.8 < sum(sizes) / len(sizes) / Workload(events_per_day=1).event_bytes < 1.25
 
 
@@ -278,7 +278,7 @@ def test_item_is_as_much_larger_than_its_event_as_the_bill_says() -> None:
     table = FakeTable()
     events = sizes = 0
     # With few shipments at a time, the feed soon has as many last events as first ones.
-    for line_ in generate(2_000, broken_share=0, repeat_share=0, shipments_per_day=25):
+    for line_ in generate(2_000, shares=Shares(broken=0, repeat=0), shipments_per_day=25):
         detail = prepare_text(line_.text).detail
         event = parse_event(loads(detail))
         insert(table, Write.of(event, "0" * 36))

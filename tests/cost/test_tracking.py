@@ -30,7 +30,7 @@ from shipment_events.tracking.step import Tracked, fold_records
 from shipment_events.tracking.telemetry import report_batch
 from tests.stand_ins.fakes import FakeTable
 from tests.table.test_store import insert, wire_bytes
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 PROD = settings_for("prod")
 RETENTION = timedelta(days=PROD.event_retention_days)
@@ -90,7 +90,7 @@ def test_says_that_the_states_fall_behind() -> None:
 
 def stored_events() -> Iterator[dict[str, Any]]:
     table = FakeTable()
-    for line in generate(3_000, broken_share=0, repeat_share=0):
+    for line in generate(3_000, shares=Shares(broken=0, repeat=0)):
         insert(table, Write.of(parse_event(loads(prepare_text(line.text).detail)), "0" * 36))
     yield from table.items.values()
 

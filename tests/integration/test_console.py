@@ -18,7 +18,7 @@ from tests.integration.conftest import ROOT, LocalEngine
 from tests.stand_ins.http_service import Service, answer
 from workbench.browsing import HOW_TO_INSTALL, chromium, find_chromium, running_console
 from workbench.engine.clients import engine_pipeline
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -97,7 +97,7 @@ def fed(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     """The stage after a feed, with a shipment that was delivered."""
     folder = tmp_path_factory.mktemp("console")
     shipments = QuickCommands(folder, exported(engine.endpoint))
-    feed = "".join(f"{line.text}\n" for line in generate(900, seed=16, broken_share=0.03))
+    feed = "".join(f"{line.text}\n" for line in generate(900, seed=16, shares=Shares(broken=0.03)))
     shipments("run", "-", "--json", stdin=feed)
     pipeline = engine_pipeline(engine.endpoint, engine.environment)
 

@@ -27,7 +27,7 @@ from tests.integration.commands import Commands, exported
 from tests.integration.conftest import ROOT, LocalEngine
 from tests.stand_ins.queues import dead_letters_on
 from workbench.engine.subscriber import subscribe
-from workbench.feed import generate
+from workbench.feed import Shares, generate
 
 pytestmark = pytest.mark.engine
 
@@ -144,7 +144,7 @@ def test_names_a_bus_that_is_not_there(shipments: Runs) -> None:
 
 def feed_file(folder: Path) -> tuple[str, Counter[str]]:
     """A feed, and how many of its lines must be quarantined for each reason."""
-    lines = list(generate(EVENTS, seed=SEED, broken_share=BROKEN_SHARE))
+    lines = list(generate(EVENTS, seed=SEED, shares=Shares(broken=BROKEN_SHARE)))
     path = folder / "feed.ndjson"
     path.write_text("".join(f"{line.text}\n" for line in lines), encoding="utf-8")
     return str(path), Counter(line.expected_reason for line in lines if line.expected_reason)
@@ -197,7 +197,7 @@ def test_a_generated_feed_runs_and_shows_a_timeline(shipments: Runs) -> None:
 
 
 def test_a_file_that_breaks_off_is_accounted_for_to_its_end_and_fails(shipments: Runs) -> None:
-    lines = [line.text for line in generate(250, seed=31, broken_share=0)]
+    lines = [line.text for line in generate(250, seed=31, shares=Shares(broken=0))]
     text = "[\n" + ",\n".join(lines) + ",\n{"
     (shipments.folder / "cut.json").write_text(text, encoding="utf-8")
     report = shipments.report("cut.json", status=1)

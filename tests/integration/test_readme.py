@@ -27,7 +27,7 @@ def test_the_publishing_example_publishes(engine: LocalEngine) -> None:
 
 
 def test_the_shipments_of_the_examples_are_in_the_feed() -> None:
-    feed = "".join(line.text for line in generate(5_000, seed=1, broken_share=0.01))
+    feed = "".join(line.text for line in generate(5_000, seed=1))
     named = re.findall(r"shipments (?:timeline|where) (MAC-\d+)", README)
     assert named
     assert [one for one in named if f'"{one}"' not in feed] == []

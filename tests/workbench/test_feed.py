@@ -20,7 +20,7 @@ from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.tracking.vocabulary import status_of
-from workbench.feed import BROKEN_KINDS, DEFAULT_START, UNMATCHED, VALID_KINDS, FeedLine, generate
+from workbench.feed import BROKEN_KINDS, DEFAULT_START, UNMATCHED, VALID_KINDS, FeedLine, Shares, generate
 from workbench.feed import carriers as carriers_module
 from workbench.feed.carriers import CARRIERS
 from workbench.feed.defects import _DEFECTS
@@ -38,9 +38,7 @@ def feed() -> list[FeedLine]:
 def rich_feed() -> list[FeedLine]:
     """Many of everything that is rare."""
     return list(
-        generate(
-            12_000, seed=7, broken_share=0.1, repeat_share=0.1, enriched_share=0.05, same_second_share=0.05
-        )
+        generate(12_000, seed=7, shares=Shares(broken=0.1, repeat=0.1, enriched=0.05, same_second=0.05))
     )
 
 
@@ -179,12 +177,7 @@ def test_shares_of_zero_leave_whole_journeys_of_valid_events() -> None:
     lines = list(
         generate(
             10_000,
-            broken_share=0,
-            repeat_share=0,
-            enriched_share=0,
-            late_share=0,
-            same_second_share=0,
-            unusual_share=0,
+            shares=Shares(broken=0, repeat=0, enriched=0, late=0, same_second=0, unusual=0),
             shipments_per_day=25,
         )
     )
@@ -310,7 +303,7 @@ def test_feed_shows_the_habits_of_real_carriers(feed: list[FeedLine]) -> None:
 
 @pytest.fixture(scope="module")
 def unusual_feed() -> list[FeedLine]:
-    return list(generate(12_000, seed=5, broken_share=0, unusual_share=0.8, shipments_per_day=60))
+    return list(generate(12_000, seed=5, shares=Shares(broken=0, unusual=0.8), shipments_per_day=60))
 
 
 def of_kind(lines: list[FeedLine], kind: str) -> list[tuple[int, dict[str, Any]]]:
@@ -321,11 +314,11 @@ def of_kind(lines: list[FeedLine], kind: str) -> list[tuple[int, dict[str, Any]]
 
 
 def test_a_new_kind_of_broken_line_changes_no_other_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = list(generate(3_000, broken_share=0.1))
+    before = list(generate(3_000, shares=Shares(broken=0.1)))
     defects = {"another": (Reason.INVALID_JSON, lambda event, rng: f"{rng.random()}{event}"), **_DEFECTS}
     monkeypatch.setattr("workbench.feed.defects._DEFECTS", defects)
     monkeypatch.setattr("workbench.feed.BROKEN_KINDS", {**BROKEN_KINDS, "another": "invalid_json"})
-    after = list(generate(3_000, broken_share=0.1))
+    after = list(generate(3_000, shares=Shares(broken=0.1)))
     assert "another" in {line.kind for line in after}
     assert [line for line in before if line.kind in VALID_KINDS] == [
         line for line in after if line.kind in VALID_KINDS
@@ -333,8 +326,8 @@ def test_a_new_kind_of_broken_line_changes_no_other_line(monkeypatch: pytest.Mon
 
 
 def test_unusual_lines_change_no_other_line() -> None:
-    plain = {line.text for line in generate(3_000, broken_share=0, unusual_share=0)}
-    other = list(generate(3_300, broken_share=0, unusual_share=0.5))
+    plain = {line.text for line in generate(3_000, shares=Shares(broken=0, unusual=0))}
+    other = list(generate(3_300, shares=Shares(broken=0, unusual=0.5)))
     numbers = {(event["shipment_id"], event["tracking_number"]) for _, event in valid(other)}
     gone = {text for text in plain if text not in {line.text for line in other}}
     for text in gone:
@@ -457,16 +450,16 @@ def test_a_broken_line_is_sent_again_as_it_should_be(rich_feed: list[FeedLine]) 
 
 
 def test_a_feed_may_be_broken_from_end_to_end() -> None:
-    assert {line.kind for line in generate(len(BROKEN_KINDS) - 1, broken_share=1)} == BROKEN_KINDS.keys() - {
-        "too_large"
-    }
+    assert {
+        line.kind for line in generate(len(BROKEN_KINDS) - 1, shares=Shares(broken=1))
+    } == BROKEN_KINDS.keys() - {"too_large"}
 
 
 def test_start_moves_the_feed() -> None:
     start = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=45)))
     moments = [moment_of(event) for _, event in valid(list(generate(500, start=start)))]
     assert start < min(moments) < start + timedelta(hours=1)
-    first = next(generate(1, broken_share=0))
+    first = next(generate(1, shares=Shares(broken=0)))
     assert DEFAULT_START < moment_of(strict(first.text)) < DEFAULT_START + timedelta(hours=1)
 
 
@@ -489,11 +482,6 @@ def test_memory_does_not_grow_with_the_feed() -> None:
     [
         ({"count": -1}, "count: expected 0 or more, got -1"),
         ({"seed": -1}, "seed: expected 0 or more, got -1"),
-        ({"broken_share": -0.1}, "broken_share: expected a number from 0 to 1, got -0.1"),
-        ({"repeat_share": 1.5}, "repeat_share: expected a number from 0 to 1, got 1.5"),
-        ({"late_share": float("nan")}, "late_share: expected a number from 0 to 1, got nan"),
-        ({"broken_share": 1.01}, "broken_share: expected a number from 0 to 1, got 1.01"),
-        ({"repeat_share": 0.5, "enriched_share": 0.5}, "expected 0.9 at most together, got 1.015"),
         ({"shipments_per_day": 0.5}, "shipments_per_day: expected 1 to 1,000,000, got 0.5"),
         ({"shipments_per_day": float("nan")}, "shipments_per_day: expected 1 to 1,000,000, got nan"),
         ({"start": DEFAULT_START.replace(tzinfo=None)}, "start: expected a time with an offset, from 1970"),
@@ -505,9 +493,24 @@ def test_refuses_arguments_at_once(arguments: dict[str, Any], message: str) -> N
         generate(**{"count": 1, **arguments})
 
 
-def keeps_its_promise(seed: int, **shares: Any) -> None:
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ({"broken": -0.1}, "broken: expected a number from 0 to 1, got -0.1"),
+        ({"repeat": 1.5}, "repeat: expected a number from 0 to 1, got 1.5"),
+        ({"late": float("nan")}, "late: expected a number from 0 to 1, got nan"),
+        ({"broken": 1.01}, "broken: expected a number from 0 to 1, got 1.01"),
+        ({"repeat": 0.5, "enriched": 0.5}, "expected 0.9 at most together, got 1.015"),
+    ],
+)
+def test_refuses_shares_at_once(shares: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Shares(**shares)
+
+
+def keeps_its_promise(seed: int, shares: Shares, shipments_per_day: float) -> None:
     seen: dict[tuple[str, datetime, str], str] = {}
-    for line in generate(100, seed=seed, **shares):
+    for line in generate(100, seed=seed, shares=shares, shipments_per_day=shipments_per_day):
         if line.expected_reason is not None:
             continue
         event = strict(line.text)
@@ -522,15 +525,18 @@ def run_feeds(examples: int) -> None:
     @settings(max_examples=examples, deadline=None)
     @given(
         seed=st.integers(0, 2**64),
-        broken_share=st.floats(0, 1),
-        repeat_share=st.floats(0, 0.4),
-        enriched_share=st.floats(0, 0.3),
-        late_share=st.floats(0, 0.1),
-        same_second_share=st.floats(0, 0.09),
+        shares=st.builds(
+            Shares,
+            broken=st.floats(0, 1),
+            repeat=st.floats(0, 0.4),
+            enriched=st.floats(0, 0.3),
+            late=st.floats(0, 0.1),
+            same_second=st.floats(0, 0.09),
+        ),
         shipments_per_day=st.floats(1, 1e6),
     )
-    def run(seed: int, **shares: Any) -> None:
-        keeps_its_promise(seed, **shares)
+    def run(seed: int, shares: Shares, shipments_per_day: float) -> None:
+        keeps_its_promise(seed, shares, shipments_per_day)
 
     run()
 

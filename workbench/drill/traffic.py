@@ -13,7 +13,7 @@ from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.publishing.entries import Entry
 from shipment_events.publishing.event_files import EventText
 from shipment_events.publishing.publish_file import to_entry
-from workbench.feed import FeedLine, generate
+from workbench.feed import FeedLine, Shares, generate
 
 _BROKEN_SHARE: Final = 0.02
 _REPEAT_SHARE: Final = 0.05
@@ -47,9 +47,7 @@ class Traffic:
         return generate(
             endless,
             seed=self.seed,
-            broken_share=_BROKEN_SHARE,
-            repeat_share=_REPEAT_SHARE,
-            late_share=_LATE_SHARE,
+            shares=Shares(broken=_BROKEN_SHARE, repeat=_REPEAT_SHARE, late=_LATE_SHARE),
         )
 
     def _entries(self, lines: Iterable[FeedLine]) -> Iterator[Entry]:

@@ -10,7 +10,7 @@ The same arguments give the same bytes, on every machine and every version of Py
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,14 +18,14 @@ from typing import Final
 from workbench.feed.defects import BROKEN_KINDS, UNMATCHED, broken, kinds
 from workbench.feed.journeys import VALID_KINDS, Chances, Line, journey
 from workbench.feed.randomness import random_of
+from workbench.feed.shares import DEFAULT_SHARES, Shares
 
-__all__ = ["BROKEN_KINDS", "DEFAULT_START", "UNMATCHED", "VALID_KINDS", "FeedLine", "generate"]
+__all__ = ["BROKEN_KINDS", "DEFAULT_START", "UNMATCHED", "VALID_KINDS", "FeedLine", "Shares", "generate"]
 
 DEFAULT_START: Final = datetime(2025, 1, 6, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = 24 * 60 * 60 * 1_000_000
 _SERIALS: Final = 10**9
-_MAX_SPECIAL_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,7 @@ def generate(
     seed: int = 1,
     start: datetime = DEFAULT_START,
     shipments_per_day: float = 250,
-    broken_share: float = 0.01,
-    repeat_share: float = 0.02,
-    enriched_share: float = 0.004,
-    late_share: float = 0.01,
-    same_second_share: float = 0.005,
-    unusual_share: float = 0.1,
+    shares: Shares = DEFAULT_SHARES,
 ) -> Iterator[FeedLine]:
     """Generate a feed line by line. Memory does not grow with its length.
 
@@ -69,44 +64,11 @@ def generate(
         start: when the first shipment begins; a time with an offset, from 1970 to 2100.
         shipments_per_day: mean number of shipments that begin in a day, 1 to 1,000,000. Memory holds the
             lines of about three days.
-        broken_share: share of the lines that are broken.
-        repeat_share: share of the valid lines that repeat an earlier event with the same content, in any
-            spelling.
-        enriched_share: share of the valid lines that repeat an earlier event with more content. The repeat
-            is a conflict if the event has an id, and another event if it has none.
-        late_share: share of the valid lines that arrive late.
-        same_second_share: share of the valid lines whose event happens in the second of another event of the
-            same shipment.
-        unusual_share: share of the shipments that have an unusual event, or the tracking number of an earlier
-            shipment.
+        shares: how much is out of the ordinary.
 
     Raises:
-        ValueError: a count or seed is below 0, a share is outside 0 to 1, the shares of the valid lines add
-            up to more than 0.9, or a rate or start is outside its range.
+        ValueError: a count or seed is below 0, or a rate or start is outside its range.
     """
-    _check_ranges(count, seed, start, shipments_per_day)
-    special = {
-        "repeat_share": repeat_share,
-        "enriched_share": enriched_share,
-        "late_share": late_share,
-        "same_second_share": same_second_share,
-    }
-    _check_shares(special, {"broken_share": broken_share, "unusual_share": unusual_share})
-    first_share = 1 - repeat_share - enriched_share
-    step_share = first_share - same_second_share
-    chances = Chances(
-        late=late_share / step_share,
-        same_second=same_second_share / step_share,
-        repeats=repeat_share / first_share,
-        enriched=enriched_share / first_share,
-        unusual=unusual_share,
-    )
-    begin = (start - _EPOCH) // timedelta(microseconds=1)
-    arrivals = _arrivals(seed, begin, _DAY / shipments_per_day, chances)
-    return _stream(count, seed, arrivals, broken_share)
-
-
-def _check_ranges(count: int, seed: int, start: datetime, shipments_per_day: float) -> None:
     if count < 0:
         raise ValueError(f"count: expected 0 or more, got {count}")
     if seed < 0:
@@ -115,18 +77,9 @@ def _check_ranges(count: int, seed: int, start: datetime, shipments_per_day: flo
         raise ValueError(f"start: expected a time with an offset, from 1970 to 2100, got {start.isoformat()}")
     if not 1 <= shipments_per_day <= 1_000_000:
         raise ValueError(f"shipments_per_day: expected 1 to 1,000,000, got {shipments_per_day}")
-
-
-def _check_shares(special: Mapping[str, float], others: Mapping[str, float]) -> None:
-    for name, share in {**others, **special}.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
-    # Special events are made from ordinary ones, so some ordinary events must remain.
-    together = sum(special.values())
-    if together > _MAX_SPECIAL_SHARE:
-        raise ValueError(
-            f"{', '.join(special)}: expected {_MAX_SPECIAL_SHARE} at most together, got {together:g}"
-        )
+    begin = (start - _EPOCH) // timedelta(microseconds=1)
+    arrivals = _arrivals(seed, begin, _DAY / shipments_per_day, shares.chances)
+    return _stream(count, seed, arrivals, shares.broken)
 
 
 def _stream(count: int, seed: int, lines: Iterator[Line], broken_share: float) -> Iterator[FeedLine]:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from workbench.feed import generate
+from workbench.feed.shares import DEFAULT_SHARES, Shares
 
 
 @click.command(short_help="Print a feed of events as real carriers send them.")
@@ -16,7 +17,7 @@ from workbench.feed import generate
     help="The same seed gives the same feed.",
 )  # fmt: skip
 @click.option(
-    "--broken-share", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    "--broken-share", type=click.FloatRange(0, 1), default=DEFAULT_SHARES.broken, show_default=True,
     help="Share of lines that break the contract.",
 )  # fmt: skip
 def feed(*, count: int, seed: int, broken_share: float) -> None:
@@ -26,5 +27,5 @@ def feed(*, count: int, seed: int, broken_share: float) -> None:
     Example:
       shipments feed --events 1000 | shipments publish -
     """
-    for line in generate(count, seed=seed, broken_share=broken_share):
+    for line in generate(count, seed=seed, shares=Shares(broken=broken_share)):
         sys.stdout.write(f"{line.text}\n")
