@@ -14,6 +14,8 @@ WATCHER: Final = "shipment-watcher"
 """Name of the function without the stage."""
 API: Final = "shipment-api"
 """Name of the function without the stage."""
+FUNCTIONS: Final = (PROCESSOR, TRACKER, WATCHER, API)
+"""Names of all functions without the stage. A test of the bundles fails if one is missing."""
 
 
 class Template:

@@ -6,62 +6,29 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.cold_start.start import FUNCTION_ENVIRONMENT
-from infrastructure import api, processing, tracking, watching
-from shipment_events.api.settings import ApiSettings
 from shipment_events.stages import settings_for
-from shipment_events.tracking.settings import TrackerSettings
-from shipment_events.tracking.watcher_settings import WatcherSettings
 from tests.infrastructure.conftest import REPOSITORY
-from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template
+from tests.infrastructure.template import FUNCTIONS, PROCESSOR, Template, text
 
 SOURCE = REPOSITORY / "src"
-HANDLERS = {
-    PROCESSOR: "shipment_events.processor.handler",
-    TRACKER: "shipment_events.tracking.handler",
-    WATCHER: "shipment_events.tracking.watcher_handler",
-    API: "shipment_events.api.handler",
-}
-OF_TRACKER = TrackerSettings(
-    environment="dev",
-    events_table_name="events",
-    shipments_table_name="shipments",
-    status_bus_name="changes",
-    failures_queue_url="https://failures",
-    retention=timedelta(days=90),
-).variables()
-OF_WATCHER = WatcherSettings(
-    environment="dev",
-    shipments_table_name="shipments",
-    status_bus_name="changes",
-    retention=timedelta(days=90),
-    stalled_after_hours=48,
-).variables()
-OF_API = ApiSettings("dev", events_table_name="events", shipments_table_name="shipments").variables()
-ROOMS = {
-    API: api.BUNDLED_ROOMS,
-    PROCESSOR: processing.BUNDLED_ROOMS,
-    TRACKER: tracking.BUNDLED_ROOMS,
-    WATCHER: watching.BUNDLED_ROOMS,
-}
 
-of_each_function = pytest.mark.parametrize("function", HANDLERS)
+of_each_function = pytest.mark.parametrize("function", FUNCTIONS)
 
 
 def test_no_function_is_left_out_here(template: Template) -> None:
     functions = [properties["FunctionName"] for _, properties in template.of_type("AWS::Lambda::Function")]
-    assert sorted(functions) == sorted(f"{name}-{template.environment}" for name in HANDLERS)
+    assert sorted(functions) == sorted(f"{name}-{template.environment}" for name in FUNCTIONS)
 
 
 @of_each_function
 def test_bundle_holds_whole_rooms_that_the_handler_imports(template: Template, function: str) -> None:
-    imported = _imported(HANDLERS[function])
+    imported = _imported(_handler(template, function))
     bundled = _files(template.bundle(function))
     assert imported <= bundled
     assert {Path(name).parent for name in bundled} == {Path(name).parent for name in imported}
@@ -78,23 +45,24 @@ def test_bundle_has_the_bytes_of_the_sources(template: Template, function: str) 
 def test_bundle_has_no_folder_without_a_reason(template: Template, function: str) -> None:
     bundle = template.bundle(function)
     folders = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_dir()}
-    assert folders == {"shipment_events", *(f"shipment_events/{room}" for room in ROOMS[function])}
+    assert folders == {Path(name).parent.as_posix() for name in _imported(_handler(template, function))}
 
 
 @of_each_function
 def test_handler_starts_from_the_bundle_alone(template: Template, tmp_path: Path, function: str) -> None:
     """Isolated from our own installed package; botocore is what Lambda's runtime brings along."""
     bundle = template.bundle(function)
+    variables = template.properties("AWS::Lambda::Function", of=function)["Environment"]["Variables"]
     program = (
         "import sys; sys.dont_write_bytecode = True\n"
         f"sys.path.insert(0, {str(bundle)!r})\n"
-        f"import {HANDLERS[function]} as module, shipment_events\n"
+        f"import {_handler(template, function)} as module, shipment_events\n"
         f"assert shipment_events.__path__ == [{str(bundle / 'shipment_events')!r}]\n"
         "assert callable(module.handler)\n"
     )
     run = subprocess.run(
         [sys.executable, "-I", "-c", program],
-        env=FUNCTION_ENVIRONMENT | OF_TRACKER | OF_WATCHER | OF_API,
+        env=FUNCTION_ENVIRONMENT | {name: text(value) for name, value in variables.items()},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -133,7 +101,7 @@ def test_litter_beside_the_sources_does_not_change_the_bundle(
         path.write_text("soiled")
     (copied_source / "top_level.py").write_text("soiled")
     soiled = _synthesize(tmp_path)
-    for function in HANDLERS:
+    for function in FUNCTIONS:
         assert soiled.bundle(function).name == template.bundle(function).name
 
 
@@ -161,6 +129,12 @@ def test_lambda_is_given_that_bundle(template: Template, function: str) -> None:
     source = destinations[key]
     assert source["packaging"] == "zip"
     assert template.folder / source["path"] == template.bundle(function)
+
+
+def _handler(template: Template, function: str) -> str:
+    """The module of the function's handler."""
+    handler: str = template.properties("AWS::Lambda::Function", of=function)["Handler"]
+    return handler.removesuffix(".handler")
 
 
 def _synthesize(tmp_path: Path) -> Template:

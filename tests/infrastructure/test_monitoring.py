@@ -15,7 +15,7 @@ from shipment_events.tracking.records import StreamRecord, read_record
 from shipment_events.tracking.telemetry import report_batch as report_tracked
 from shipment_events.tracking.watcher import Watch
 from tests.infrastructure.log_filters import Measured, measured
-from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template
+from tests.infrastructure.template import API, FUNCTIONS, PROCESSOR, TRACKER, WATCHER, Template
 from tests.infrastructure.watched import alarm_metrics, dashboard_metrics
 from tests.processor.outcomes import settled_as
 from tests.tracking.histories import NOON, stored
@@ -182,26 +182,23 @@ def test_log_of_the_api_becomes_metrics(every_template: Template, capsys: pytest
     ]
 
 
-@pytest.mark.parametrize(("function", "number"), [(PROCESSOR, 8), (TRACKER, 4), (WATCHER, 2), (API, 5)])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_filters_read_the_log_of_the_function_and_are_there_before_its_first_line(
-    every_template: Template, function: str, number: int
+    every_template: Template, function: str
 ) -> None:
     """Filters do not look back."""
-    name = f"/aws/lambda/{function}-{every_template.environment}"
-    log = every_template.ref("AWS::Logs::LogGroup", LogGroupName=name)
+    log = every_template.ref("AWS::Logs::LogGroup", of=function)
     filters = {
-        logical_id: each
+        logical_id
         for logical_id, each in every_template.of_type("AWS::Logs::MetricFilter")
         if each["LogGroupName"] == log
     }
-    assert len(filters) == number
-    logical_id = every_template.logical_id(
-        "AWS::Lambda::Function", FunctionName=name.removeprefix("/aws/lambda/")
-    )
+    assert filters
     # "Metric filters are supported only for log groups in the Standard log class":
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/MonitoringLogData.html
-    assert every_template.properties("AWS::Logs::LogGroup", LogGroupName=name)["LogGroupClass"] == "STANDARD"
-    assert filters.keys() <= set(every_template.resources[logical_id]["DependsOn"])
+    assert every_template.properties("AWS::Logs::LogGroup", of=function)["LogGroupClass"] == "STANDARD"
+    logical_id = every_template.logical_id("AWS::Lambda::Function", of=function)
+    assert filters <= set(every_template.resources[logical_id]["DependsOn"])
 
 
 def test_good_batch_has_a_value_for_every_alarm(

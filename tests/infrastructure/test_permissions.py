@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template, permissions, text
+from tests.infrastructure.template import (
+    API,
+    FUNCTIONS,
+    PROCESSOR,
+    TRACKER,
+    WATCHER,
+    Template,
+    permissions,
+    text,
+)
 
 PROCESSOR_ROLE = "Exactly what the shipment event processor calls"
 TRACKER_ROLE = "Exactly what the shipment event tracker calls"
@@ -130,18 +139,13 @@ def test_schedule_may_invoke_the_watcher_alone(every_template: Template) -> None
     }
 
 
-@pytest.mark.parametrize(
-    "description", [PROCESSOR_ROLE, TRACKER_ROLE, WATCHER_ROLE, API_ROLE, WATCHER_CALLER]
-)
-def test_role_grants_in_one_place_only(every_template: Template, description: str) -> None:
-    role = every_template.properties("AWS::IAM::Role", Description=description)
-    assert not role.get("ManagedPolicyArns")
-    statements = [
-        statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]
-    ]
-    for statement in statements:
-        assert statement["Effect"] == "Allow"
-        assert not {"NotAction", "NotResource"} & statement.keys()
+def test_roles_grant_in_one_place_only(every_template: Template) -> None:
+    for _, role in every_template.of_type("AWS::IAM::Role"):
+        assert not role.get("ManagedPolicyArns")
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                assert statement["Effect"] == "Allow"
+                assert not {"NotAction", "NotResource"} & statement.keys()
     # Policies and managed policies would be resources of their own.
     assert not every_template.types() & {
         "AWS::IAM::Policy",
@@ -150,7 +154,7 @@ def test_role_grants_in_one_place_only(every_template: Template, description: st
     }
 
 
-@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER, API])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_only_lambda_takes_the_role_and_the_function_has_it(template: Template, name: str) -> None:
     trust = template.properties("AWS::IAM::Role", of=name)["AssumeRolePolicyDocument"]["Statement"]
     assert trust == [

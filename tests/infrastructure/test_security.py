@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shipment_events.stages import STAGES, settings_for
-from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template, as_list, text
+from tests.infrastructure.template import API, FUNCTIONS, Template, as_list, text
 
 ALLOWED_TYPES = {
     "AWS::ApiGatewayV2::Api",
@@ -93,7 +93,7 @@ def test_cfn_lint_has_no_finding(templates: Mapping[str, Template], stage: str) 
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", [PROCESSOR, TRACKER, WATCHER, API])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_checkov_and_cfn_lint_are_told_in_the_template_what_is_accepted(
     template: Template, name: str
 ) -> None:
@@ -117,7 +117,7 @@ def test_logs_are_encrypted_with_the_key_that_only_they_may_use(every_template: 
     assert [text(arn) for arn in condition["kms:EncryptionContext:aws:logs:arn"]] == [
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
         f":log-group:/aws/{name}-{every_template.environment}"
-        for name in (*(f"lambda/{each}" for each in (PROCESSOR, TRACKER, WATCHER, API)), f"apigateway/{API}")
+        for name in (*(f"lambda/{each}" for each in FUNCTIONS), f"apigateway/{API}")
     ]
 
 

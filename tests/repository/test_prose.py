@@ -1,6 +1,7 @@
 """The documents are in plain English, and short."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -10,14 +11,16 @@ import pytest
 from tests.repository.documents import ROOT
 
 TEXTLINT: Final = ROOT / "node_modules" / ".bin" / "textlint"
-MOST_WORDS: Final = 17_500
-"""Of README.md and docs/ together; a change that adds words elsewhere cuts as many or raises this number."""
+MOST_WORDS: Final = 14_600
+"""Of README.md and docs/ together. A change that adds words somewhere cuts as many or raises this number."""
+_GENERATED: Final = re.compile(r"<!-- \[\[\[cog .*?<!-- \[\[\[end\]\]\] -->", re.DOTALL)
 
 
 def test_the_documents_stay_short() -> None:
+    """What a program writes does not count: it grows with the code."""
     documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    words = sum(len(document.read_text(encoding="utf-8").split()) for document in documents)
-    assert words <= MOST_WORDS
+    texts = [_GENERATED.sub("", document.read_text(encoding="utf-8")) for document in documents]
+    assert sum(len(text.split()) for text in texts) <= MOST_WORDS
 
 
 @pytest.mark.skipif(not TEXTLINT.exists(), reason="textlint comes with 'make test'")

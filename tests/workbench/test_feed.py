@@ -20,8 +20,16 @@ from shipment_events.contract.event import parse_event
 from shipment_events.contract.exact_json import loads
 from shipment_events.contract.outcome import InvalidEventError, Outcome, Reason
 from shipment_events.tracking.vocabulary import status_of
-from workbench.feed import BROKEN_KINDS, DEFAULT_START, UNMATCHED, VALID_KINDS, FeedLine, Shares, generate
-from workbench.feed import carriers as carriers_module
+from workbench.feed import (
+    BROKEN_KINDS,
+    DEFAULT_START,
+    UNMATCHED,
+    VALID_KINDS,
+    FeedLine,
+    Shares,
+    generate,
+    tracking_numbers,
+)
 from workbench.feed.carriers import CARRIERS
 from workbench.feed.defects import _DEFECTS
 
@@ -406,13 +414,13 @@ def test_tracking_numbers_are_used_again_and_estimates_move(feed: list[FeedLine]
 
 def test_tracking_numbers_are_right() -> None:
     # Serial and check digit of the first two are the schemes' customary examples.
-    assert carriers_module.air_waybill(1234567) == "000-12345675"
-    assert carriers_module.postal_item(47312482) == "RR473124829PL"
-    assert carriers_module.japanese_slip(0) == f"40000000000{40_000_000_000 % 7}"
-    container = carriers_module.serial_shipping_container(123456789)
+    assert tracking_numbers.air_waybill(1234567) == "000-12345675"
+    assert tracking_numbers.postal_item(47312482) == "RR473124829PL"
+    assert tracking_numbers.japanese_slip(0) == f"40000000000{40_000_000_000 % 7}"
+    container = tracking_numbers.serial_shipping_container(123456789)
     assert len(container) == 18
     assert sum(int(digit) * (1, 3)[index % 2] for index, digit in enumerate(reversed(container))) % 10 == 0
-    assert carriers_module.progressive_number(42) == "000000042"
+    assert tracking_numbers.progressive_number(42) == "000000042"
 
 
 @pytest.mark.parametrize("kind", sorted(BROKEN_KINDS))

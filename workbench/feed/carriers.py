@@ -17,138 +17,16 @@ The carriers are invented. Their codes are real:
   destination incorrect, ``19`` discrepancy).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from workbench.feed.spelling import ASCII, PLAIN, SPACED
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """A place where something happens to a shipment.
-
-    Attributes:
-        code: IATA's code of the airport, or of the nearest one.
-        offset: offset of local time from UTC in ISO 8601. It is standard time all year: the moments are
-            correct, but local times in summer may be an hour off.
-    """
-
-    city: str
-    country: str
-    code: str
-    offset: str
-    latitude: float
-    longitude: float
-
-
-@dataclass(frozen=True, slots=True)
-class Milestone:
-    """One step of a journey.
-
-    Attributes:
-        event: the event type without its prefix.
-        where: the place of the journey.
-        after: shortest and longest time since the step before, in minutes.
-        chance: share of journeys that have it.
-    """
-
-    event: str
-    where: Literal["origin", "hub", "destination"]
-    after: tuple[int, int]
-    chance: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Carrier:
-    """A carrier and its habits.
-
-    Attributes:
-        tracking_number: makes the tracking number from a shipment's serial number.
-        places: where it picks up, transfers and delivers.
-        way: the steps of every journey before its ending.
-        endings: how journeys end. The first is the most frequent.
-        codes: the carrier's own code and words for each type of event.
-        reasons: code and words for each type of event that needs an explanation.
-        resolution: resolution of its clocks in microseconds.
-        local_time: whether it writes times with the place's offset instead of in UTC with ``Z``.
-        event_ids: ``leg`` (tracking number, step and code), ``uuid``, ``sequence`` (1, 2, … within a
-            shipment), ``sometimes`` (a UUID or null) or ``none``.
-        estimates: whether it says when it expects to deliver, and changes that on the way.
-        extra: further fields: exact numbers, nested objects, counts, or none.
-        spaced: whether it writes a space after commas and colons.
-        ascii_only: whether it writes other characters than ASCII as ``\\u`` escapes.
-    """
-
-    name: str
-    shipment_prefix: str
-    tracking_number: Callable[[int], str]
-    places: tuple[Place, ...]
-    way: tuple[Milestone, ...]
-    endings: tuple[tuple[Milestone, ...], ...]
-    codes: Mapping[str, tuple[str, str]]
-    reasons: Mapping[str, tuple[tuple[str, str], ...]]
-    resolution: int
-    local_time: bool
-    event_ids: Literal["leg", "uuid", "sequence", "sometimes", "none"]
-    extra: Literal["numbers", "nested", "counts", "none"]
-    estimates: bool = False
-    spaced: bool = False
-    ascii_only: bool = False
-
-    def encode(self, value: object) -> str:
-        """Encode a value as JSON in the carrier's spelling."""
-        return (ASCII if self.ascii_only else SPACED if self.spaced else PLAIN)(value)
-
-    def members(self, fields: Mapping[str, str]) -> str:
-        """Join names and JSON texts to members of an object. Each member begins with a comma."""
-        comma, colon = (", ", ": ") if self.spaced else (",", ":")
-        return "".join([f'{comma}"{name}"{colon}{value}' for name, value in fields.items()])
-
-
-def air_waybill(serial: int) -> str:
-    """IATA air waybill number: airline prefix, seven digits, and their remainder modulo 7.
-
-    IATA Resolution 600a defines it. No airline has the prefix 000.
-    """
-    number = serial % 10**7
-    return f"000-{number:07d}{number % 7}"
-
-
-def postal_item(serial: int) -> str:
-    """UPU S10 identifier: service indicator, eight digits, check digit and country.
-
-    The digits have the weights 8, 6, 4, 2, 3, 5, 9 and 7. The check digit is 11 minus the sum modulo 11; 10
-    becomes 0 and 11 becomes 5 (UPU standard S10).
-    """
-    number = f"{serial % 10**8:08d}"
-    weights = (8, 6, 4, 2, 3, 5, 9, 7)
-    rest = 11 - sum(int(digit) * weight for digit, weight in zip(number, weights, strict=True)) % 11
-    check = {10: 0, 11: 5}.get(rest, rest)
-    return f"RR{number}{check}PL"
-
-
-def serial_shipping_container(serial: int) -> str:
-    """GS1 SSCC of 18 digits: extension digit, company prefix, serial reference and check digit.
-
-    The weights 3 and 1 alternate from the right. The check digit makes the sum a multiple of ten (GS1 General
-    Specifications 7.9.1). Company prefixes that begin with 952 are for examples.
-    """
-    number = f"09521234{serial % 10**9:09d}"
-    weighted = sum(int(digit) * (3, 1)[index % 2] for index, digit in enumerate(reversed(number)))
-    return f"{number}{-weighted % 10}"
-
-
-def progressive_number(serial: int) -> str:
-    """PRO number of a North American road carrier: nine digits without a common check digit."""
-    return f"{serial % 10**9:09d}"
-
-
-def japanese_slip(serial: int) -> str:
-    """Slip number of Japanese parcel carriers: eleven digits and their remainder modulo 7 ("7DR")."""
-    number = 40_000_000_000 + serial % 10**9
-    return f"{number}{number % 7}"
-
+from workbench.feed.carrier import Carrier, Milestone, Place
+from workbench.feed.tracking_numbers import (
+    air_waybill,
+    japanese_slip,
+    postal_item,
+    progressive_number,
+    serial_shipping_container,
+)
 
 _LODZ = Place("Łódź", "PL", "LCJ", "+01:00", 51.7769, 19.4547)
 _KRAKOW = Place("Kraków", "PL", "KRK", "+01:00", 50.0614, 19.9366)

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final, TypeAlias
 
-from shipment_events.contract.names import EVENT_TYPE_PREFIX
 from shipment_events.contract.outcome import Outcome
-from workbench.feed.carriers import CARRIERS, Carrier, Place
+from workbench.feed.carrier import Carrier
+from workbench.feed.carriers import CARRIERS
+from workbench.feed.fields import extra_fields, location_of, report_of
 from workbench.feed.randomness import pick, random_of, up_to
 from workbench.feed.spelling import respelt
 from workbench.feed.steps import DAY, HOUR, MINUTE, SECOND, Step
@@ -39,16 +40,6 @@ _PROMISE: Final = 4 * DAY
 _MOVED: Final = 0.2
 _LAST: Final = frozenset({"notified", "delivered", "returned"})
 _OTHER_OFFSETS: Final = ("+00:00", "+01:00", "-05:00", "+05:30", "+09:00")
-_STATUS: Final[Mapping[str, str]] = {
-    "manifested": "PRE_TRANSIT",
-    "picked_up": "PICKED_UP",
-    "exception": "EXCEPTION",
-    "customs_held": "EXCEPTION",
-    "out_for_delivery": "OUT_FOR_DELIVERY",
-    "delivery_failed": "EXCEPTION",
-    "delivered": "DELIVERED",
-    "returned": "RETURNED",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +72,7 @@ def journey(seed: int, serial: int, start: int, chances: Chances) -> Iterator[Li
     """
     rng = random_of(seed, serial)
     carrier = pick(rng, CARRIERS)
-    extra = _extra(carrier, serial, up_to(rng, 100_000))
+    extra = extra_fields(carrier, serial, up_to(rng, 100_000))
     scene = unusual_scene(rng, carrier, chances.unusual)
     number_of = _namesake(seed, serial, carrier) if scene == REUSED_NUMBER else serial
     shipment = _Shipment((seed, serial), carrier, carrier.tracking_number(number_of), extra, start)
@@ -187,11 +178,11 @@ class _Reporter:
         if step.retracts:
             fields["retracts"] = str(self._event_id(*step.retracts))
         reasons = carrier.reasons.get(step.event)
-        what = _what(carrier, step.event, pick(rng, reasons) if reasons else None, step.status)
+        what = report_of(carrier, step.event, pick(rng, reasons) if reasons else None, step.status)
         offset = step.place.offset if carrier.local_time else "Z"
         before = f"{{{self._shipment[1:]}{what}{self._time_name}"
         after = (
-            f"{_where(carrier, step.place)}{carrier.members(fields | self._expected(rng, step, offset))}"
+            f"{location_of(carrier, step.place)}{carrier.members(fields | self._expected(rng, step, offset))}"
             f"{self._extra}"
         )
         text = f"{before}{self._timestamp(moment, offset)}{after}}}"
@@ -247,51 +238,6 @@ class _Reporter:
     def _timestamp(self, moment: int, offset: str) -> str:
         local = _EPOCH + timedelta(microseconds=moment + _microseconds(offset))
         return f'"{local.isoformat(timespec=self._timespec)}{offset}"'
-
-
-@functools.cache
-def _what(carrier: Carrier, name: str, reason: tuple[str, str] | None, status: str) -> str:
-    code, words = carrier.codes[name]
-    fields = {
-        "event_type": f'"{EVENT_TYPE_PREFIX}{name}"',
-        "carrier_code": f'"{code}"',
-        "status": f'"{status or _STATUS.get(name, "IN_TRANSIT")}"',
-    }
-    if reason:
-        code, words = reason
-        fields["reason_code"] = f'"{code}"'
-    return carrier.members({**fields, "description": carrier.encode(words)})
-
-
-@functools.cache
-def _where(carrier: Carrier, place: Place) -> str:
-    location: dict[str, object] = {"code": place.code, "city": place.city, "country": place.country}
-    if carrier.extra == "nested":
-        location["coordinates"] = {"latitude": place.latitude, "longitude": place.longitude}
-    return carrier.members({"location": carrier.encode(location)})
-
-
-def _extra(carrier: Carrier, serial: int, draw: int) -> Mapping[str, str]:
-    """Further fields of a shipment, made from a number below 100,000."""
-    match carrier.extra:
-        case "numbers":
-            return {
-                "weight_kg": f"{draw // 100}.{draw // 10 % 10}0",
-                "volume_m3": f"{draw}E-4",
-                "customs_value": f"{draw}.125000",
-                "freight_bill": str(2**53 + 1 + 2 * serial),
-                "barcode": f'"4205202792001{serial:013d}00000123456"',
-            }
-        case "nested":
-            cash = f'{{"code":"COD","amount":{{"value":{draw}.50,"currency":"EUR"}}}}'
-            services = f'[{{"code":"SIG","paid":true}},{cash}]'
-            return {
-                "details": f'{{"product":"Express","services":{services},"pallet":null}}',
-                "dimensions_cm": f"[{draw % 90 + 1},{draw % 50 + 1},12.5]",
-            }
-        case "counts":
-            return {"pieces": str(draw % 40 + 1), "planned_minutes": str(draw % 6_000)}
-    return {}
 
 
 @functools.cache

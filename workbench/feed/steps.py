@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from workbench.feed.carriers import Place
+from workbench.feed.carrier import Place
 
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
-from workbench.feed.carriers import Carrier
+from workbench.feed.carrier import Carrier
 from workbench.feed.randomness import pick, up_to
 from workbench.feed.steps import DAY, HOUR, MINUTE, SECOND, Step
 
