@@ -24,6 +24,8 @@ from shipment_events.publishing.journal import JournalRecord
 from shipment_events.publishing.publisher import Publisher
 from shipment_events.queue.queue import Queue
 from shipment_events.queue.timing import QueueTiming
+from shipment_events.rebuilding.failure_queue import FailureQueue
+from shipment_events.rebuilding.rebuilder import Rebuilder
 from shipment_events.resources import ApiNotDeployedError, Resources, TrackingNotDeployedError, find_resources
 from shipment_events.stage_limits import SECONDS_PER_HOUR
 from shipment_events.stages import DEFAULT_STAGE, StageSettings, settings_for
@@ -31,9 +33,7 @@ from shipment_events.table.copy import Copied, copy_missing
 from shipment_events.table.scan import TableScan
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
-from shipment_events.tracking.failure_repair import FailureQueue
 from shipment_events.tracking.reader import Shipments
-from shipment_events.tracking.rebuilder import Rebuilder
 from shipment_events.tracking.store import ShipmentTable
 from shipment_events.watching.archive import Archive
 from shipment_events.watching.log import ProcessorLog, TrackerLog

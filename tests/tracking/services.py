@@ -17,12 +17,12 @@ from typing import Any, Final, cast
 from zlib import crc32
 
 from shipment_events.contract.exact_json import dumps, loads
+from shipment_events.rebuilding.rebuilder import Rebuilder
 from shipment_events.table.item import StoredEvent, attribute_json, value_of_attribute
 from shipment_events.table.scan import TableScan
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.batch import Tracking
-from shipment_events.tracking.rebuilder import Rebuilder
 from shipment_events.tracking.store import ShipmentTable
 from shipment_events.tracking.tracker import Patience, Tracker
 from tests.stand_ins.fakes import client_error, md5_of, require_valid

@@ -9,9 +9,9 @@ from hypothesis import given
 from shipment_events.table.item import StoredEvent
 from shipment_events.watching import effects
 from shipment_events.watching.effects import effects_of
+from tests.rebuilding.test_rebuilder import DELIVERED, MOVING, PICKED_UP
 from tests.tracking.histories import NOON, SHIPMENT, histories, stored
 from tests.tracking.services import World
-from tests.tracking.test_rebuild import DELIVERED, MOVING, PICKED_UP
 
 LATER = NOON + timedelta(hours=9)
 

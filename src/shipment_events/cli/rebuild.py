@@ -23,11 +23,11 @@ from shipment_events.cli.presentation import (
     short,
 )
 from shipment_events.pipeline import Pipeline
+from shipment_events.rebuilding.examiner import RECENT, Examined, Verdict
+from shipment_events.rebuilding.failure_queue import Repair
+from shipment_events.rebuilding.rebuilder import Listener, Rebuilt
 from shipment_events.table.scan import TableSize
-from shipment_events.tracking.failure_repair import Repair
 from shipment_events.tracking.item import MEMORY
-from shipment_events.tracking.rebuild import RECENT, Examined, Verdict
-from shipment_events.tracking.rebuilder import Listener, Rebuilt
 
 _SHOWN: Final = 20
 _LONGEST_VALUE: Final = 60

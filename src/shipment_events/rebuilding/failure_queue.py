@@ -16,11 +16,11 @@ from shipment_events.dead_letters.settlement import interruptible
 from shipment_events.dead_letters.walk import Walk
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES
 from shipment_events.queue.queue import Depth, Queue
+from shipment_events.rebuilding.examiner import Examined, Verdict
+from shipment_events.rebuilding.histories import StoredHistory
+from shipment_events.rebuilding.rebuilder import Listener, Rebuilder, Rebuilt
 from shipment_events.table.item import utc_text
 from shipment_events.tracking.failures import Failure
-from shipment_events.tracking.histories import History
-from shipment_events.tracking.rebuild import Examined, Verdict
-from shipment_events.tracking.rebuilder import Listener, Rebuilder, Rebuilt
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -43,7 +43,7 @@ class FailedBatch:
     until: str
     reason: str
 
-    def takes(self, history: History) -> bool:
+    def takes(self, history: StoredHistory) -> bool:
         """Whether an event of the shipment can be in the batch."""
         return any(self.since <= one.stored_at <= self.until for one in history.news)
 

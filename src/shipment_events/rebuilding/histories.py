@@ -19,7 +19,7 @@ MAX_EVENTS: Final = 100_000
 
 
 @dataclass(slots=True)
-class History:
+class StoredHistory:
     """All events of one shipment.
 
     Attributes:
@@ -41,9 +41,9 @@ class History:
         return max((one.stored_at for one in self.news), default="")
 
 
-def history_of(shipment_id: str, items: "Items") -> History:
+def history_of(shipment_id: str, items: "Items") -> StoredHistory:
     """Read the items of a shipment."""
-    history = History(shipment_id)
+    history = StoredHistory(shipment_id)
     for item in items:
         if history.items == MAX_EVENTS:
             history.is_whole = False
@@ -59,7 +59,7 @@ def history_of(shipment_id: str, items: "Items") -> History:
     return history
 
 
-def histories(items: "Items") -> Iterator[History]:
+def histories(items: "Items") -> Iterator[StoredHistory]:
     """Read the items of many shipments, in which those of a shipment follow each other."""
     for shipment_id, own in groupby(items, key=lambda item: item[PARTITION_KEY]["S"]):
         yield history_of(shipment_id, own)

@@ -10,12 +10,12 @@ from queue import SimpleQueue
 from threading import Event
 from typing import Final
 
+from shipment_events.rebuilding.examiner import Examined, Examiner, Verdict
+from shipment_events.rebuilding.histories import StoredHistory, histories
 from shipment_events.table.scan import TableScan, TableSize
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.batch import now
-from shipment_events.tracking.histories import History, histories
-from shipment_events.tracking.rebuild import Examined, Examiner, Verdict
 from shipment_events.tracking.store import ShipmentTable
 
 _THREADS: Final = 4
@@ -143,7 +143,7 @@ class Rebuilder:
         *,
         dry_run: bool = False,
         announce: bool = False,
-        takes: Callable[[History], bool] = lambda _: True,
+        takes: Callable[[StoredHistory], bool] = lambda _: True,
         listener: Listener | None = None,
     ) -> Rebuilt:
         """Rebuild all shipments that have events. The whole table of events is read once.
@@ -180,7 +180,9 @@ def _named(examiner: Examiner, ids: Sequence[str]) -> _Job:
     return job
 
 
-def _segment(examiner: Examiner, scan: TableScan, number: int, takes: Callable[[History], bool]) -> _Job:
+def _segment(
+    examiner: Examiner, scan: TableScan, number: int, takes: Callable[[StoredHistory], bool]
+) -> _Job:
     def job() -> Iterator[_Batch]:
         for part in _parts(histories(scan.segment(number, _SEGMENTS))):
             events = sum(history.items for history in part)
@@ -192,9 +194,9 @@ def _segment(examiner: Examiner, scan: TableScan, number: int, takes: Callable[[
     return job
 
 
-def _parts(found: Iterable[History]) -> Iterator[list[History]]:
+def _parts(found: Iterable[StoredHistory]) -> Iterator[list[StoredHistory]]:
     """Parts of at most a hundred shipments. The last shipment of a part can have many events."""
-    part: list[History] = []
+    part: list[StoredHistory] = []
     events = 0
     for history in found:
         part.append(history)

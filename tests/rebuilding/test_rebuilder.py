@@ -10,11 +10,11 @@ from botocore.exceptions import ConnectionClosedError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipment_events.rebuilding import examiner
+from shipment_events.rebuilding.examiner import Examined, Verdict
+from shipment_events.rebuilding.rebuilder import Listener, Rebuilt
 from shipment_events.table.item import StoredEvent
-from shipment_events.tracking import rebuild as rebuild_module
 from shipment_events.tracking import step
-from shipment_events.tracking.rebuild import Examined, Verdict
-from shipment_events.tracking.rebuilder import Listener, Rebuilt
 from tests.stand_ins.fakes import client_error
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, SHIPMENT, histories, stored
@@ -222,7 +222,7 @@ def test_state_that_the_tracker_did_not_write_is_an_error_with_what_to_do() -> N
 
 def test_shipment_with_too_many_events_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     world = tracked(*STORY)
-    monkeypatch.setattr("shipment_events.tracking.histories.MAX_EVENTS", 2)
+    monkeypatch.setattr("shipment_events.rebuilding.histories.MAX_EVENTS", 2)
     for ids in ((), (SHIPMENT,)):
         assert Run(world, *ids, dry_run=True).verdicts == {"failed": 1}
 
@@ -238,7 +238,7 @@ def test_defect_in_the_fold_stops_no_other_shipment(monkeypatch: pytest.MonkeyPa
             raise KeyError("secret")
         return fold(shipment_id, *rest)
 
-    monkeypatch.setattr(rebuild_module, "fold_records", broken)
+    monkeypatch.setattr(examiner, "fold_records", broken)
     run = Run(world)
     assert run.verdicts == {"failed": 1, "rebuilt": 1}
     assert [one.why for one in run.examined if one.why] == [

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
 from shipment_events.function.pauses import pauses
+from shipment_events.rebuilding.histories import MAX_EVENTS, StoredHistory, history_of
 from shipment_events.table.item import utc_text
 from shipment_events.table.results import Rejected, Unavailable
 from shipment_events.table.store import EventTable
@@ -23,7 +24,6 @@ from shipment_events.tracking.announcer import Announcer, entry_of
 from shipment_events.tracking.batch import now
 from shipment_events.tracking.changes import Change
 from shipment_events.tracking.failures import Failure
-from shipment_events.tracking.histories import MAX_EVENTS, History, history_of
 from shipment_events.tracking.item import VERSION, tracked_item
 from shipment_events.tracking.records import defect
 from shipment_events.tracking.state import Reading, State
@@ -89,7 +89,7 @@ class Look:
     """A state and the events of its shipment, as they were read once."""
 
     found: Found
-    history: History
+    history: StoredHistory
     step: Step
     item: Mapping[str, Any]
     """What the item of the shipment should be."""
@@ -124,7 +124,7 @@ class _Pending:
 
     def end(self, verdict: Verdict, look: Look | None = None, why: str = "") -> None:
         """Note the result, with what a reading found."""
-        history = look.history if look else History(self.shipment_id)
+        history = look.history if look else StoredHistory(self.shipment_id)
         self.result = Examined(
             shipment_id=self.shipment_id,
             verdict=verdict,
@@ -155,7 +155,9 @@ class Examiner:
     clock: Callable[[], datetime] = now
     sleep: Callable[[float], None] = time.sleep
 
-    def examine(self, ids: Collection[str], read: Mapping[str, History] | None = None) -> list[Examined]:
+    def examine(
+        self, ids: Collection[str], read: Mapping[str, StoredHistory] | None = None
+    ) -> list[Examined]:
         """Compare shipments, and write the states that differ unless this is a dry run.
 
         Args:
@@ -182,7 +184,7 @@ class Examiner:
                 one.end(Verdict.FAILED, one.last, one.trouble)
         return [one.result for one in pending if one.result]
 
-    def _compare_scanned(self, pending: Sequence[_Pending], read: Mapping[str, History]) -> None:
+    def _compare_scanned(self, pending: Sequence[_Pending], read: Mapping[str, StoredHistory]) -> None:
         states = self.shipments.read([one.shipment_id for one in pending])
         for one in pending:
             found, history = states[one.shipment_id], read[one.shipment_id]
@@ -232,14 +234,14 @@ class Examiner:
             return None
         return self._compare(one, found, history)
 
-    def _compare(self, one: _Pending, found: Found, history: History) -> Look | None:
+    def _compare(self, one: _Pending, found: Found, history: StoredHistory) -> Look | None:
         try:
             return self._compared(one, found, history)
         except Exception as error:  # noqa: BLE001 - a defect in our code must not stop the other shipments
             one.end(Verdict.FAILED, why=defect(error)[0])
             return None
 
-    def _compared(self, one: _Pending, found: Found, history: History) -> Look | None:
+    def _compared(self, one: _Pending, found: Found, history: StoredHistory) -> Look | None:
         before = found.tracked
         if before is None and not history.news:
             nothing = Step([], Tracked(State(one.shipment_id)))

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from shipment_events.queue.queue import Queue
-from shipment_events.tracking.failure_repair import FailureQueue, Repair
+from shipment_events.rebuilding.examiner import Verdict
+from shipment_events.rebuilding.failure_queue import FailureQueue, Repair
+from shipment_events.rebuilding.rebuilder import Listener
 from shipment_events.tracking.failures import Failure
-from shipment_events.tracking.rebuild import Verdict
-from shipment_events.tracking.rebuilder import Listener
+from tests.rebuilding.test_rebuilder import DELIVERED, MOVING, PICKED_UP, STORY, tracked
 from tests.stand_ins.sqs import AwsSqs
 from tests.tracking import oracle
 from tests.tracking.histories import NOON, SHIPMENT, text
 from tests.tracking.services import FAILURES_URL, World
-from tests.tracking.test_rebuild import DELIVERED, MOVING, PICKED_UP, STORY, tracked
 
 
 def batch(first: Any = NOON, last: Any = NOON, **fields: Any) -> str:
