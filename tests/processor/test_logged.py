@@ -12,7 +12,7 @@ from shipment_events.contract.outcome import Outcome, Reason
 from shipment_events.processor.records import Quarantined, Record, Settled
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.processor.telemetry import report_batch
-from tests.processor.test_batch import body
+from tests.processor.pipelines import body
 from tests.stand_ins.fakes import FakeQueues, FakeTable, processor_on
 
 # In no line, whatever its case; digits make numbers of it.
