@@ -133,39 +133,59 @@ def _result(
     result.ratios["returned_duplicates_vs_new"] = ratio_of_medians(wall["returned"], wall["ours"])
     result.noise["wall, ours / ours"] = ratio_of_medians(wall["again"], wall["ours"])
     result.noise["CPU, ours / ours"] = ratio_of_medians(cpu["again"], cpu["ours"])
-    times, memories = [], []
-    for name, design in DESIGNS.items():
-        low, high = quartiles(wall[name])
-        numbers = {
-            "requests": median(one["requests"] for one in rounds[name]),
-            "wall_seconds": median(wall[name]),
-            "cpu_seconds_per_event": median(cpu[name]) / BATCH,
-        }
-        times.append(
-            [
-                design.what,
-                f"{numbers['requests']:.0f}",
-                f"{1e3 * numbers['wall_seconds']:.1f} ({1e3 * low:.0f} to {1e3 * high:.0f})",
-                f"{1e6 * numbers['cpu_seconds_per_event']:,.0f}",
-            ]
-        )
-        if not design.repeats:
-            numbers["allocated_peak_bytes"] = median(one["peak_bytes"] for one in allocations[design.worker])
-            numbers["blocks_left"] = median(one["blocks_left"] for one in allocations[design.worker])
-            numbers["resident_bytes"] = memory[design.worker]
-            memories.append(
-                [
-                    design.what,
-                    f"{numbers['allocated_peak_bytes'] / 1e3:,.0f}",
-                    f"{numbers['blocks_left']:,.0f}",
-                    f"{numbers['resident_bytes'] / 1e6:.0f}",
-                ]
-            )
-        result.numbers[name] = numbers
+    result.numbers.update(_numbers(rounds, allocations, memory))
     result.tables["processor"] = Table(
-        ["a batch of ten", "requests", "ms (half of them)", "CPU µs an event"], times
+        ["a batch of ten", "requests", "ms (half of them)", "CPU µs an event"], _times(result.numbers, wall)
     )
     result.tables["allocations"] = Table(
-        ["a batch of ten", "allocated KB", "blocks left", "resident MB"], memories
+        ["a batch of ten", "allocated KB", "blocks left", "resident MB"], _memories(result.numbers)
     )
     return result
+
+
+def _numbers(
+    rounds: Mapping[str, list[dict[str, float]]],
+    allocations: Mapping[str, list[dict[str, int]]],
+    memory: Mapping[str, int],
+) -> dict[str, dict[str, float]]:
+    """Medians of each design."""
+    found: dict[str, dict[str, float]] = {}
+    for name, design in DESIGNS.items():
+        found[name] = {
+            "requests": median(one["requests"] for one in rounds[name]),
+            "wall_seconds": median(one["wall"] for one in rounds[name]),
+            "cpu_seconds_per_event": median(one["cpu"] for one in rounds[name]) / BATCH,
+        }
+        if not design.repeats:
+            allocated = allocations[design.worker]
+            found[name] |= {
+                "allocated_peak_bytes": median(one["peak_bytes"] for one in allocated),
+                "blocks_left": median(one["blocks_left"] for one in allocated),
+                "resident_bytes": memory[design.worker],
+            }
+    return found
+
+
+def _times(numbers: Mapping[str, Mapping[str, float]], wall: Mapping[str, list[float]]) -> list[list[str]]:
+    rows = []
+    for name, design in DESIGNS.items():
+        low, high = quartiles(wall[name])
+        requests, seconds, cpu = (
+            numbers[name][one] for one in ("requests", "wall_seconds", "cpu_seconds_per_event")
+        )
+        spread = f"{1e3 * seconds:.1f} ({1e3 * low:.0f} to {1e3 * high:.0f})"
+        rows.append([design.what, f"{requests:.0f}", spread, f"{1e6 * cpu:,.0f}"])
+    return rows
+
+
+def _memories(numbers: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    return [
+        [
+            design.what,
+            f"{numbers[name]['allocated_peak_bytes'] / 1e3:,.0f}",
+            f"{numbers[name]['blocks_left']:,.0f}",
+            f"{numbers[name]['resident_bytes'] / 1e6:.0f}",
+        ]
+        for name, design in DESIGNS.items()
+        if not design.repeats
+    ]
