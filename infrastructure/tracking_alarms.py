@@ -91,7 +91,7 @@ def _lag_alarms(settings: StageSettings) -> list[AlarmSpec]:
             urgency=Urgency.PAGE,
             metric=age,
             threshold=settings.tracker_lag_page_seconds * 1000,
-            meaning="States are hours late. Lambda gives up on records after "
+            meaning="States are late by an hour or more. Lambda gives up on records after "
             f"{settings.tracker_max_age_hours} hours.",
             look_at="tracker errors, and field detail of the warnings in its log.",
         ),

@@ -25,5 +25,5 @@ class NotDeployedError(ShipmentEventsError):
 
     def __init__(self, message: str, stage: str = "", *, first: str = "") -> None:
         command = f"make deploy ENV={stage}" if stage else "make deploy"
-        deploy = f"Deploy the stack with 'make up' (local engine) or '{command}' (AWS)"
-        super().__init__(message, f"{first}{deploy}, or name another stage with --env.")
+        check = "Check account, region and --env."
+        super().__init__(message, f"{first}{check} To deploy: 'make up' (local engine) or '{command}' (AWS).")

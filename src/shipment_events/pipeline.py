@@ -270,6 +270,7 @@ class Pipeline:
             self.metrics,
             self.log,
             self.resources.deployed_at,
+            environment=self.stage.environment,
             tracking=self.tracking_sources,
             receives=receives,
         )

@@ -272,7 +272,7 @@ def resources(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("accepted", "said"),
     [
-        (1234, "at least 1,234 events. To account for them: shipments audit out/journal.ndjson\n"),
+        (1234, "at least 1,234 events. To account for them: shipments --env dev audit out/journal.ndjson\n"),
         (0, "at least 0 events.\n"),
     ],
 )
@@ -343,7 +343,7 @@ def test_schema_is_json() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_schema_of_a_change_is_the_published_one(kind: Kind) -> None:
-    assert run("schema", kind).stdout == (ROOT / "schemas" / f"{kind}.schema.json").read_text()
+    assert run("schema", kind.value).stdout == (ROOT / "schemas" / f"{kind}.schema.json").read_text()
 
 
 def stored(sort_key: str, processing_status: str = "PROCESSED", /, **detail: Any) -> StoredEvent:

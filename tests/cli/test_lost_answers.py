@@ -110,7 +110,7 @@ def test_a_replay_that_cannot_be_followed_is_said_to_continue(connect: Connect) 
     archive = Archive(client, "dev", "archive", Queue(client, "queue"), cast("Any", None))
     with pytest.raises(ReplayError, match=r"ours was started and continues.*AccessDenied") as error:
         archive.replay(plan)
-    assert "shipments replay --cancel ours" in error.value.next_step
+    assert "aws events cancel-replay --replay-name ours" in error.value.next_step
     assert operations(service) == ["StartReplay", "DescribeReplay"]
 
 

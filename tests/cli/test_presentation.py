@@ -6,10 +6,13 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from shipment_events.cli.dead_letter_views import print_settlement
 from shipment_events.cli.presentation import events_table, print_table, timeline_table
 from shipment_events.cli.trace import steps_table
+from shipment_events.dead_letters.settlement import Settlement
 from shipment_events.table.item import StoredEvent
 from shipment_events.watching.trace import Step
+from tests.dead_letters.test_letters import letter
 
 SHIPMENT_ID = "MAC-134364267"
 DERIVED_ID = "8d1f0a6c2b7e4f5d9a3c1b2e4f6a7c8d"
@@ -88,3 +91,13 @@ def test_what_does_not_fit_side_by_side_stands_below_each_other() -> None:
 def test_a_pipe_has_one_table_however_narrow() -> None:
     assert "│" in printed(timeline(), 80, is_terminal=False)
     assert DERIVED_ID in printed(timeline(), 80, is_terminal=False)
+
+
+@pytest.mark.parametrize(("failed", "undeleted", "more"), [(15, 0, 5), (0, 12, 2), (15, 12, 7), (10, 10, 0)])
+def test_failures_that_are_not_shown_are_counted(failed: int, undeleted: int, more: int) -> None:
+    some = letter("invalid_field", "{}")
+    result = Settlement(failed=[(some, "Throttled")] * failed, undeleted=[(some, "Throttled")] * undeleted)
+    text = io.StringIO()
+    print_settlement(Console(file=text, width=120), "redriven", result)
+    assert (f"… and {more} more; --json lists all" in text.getvalue()) is bool(more)
+    assert ("more; --json" in text.getvalue()) is bool(more)

@@ -152,7 +152,7 @@ def test_unsent_events_can_be_published_again(run: Run, tmp_path: Path) -> None:
     texts = [event(number, place="Łódź\u2028", x=0.1) for number in range(25)]
     failed = run("-", bus=first, stdin="\n".join(texts).encode())
     assert failed.exit_code == 1
-    assert "Try again with: shipments publish unsent.ndjson" in failed.stderr
+    assert "Try again with: shipments --env dev publish unsent.ndjson" in failed.stderr
     second = FakeBus()
     assert run("unsent.ndjson", bus=second).exit_code == 0
     # The same identities as were tried at first, so that nothing can double.
@@ -331,8 +331,8 @@ def test_nothing_is_accepted_for_a_bus_that_is_not_there(run: Run, tmp_path: Pat
     assert result.exit_code == 2
     assert bus.requests == []
     assert result.stderr == (
-        "Error: no event bus shipmentevents-dev at http://bus.test. Deploy the stack with 'make up' (local"
-        " engine) or 'make deploy' (AWS), or name another stage with --env.\n"
+        "Error: no event bus shipmentevents-dev at http://bus.test. Check account, region and --env. To deploy:"
+        " 'make up' (local engine) or 'make deploy' (AWS).\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -115,5 +115,5 @@ def test_a_pausing_pipe_holds_nothing_back_and_an_interrupt_loses_nothing(
     assert sorted(kept) == sorted(f"S-{number}" for number in range(4, 41))
     assert [json.loads(record["detail"])["shipment_id"] for record in lines(journal)] == ["S-1", "S-2", "S-3"]
     assert "Interrupted; the bus has accepted 3 events" in said
-    assert "shipments publish unsent.ndjson" in said
+    assert "shipments --env dev publish unsent.ndjson" in said
     assert "Traceback" not in said

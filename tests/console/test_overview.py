@@ -55,7 +55,7 @@ def test_the_verdict_has_the_next_step(browser: Browser, services: Services) -> 
     shown = browser.get("/panels/verdict")
     assert "Failing" in shown
     assert "3 dead letters wait for a decision" in shown
-    assert "shipments dead-letters list" in shown
+    assert "shipments --env dev dead-letters list" in shown
 
 
 def test_looking_receives_nothing(browser: Browser, services: Services) -> None:

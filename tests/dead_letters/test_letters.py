@@ -344,10 +344,12 @@ def test_selection(selection: Selection, takes: bool) -> None:
     ],
 )
 def test_an_explanation_ends_with_a_command_that_helps(reason: str, text: str, command: str) -> None:
-    explanation = explain(letter(reason, text))
+    explanation = explain(letter(reason, text), "prod")
     assert explanation.what_happened
     assert explanation.likely_cause
     assert any(command in step for step, _ in explanation.next_steps)
+    # The command may be copied to a shell of another stage.
+    assert all(step.startswith("shipments --env prod ") for step, _ in explanation.next_steps)
 
 
 @pytest.mark.parametrize(
@@ -357,15 +359,17 @@ def test_an_explanation_ends_with_a_command_that_helps(reason: str, text: str, c
 )
 @pytest.mark.parametrize("reason", ["invalid_json", "invalid_envelope", "unmatched", "retries_exhausted"])
 def test_no_change_is_proposed_that_cannot_be_made(reason: str, text: str) -> None:
-    steps = [step for step, _ in explain(letter(reason, text)).next_steps]
+    steps = [step for step, _ in explain(letter(reason, text), "prod").next_steps]
     assert not any("--set" in step for step in steps)
     assert any("publish" in step for step in steps)
     assert any("discard --id 01234567" in step for step in steps)
 
 
 def test_no_foreign_text_gets_into_a_proposed_command() -> None:
-    explanation = explain(letter("x; rm -rf ~", body("a")))
-    assert [step for step, _ in explanation.next_steps] == ["shipments dead-letters redrive --id 01234567"]
+    explanation = explain(letter("x; rm -rf ~", body("a")), "prod")
+    assert [step for step, _ in explanation.next_steps] == [
+        "shipments --env prod dead-letters redrive --id 01234567"
+    ]
 
 
 def test_what_the_processor_refuses_is_known_before_it_is_redriven() -> None:
@@ -375,6 +379,6 @@ def test_what_the_processor_refuses_is_known_before_it_is_redriven() -> None:
         "source_mismatch: source: expected shipment.service, got 'order.service';"
         " --set source=shipment.service corrects it": 1
     }
-    assert explain(foreign).now == next(iter(broken_after([foreign], [])))
+    assert explain(foreign, "prod").now == next(iter(broken_after([foreign], [])))
     assert broken_after([foreign], [Edit("source", "shipment.service")]) == {}
     assert next(iter(broken_after([large], []))).startswith("too_large: event: expected an item of at most")

@@ -336,7 +336,7 @@ def test_status_samples_the_dead_letters(sqs: AwsSqs, monkeypatch: pytest.Monkey
     monkeypatch.setattr(status_module, "measured_flow", lambda *_: Flow(Counter(), None, "log"))
     metrics: Any = SimpleNamespace(oldest_message_seconds=lambda *_: None, alarms=list)
     none: Any = None
-    reader = StatusReader(queue_of(sqs), letters_of(sqs), metrics, none, datetime.now(UTC))
+    reader = StatusReader(queue_of(sqs), letters_of(sqs), metrics, none, datetime.now(UTC), environment="dev")
     seen = reader.read(15)
     assert (seen.dead_letters.total, seen.dead_letters_by_reason) == (COUNT, {"unmatched": COUNT})
 

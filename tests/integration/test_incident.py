@@ -141,7 +141,7 @@ def test_a_bad_deployment_is_seen_explained_repaired_and_proved_repaired(
         ),
     )
     assert failing["dead_letters_by_reason"] == {"missing_field": EVENTS}
-    assert failing["troubles"][0]["next_step"] == "shipments dead-letters list"
+    assert failing["troubles"][0]["next_step"] == "shipments --env dev dead-letters list"
     screen = producer("status", status=1).stdout
     assert "dev: failing" in screen
     assert f"missing_field {EVENTS}" in screen

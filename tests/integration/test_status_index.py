@@ -77,4 +77,4 @@ def test_command_lists_the_conflicts_of_a_day(engine: LocalEngine, tmp_path: Pat
     assert "the latest 3 events" in shown.stderr
 
     nothing = shipments("events", "--from", "1998-01-01T00:00:00Z", "--to", "1998-01-02T00:00:00Z", status=1)
-    assert "has no event with status CONFLICT" in nothing.stderr
+    assert "has no event with processing status CONFLICT" in nothing.stderr

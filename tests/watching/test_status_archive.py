@@ -103,4 +103,4 @@ def test_a_replay_that_cannot_be_followed_is_said_to_continue(events: Stubber) -
     events.add_client_error("describe_replay", "AccessDeniedException")
     with pytest.raises(ReplayError, match="was started and continues") as error:
         archive(events).replay(archive(events).plan(SINCE, UNTIL, RULE))
-    assert "shipments replay --cancel" in error.value.next_step
+    assert "aws events cancel-replay --replay-name" in error.value.next_step

@@ -73,8 +73,8 @@ def test_lag_without_a_measurement_is_unknown() -> None:
         (5, 0, 0, []),
         (0, 0, 0, []),
         (5, 3, 0, []),
-        (0, 3, 0, ["shipments status --watch"]),
-        (5, 0, 1, ["shipments rebuild --failures"]),
+        (0, 3, 0, ["shipments --env prod status --watch"]),
+        (5, 0, 1, ["shipments --env prod rebuild --failures"]),
     ],
 )
 def test_failures_and_a_tracker_that_folds_nothing_are_troubles(

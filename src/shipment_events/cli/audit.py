@@ -15,7 +15,7 @@ from rich.text import Text
 from shipment_events.accounting.audit import audit_journal
 from shipment_events.accounting.reconcile import Reconciliation
 from shipment_events.cli.dead_letter_views import APPROXIMATE, HIDDEN
-from shipment_events.cli.options import FilePath
+from shipment_events.cli.options import FilePath, command
 from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, output, print_table, printable, short
 from shipment_events.pipeline import Pipeline
 from shipment_events.publishing.journal import JournalRecord
@@ -150,9 +150,9 @@ def _about_missing(found: Reconciliation, waiting: int, timing: QueueTiming) -> 
         until = (last + timedelta(seconds=seconds)).isoformat(timespec="seconds")
         return (
             f"{len(young):,} may still arrive: EventBridge tries until {until}. Audit again then, or"
-            " replay that time now (shipments replay): no event is stored twice."
+            f" replay that time now ({command('replay')}): no event is stored twice."
         )
     return (
-        "Replay that time from the archive (shipments replay), or publish the events again. No event is"
+        f"Replay that time from the archive ({command('replay')}), or publish the events again. No event is"
         " stored twice."
     )

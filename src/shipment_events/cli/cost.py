@@ -108,7 +108,7 @@ def _print(found: Estimate) -> None:
     console.print(_designs_table(found.bills, found.workload))
     if settings.tracking:
         console.print(
-            f"Tracking costs {savings['tracking']:,.2f} USD of it, with its alarms."
+            f"Tracking costs {savings['tracking']:,.2f} USD of the bill, with its alarms."
             " tracking=False leaves it out."
         )
     if "etag" in savings:

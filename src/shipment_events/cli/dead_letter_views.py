@@ -9,16 +9,13 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from shipment_events.cli.options import ago
+from shipment_events.cli.options import ago, command
 from shipment_events.cli.presentation import LONGEST_SENTENCE, counts, print_table, printable, short
 from shipment_events.dead_letters.explain import Explanation
 from shipment_events.dead_letters.letters import DeadLetterMessage, Reading
 from shipment_events.dead_letters.settlement import Settlement
 
-HIDDEN = (
-    "another command holds them, or one that was killed did. They become visible again within a minute, in a"
-    " long queue later. Try again then."
-)
+HIDDEN = "a command holds them, or a killed one did. They become visible within minutes. Try again then."
 APPROXIMATE = "(by the queue's count, which is approximate and can be a minute old on AWS)"
 _SHOWN_SHIPMENTS = 3
 _SHOWN_FAILURES = 10
@@ -61,7 +58,7 @@ def print_letters(console: Console, found: Reading) -> None:
             Text(group[-1].message_id[:8]),
         )
     print_table(console, table)
-    console.print("Next: shipments dead-letters explain ID", style="dim", highlight=False)
+    console.print(f"Next: {command('dead-letters explain ID')}", style="dim", highlight=False)
 
 
 def letter_view(letter: DeadLetterMessage) -> RenderableType:
@@ -80,7 +77,7 @@ def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> Ren
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("dead letter", Text(f"{letter.message_id}, queued {ago(letter.sent_at)}"))
+    table.add_row("dead letter", Text(f"{letter.message_id}, first queued {ago(letter.sent_at)}"))
     table.add_row("shipment", Text(short(letter.shipment_id) or "not readable"))
     table.add_row("reason", Text(short(letter.reason), "bold"))
     table.add_row("what happened", explanation.what_happened)
@@ -89,8 +86,8 @@ def explanation_view(letter: DeadLetterMessage, explanation: Explanation) -> Ren
     table.add_row("remedy", explanation.remedy)
     now = printable(explanation.now, most=LONGEST_SENTENCE)
     table.add_row("if redriven", Text(now or "it would be stored now"))
-    for number, (command, purpose) in enumerate(explanation.next_steps):
-        table.add_row("" if number else "what to do", Text.assemble(f"{purpose}:\n  ", (command, "bold")))
+    for number, (step, purpose) in enumerate(explanation.next_steps):
+        table.add_row("" if number else "commands", Text.assemble(f"{purpose}:\n  ", (step, "bold")))
     return table
 
 
@@ -137,9 +134,9 @@ def print_settlement(console: Console, done: str, result: Settlement) -> None:
         console.print(Text(f"{letter.message_id} {done} but not deleted: {short(why)}; run it again", "red"))
     if result.unseen:
         console.print(f"About {result.unseen:,} were not seen {APPROXIMATE}: {HIDDEN}", style="red")
-    unseen = len(result.failed) + len(result.undeleted) - 2 * _SHOWN_FAILURES
-    if unseen > 0:
-        console.print(f"… and up to {unseen:,} more; --json lists all", style="red")
+    unshown = sum(max(0, len(some) - _SHOWN_FAILURES) for some in (result.failed, result.undeleted))
+    if unshown:
+        console.print(f"… and {unshown:,} more; --json lists all", style="red")
 
 
 def _shipments(letters: Sequence[DeadLetterMessage]) -> str:

@@ -17,7 +17,7 @@ from shipment_events.cli.dead_letter_views import (
     letter_view,
     print_letters,
 )
-from shipment_events.cli.options import Age, NonEmptyText
+from shipment_events.cli.options import Age, NonEmptyText, command
 from shipment_events.cli.presentation import output
 from shipment_events.dead_letters.explain import explain
 from shipment_events.dead_letters.exports import write_export
@@ -55,8 +55,8 @@ def selected(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--shipment", type=NonEmptyText(), help="Only of this shipment.")
     @click.option(
         "--id", "identifier", type=NonEmptyText(),
-        help="Only with this message id or envelope id, or the beginning of one. To change something, exactly"
-        " one must match.",
+        help="Only with this message id or envelope id, or the beginning of one. --set and discard need"
+        " exactly one match.",
     )  # fmt: skip
     @click.option(
         "--older-than", "before", type=Age(), help="Only first queued longer ago than this, for example 2h."
@@ -131,7 +131,7 @@ def explain_command(pipeline: Pipeline, *, identifier: str, as_json: bool) -> No
       shipments dead-letters explain 3f2a
     """
     letter = _one(pipeline, identifier)
-    explanation = explain(letter)
+    explanation = explain(letter, pipeline.stage.environment)
     if as_json:
         steps = [{"command": command, "purpose": purpose} for command, purpose in explanation.next_steps]
         click.echo(
@@ -197,7 +197,8 @@ def _one(pipeline: Pipeline, identifier: str) -> DeadLetterMessage:
     found = require_one(read_selected(pipeline.dead_letters, selection).letters, selection)
     if not found:
         raise click.ClickException(
-            f"no dead letter {identifier!r} is visible. 'shipments dead-letters list' shows the visible ones."
+            f"no dead letter {identifier!r} is visible. '{command('dead-letters list')}' shows the visible"
+            " ones."
             " A dead letter that another command holds is hidden for up to a minute."
         )
     return found[0]

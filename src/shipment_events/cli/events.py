@@ -16,7 +16,7 @@ from shipment_events.table.item import CONFLICT, PROCESSED
 @click.command()
 @click.option(
     "--status", type=click.Choice([CONFLICT, PROCESSED], case_sensitive=False), default=CONFLICT,
-    show_default=True, help="Status of the events. Somebody should look at the conflicts.",
+    show_default=True, help="Processing status. Somebody should look at the conflicts.",
 )  # fmt: skip
 @click.option(
     "--from", "since", type=Moment(), default="1d", show_default=True,
@@ -29,7 +29,7 @@ from shipment_events.table.item import CONFLICT, PROCESSED
 def events(
     pipeline: Pipeline, *, status: str, since: datetime, until: datetime, limit: int, as_json: bool
 ) -> None:
-    """List the events of all shipments that have one status.
+    """List the events of all shipments with one processing status.
 
     Events are sorted by the time at which they happened. An event that was stored a moment ago may be
     missing, because the index is updated shortly after the table.
@@ -57,5 +57,5 @@ def events(
     if len(found) > limit:
         click.echo(f"These are the latest {limit:,} events. Raise --limit or narrow the window.", err=True)
     if not found:
-        click.echo(f"{table.name} has no event with status {status} in this window.", err=True)
+        click.echo(f"{table.name} has no event with processing status {status} in this window.", err=True)
         sys.exit(1)

@@ -7,8 +7,15 @@ from typing import Any, Final
 
 import click
 
+from shipment_events.contract import names
+
 _AGE: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def command(words: str) -> str:
+    """A command for the reader to copy, for the stage on which the present command works."""
+    return names.command(click.get_current_context().find_root().params["environment"], words)
 
 
 class NonEmptyText(click.ParamType[str]):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from shipment_events.accounting.feed_run import FeedRun
 from shipment_events.accounting.read_side import ReadSideAccount
+from shipment_events.cli.options import command
 from shipment_events.contract.event import place_of
 from shipment_events.contract.exact_json import dumps
 from shipment_events.contract.names import PARTITION_KEY
@@ -155,7 +156,7 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
     table.add_row("duplicate", f"{report['duplicate']:,}", "repeats of a stored event; nothing written")
     table.add_row("conflict", f"{report['conflict']:,}", "same identity, other content; stored beside it")
     reasons = counts(report["quarantined_by_reason"])
-    table.add_row("quarantined", f"{report['quarantined']:,}", Text(reasons or "in the dead-letter queue"))
+    table.add_row("dead letters", f"{report['quarantined']:,}", Text(reasons or "none"))
     for name, meaning in (
         ("lost", "nowhere"),
         ("doubled", "in more than one place"),
@@ -164,12 +165,13 @@ def print_feed_report(console: Console, run: FeedRun) -> None:
         _add_finding(table, name, report[name], meaning)
     if run.is_decided and report["undecided"]:
         ends_at = str(report["delivery_ends_at"])
-        why = f"not found yet: EventBridge may deliver them until {ends_at}. Then audit the journal"
+        why = f"not found yet: EventBridge may deliver them until {ends_at}. Then: {command('audit JOURNAL')}"
         table.add_row("[bold red]undecided[/]", f"[bold red]{report['undecided']:,}[/]", why)
     if not run.is_decided:
         why = (
             f"not found yet: the queue did not stay empty (about {report['waiting']:,} messages), or other"
-            f" commands hide dead letters (about {report['hidden_dead_letters']:,}). Audit the journal later"
+            f" commands hide dead letters (about {report['hidden_dead_letters']:,}). Later:"
+            f" {command('audit JOURNAL')}"
         )
         table.add_row("[bold red]undecided[/]", f"[bold red]{report['undecided']:,}[/]", why)
     for name, why in (("refused", "refused_by_reason"), ("unsent", "unsent_by_error")):
@@ -211,7 +213,7 @@ def _print_findings(console: Console, found: ReadSideAccount) -> None:
         for text in texts[:_MOST_FINDINGS]:
             console.print(Text(f"{kind}: {printable(text, most=LONGEST_SENTENCE)}", "red"))
     if not found.succeeded:
-        console.print("To repair a shipment: shipments rebuild --shipment ID --announce")
+        console.print(f"To repair a shipment: {command('rebuild --shipment ID --announce')}")
 
 
 def _add_finding(table: Table, name: str, count: int, meaning: str) -> None:

@@ -1,6 +1,7 @@
 """``shipments publish``."""
 
 import json
+import shlex
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.interrupts import graceful_stop
-from shipment_events.cli.options import FilePath, NonEmptyText
+from shipment_events.cli.options import FilePath, NonEmptyText, command
 from shipment_events.cli.presentation import printable, short
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.pipeline import Pipeline
@@ -40,7 +41,7 @@ from shipment_events.publishing.publisher import Publisher
 @click.option(
     "--journal", type=FilePath(),
     help="Append a line for each event that the bus accepted, for 'shipments audit'. If the command is"
-    " killed, only the answers of requests under way are missing.",
+    " killed, only the lines of requests under way are missing.",
 )  # fmt: skip
 @click.option(
     "--concurrency",
@@ -214,7 +215,8 @@ def _say_interrupted(counts: Publication, files: tuple[str, ...], unsent: Path) 
 
 def _say_unsent(counts: Publication, unsent: Path) -> None:
     why = ", ".join(f"{code} {number:,}" for code, number in counts.unsent_by_error.items())
-    click.echo(f"Unsent ({why}): in {unsent}. Try again with: shipments publish {unsent}", err=True)
+    again = command(f"publish {shlex.quote(str(unsent))}")
+    click.echo(f"Unsent ({why}): in {unsent}. Try again with: {again}", err=True)
 
 
 def _again(counts: Publication, files: tuple[str, ...]) -> str:

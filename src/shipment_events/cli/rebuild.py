@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shipment_events.cli.errors import INTERRUPTED, FailedError
-from shipment_events.cli.options import NonEmptyText
+from shipment_events.cli.options import NonEmptyText, command
 from shipment_events.cli.presentation import (
     LONGEST_SENTENCE,
     json_line,
@@ -161,7 +161,7 @@ class _Report:
         if self._recent:
             console.print(
                 f"{self._recent:,} of them had an event less than a minute ago: the tracker may be about to"
-                " write them. Compare again, and look at the lag in: shipments status",
+                " write them. Compare again, and look at the lag in: " + command("status"),
                 highlight=False,
             )
 

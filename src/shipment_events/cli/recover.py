@@ -31,7 +31,7 @@ def recover(pipeline: Pipeline, *, restored: str, dry_run: bool, as_json: bool) 
       shipments recover shipmentevents-prod-restored --dry-run
       shipments recover shipmentevents-prod-restored
 
-    Exit status: 0 all events of TABLE are there, 1 items that are no events are there with other content.
+    Exit status: 0 done, 1 the table has items that are no events with other content.
     """
     if restored == pipeline.table.name:
         raise click.UsageError(f"{restored} is the stage's own table: name the restored one.")
@@ -45,7 +45,9 @@ def recover(pipeline: Pipeline, *, restored: str, dry_run: bool, as_json: bool) 
         click.echo(("Would be copied: " if dry_run else "") + counts(asdict(found)))
         if found.different:
             click.echo(
-                "Items with other content were not changed. Compare them with: shipments timeline", err=True
+                "Items with other content were not changed. Compare them in"
+                f" {pipeline.table.name} and {restored}.",
+                err=True,
             )
     if found.different:
         sys.exit(1)

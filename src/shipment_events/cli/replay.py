@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from shipment_events.cli.errors import INTERRUPTED
-from shipment_events.cli.options import Moment, NonEmptyText
+from shipment_events.cli.options import Moment, NonEmptyText, command
 from shipment_events.cli.presentation import printable
 from shipment_events.contract.outcome import Outcome
 from shipment_events.pipeline import Pipeline
@@ -125,7 +125,7 @@ def _shown(plan: ReplayPlan) -> Iterator[Callable[[Replay, str], None]]:
             )
     except KeyboardInterrupt:
         click.echo(
-            f"\nInterrupted; the replay continues. Stop it with: shipments replay --cancel {plan.name}",
+            "\nInterrupted; the replay continues. Stop it with: " + command(f"replay --cancel {plan.name}"),
             err=True,
         )
         sys.exit(INTERRUPTED)
@@ -204,7 +204,7 @@ def _say_result(result: ReplayResult) -> None:
     if not result.drain.is_empty:
         click.echo(
             f"The queue did not stay empty. It holds about {result.drain.waiting:,} messages, live and"
-            " replayed, that are not counted yet. Watch them with: shipments status",
+            " replayed, that are not counted yet. Watch them with: " + command("status"),
             err=True,
         )
     if not result.flow.is_whole:

@@ -1,6 +1,7 @@
 """``shipments run``."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from shipment_events.accounting.pace import FeedProgress
 from shipment_events.accounting.run import FeedRunner
 from shipment_events.cli.errors import INTERRUPTED
 from shipment_events.cli.interrupts import graceful_stop
-from shipment_events.cli.options import FilePath, NonEmptyText
+from shipment_events.cli.options import FilePath, NonEmptyText, command
 from shipment_events.cli.presentation import (
     output,
     print_feed_report,
@@ -112,7 +113,7 @@ def _run(runner: FeedRunner, file: str, journal: Path, rate: float | None) -> Fe
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted; the bus has accepted at least {accepted:,} events."
-            + (f" To account for them: shipments audit {journal}" if accepted else ""),
+            + (f" To account for them: {command(f'audit {shlex.quote(str(journal))}')}" if accepted else ""),
             err=True,
         )
         sys.exit(INTERRUPTED)

@@ -13,7 +13,9 @@ _EVENT: Final = "event"
 
 
 @click.command()
-@click.argument("name", type=click.Choice([_EVENT, *Kind]), default=_EVENT)
+@click.argument(
+    "name", type=click.Choice([_EVENT, *(kind.value for kind in Kind)]), metavar="[NAME]", default=_EVENT
+)
 def schema(name: str) -> None:
     """Print the JSON Schema of the event or of a change.
 

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from shipment_events.cli.options import NonEmptyText, ago
+from shipment_events.cli.options import NonEmptyText, ago, command
 from shipment_events.cli.presentation import (
     LONGEST_SENTENCE,
     json_line,
@@ -48,7 +48,7 @@ def where(pipeline: Pipeline, shipment_id: str, *, as_json: bool) -> None:
     console = output()
     console.print(_view(found))
     if short(shipment_id) == shipment_id:
-        console.print(Text(f"All its events: shipments timeline {shlex.quote(shipment_id)}", "dim"))
+        console.print(Text(f"All its events: {command(f'timeline {shlex.quote(shipment_id)}')}", "dim"))
 
 
 @click.command(name="list")

@@ -21,7 +21,13 @@ from shipment_events.watching.trace import trace as trace_steps
 @click.command()
 @click.argument("identifier", metavar="EVENT_OR_SHIPMENT", type=NonEmptyText())
 @click.option(
-    "--since", type=Moment(), default="1d", show_default=True, help="How far back to search the log."
+    "--from",
+    "--since",
+    "since",
+    type=Moment(),
+    default="1d",
+    show_default=True,
+    help="How far back to search the log.",
 )
 @click.option(
     "--shipment", type=NonEmptyText(), metavar="TEXT", help="Shipment of the event, if you know it."
@@ -63,7 +69,7 @@ def trace(
         print_table(output(), steps_table(identifier, steps))
     if not found.is_whole:
         click.echo(
-            "Only a part of the matching log lines was read. Narrow the search with --since, or give a"
+            "Only a part of the matching log lines was read. Narrow the search with --from, or give a"
             " correlation id.",
             err=True,
         )

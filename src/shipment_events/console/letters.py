@@ -107,7 +107,7 @@ def show_letter(
         422 if said else 200,
         here="letters",
         letter=one,
-        explanation=explain(one),
+        explanation=explain(one, console.stage),
         problem=problem,
         lines=body_lines(one.body, problem),
         editable=is_editable(one.body),

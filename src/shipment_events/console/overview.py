@@ -13,6 +13,7 @@ from starlette.routing import Route
 from shipment_events.console.plots import Line, plot
 from shipment_events.console.rendering import page
 from shipment_events.console.state import Console, Read, console_of, panel, view
+from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
 from shipment_events.watching.series import (
     Series,
@@ -135,7 +136,15 @@ def states(request: Request) -> Response:
     lines = [Line("p50", "median"), Line("p99", "99th percentile")]
     shown = plot("Milliseconds", found, lines, unit="ms")
     measured = _measured(found, now, "tracker")
-    return page("states.html", shown=shown, failures=failures.total, minutes=minutes, **measured)
+    next_step = names.command(console.stage, "rebuild --failures")
+    return page(
+        "states.html",
+        shown=shown,
+        failures=failures.total,
+        minutes=minutes,
+        next_step=next_step,
+        **measured,
+    )
 
 
 @panel("Changes")

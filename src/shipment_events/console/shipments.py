@@ -13,6 +13,7 @@ from starlette.routing import Route
 from shipment_events.console.history import history
 from shipment_events.console.rendering import page
 from shipment_events.console.state import Console, console_of, panel, view
+from shipment_events.contract import names
 from shipment_events.contract.limits import MAX_SHIPMENT_ID_BYTES
 from shipment_events.dead_letters.letters import Reading
 from shipment_events.table.item import utc_text
@@ -70,7 +71,8 @@ def timeline(request: Request) -> Response:
         shipment_id=shipment_id,
         entries=history(shipment_id, reversed(found[:MOST_EVENTS]), with_effects=with_effects),
         is_whole=is_whole,
-        command=f"shipments --env {console.stage} timeline {shlex.quote(shipment_id)}",
+        command=names.command(console.stage, f"timeline {shlex.quote(shipment_id)}"),
+        days=pipeline.stage.event_retention_days,
         by_arrival=request.query_params.get("order") == "arrival",
         query=_query(shipment_id),
         now=datetime.now(UTC),

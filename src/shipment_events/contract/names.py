@@ -167,6 +167,11 @@ def tracker_name(environment: str) -> str:
     return f"shipment-tracker-{environment}"
 
 
+def command(environment: str, words: str) -> str:
+    """A command for a person to copy. It names the stage, because the shell may have another one."""
+    return f"shipments --env {environment} {words}"
+
+
 def watcher_name(environment: str) -> str:
     """Lambda function that announces stalled and overdue shipments."""
     return f"shipment-watcher-{environment}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from shipment_events.contract import names
 from shipment_events.contract.names import SOURCE
 from shipment_events.dead_letters.edits import Edit, broken_after, is_editable, still_broken
 from shipment_events.dead_letters.letters import DeadLetterMessage
@@ -33,8 +34,8 @@ class Explanation:
     next_steps: tuple[tuple[str, str], ...]
 
 
-def explain(letter: DeadLetterMessage) -> Explanation:
-    """Explain what happened to the event of a dead letter, and what to do."""
+def explain(letter: DeadLetterMessage, environment: str) -> Explanation:
+    """Explain what happened to the event of a dead letter of a stage, and what to do."""
     now = still_broken(letter.body)
     reason = DeadLetterReason.named(letter.reason)
     meaning, cause, remedy = (reason.meaning, reason.cause, reason.remedy) if reason else _UNKNOWN
@@ -44,21 +45,21 @@ def explain(letter: DeadLetterMessage) -> Explanation:
         likely_cause=cause,
         remedy=remedy,
         now=now,
-        next_steps=tuple(_next_steps(letter, reason, now)),
+        next_steps=tuple(_next_steps(letter, reason, now, environment)),
     )
 
 
 def _next_steps(
-    letter: DeadLetterMessage, reason: DeadLetterReason | None, now: str
+    letter: DeadLetterMessage, reason: DeadLetterReason | None, now: str, environment: str
 ) -> list[tuple[str, str]]:
-    command = "shipments dead-letters"
+    command = names.command(environment, "dead-letters")
     mine = f"--id {letter.message_id[:8]}"
     discard = (f"{command} discard {mine} --export discarded.ndjson", "delete it; a copy stays in the file")
     if not is_editable(letter.body):
         return [
             (f"{command} show {letter.message_id[:8]}", "see what the producer sent; --set cannot change it"),
             (
-                "shipments publish events.ndjson",
+                names.command(environment, "publish events.ndjson"),
                 "publish the event again after the producer has corrected it",
             ),
             discard,

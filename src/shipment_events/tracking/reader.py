@@ -132,7 +132,7 @@ class Shipments:
     def _with_number(self, number: str) -> Iterator[Shipment]:
         if not 0 < len(number.encode("utf-8", "surrogatepass")) <= MAX_COPY_BYTES:
             raise InvalidSearchError(
-                f"tracking_number: expected 1 to {MAX_COPY_BYTES} bytes; shipments are not indexed by others"
+                f"tracking_number: expected 1 to {MAX_COPY_BYTES} bytes; others are not indexed"
             )
         return self._query(TRACKING_NUMBER_INDEX, "tracking_number", number, latest_first=True)
 

@@ -194,7 +194,7 @@ def started_replay(client: "EventBridgeClient", plan: ReplayPlan) -> Iterator[No
         raise ReplayError(
             f"replay {plan.name} was started and continues, but it cannot be followed: {explained(error)}",
             f"See its state: aws events describe-replay --replay-name {plan.name}\n"
-            f"Stop it: shipments replay --cancel {plan.name}",
+            f"Stop it: aws events cancel-replay --replay-name {plan.name}",
         ) from error
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.queue.queue import Depth, Queue
@@ -60,6 +61,7 @@ class PipelineStatus:
         tracking: None if the stage does not track shipments.
     """
 
+    environment: str
     at: datetime
     since: datetime
     flow: Flow
@@ -80,7 +82,7 @@ class PipelineStatus:
     @property
     def troubles(self) -> list[Trouble]:
         """The problems that need a person, the worst first."""
-        failing, watch = Health.FAILING, "shipments status --watch"
+        failing, watch = Health.FAILING, self._command("status --watch")
         found = [
             Trouble(
                 failing,
@@ -92,7 +94,7 @@ class PipelineStatus:
         ]
         if self._is_bad(_DEAD_LETTERS, self.dead_letters.total):
             what = f"{self.dead_letters.total:,} dead letters wait for a decision"
-            found.append(Trouble(failing, what, "shipments dead-letters list"))
+            found.append(Trouble(failing, what, self._command("dead-letters list")))
         found += self._retries()
         found += self._tracking_troubles()
         found += [
@@ -137,12 +139,15 @@ class PipelineStatus:
             what = (
                 f"{failures:,} failures of the tracker wait for a repair, so states and changes are missing"
             )
-            found.append(Trouble(Health.FAILING, what, "shipments rebuild --failures"))
+            found.append(Trouble(Health.FAILING, what, self._command("rebuild --failures")))
         flow = self.tracking.flow
         if flow.unsettled and not flow.folded:
             what = f"no event reaches the state of its shipment, and {flow.unsettled:,} are tried again"
-            found.append(Trouble(Health.FAILING, what, "shipments status --watch"))
+            found.append(Trouble(Health.FAILING, what, self._command("status --watch")))
         return found
+
+    def _command(self, words: str) -> str:
+        return names.command(self.environment, words)
 
     def _is_bad(self, name: str, value: float) -> bool:
         """Whether the value breaches the threshold of this alarm. False if the alarm does not exist."""
@@ -172,9 +177,11 @@ class StatusReader:
         log: ProcessorLog,
         deployed_at: datetime,
         *,
+        environment: str,
         tracking: TrackingSources | None = None,
         receives: bool = True,
     ) -> None:
+        self._environment = environment
         self._tracking = tracking
         self._queue = queue
         self._dead_letters = dead_letters
@@ -199,6 +206,7 @@ class StatusReader:
         flow = measured_flow(self._metrics, self._log, since, now)
         has_retries = bool(flow.counts[Outcome.RETRIED])
         return PipelineStatus(
+            environment=self._environment,
             at=now,
             since=since,
             flow=flow,
