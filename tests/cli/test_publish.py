@@ -331,8 +331,8 @@ def test_nothing_is_accepted_for_a_bus_that_is_not_there(run: Run, tmp_path: Pat
     assert result.exit_code == 2
     assert bus.requests == []
     assert result.stderr == (
-        "Error: no event bus shipmentevents-dev at http://bus.test. Check account, region and --env. To deploy:"
-        " 'make up' (local engine) or 'make deploy' (AWS).\n"
+        "Error: no event bus shipmentevents-dev at http://bus.test. Check account, region and --env. To"
+        " deploy: 'make up' (local engine) or 'make deploy' (AWS).\n"
     )
     assert list(tmp_path.iterdir()) == []
 
