@@ -46,11 +46,11 @@ def trace(
 ) -> None:
     """Show everything that is known of one event or shipment.
 
-    The steps are: published, received, settled, stored, state, dead letter. What an event did to the state of
-    its shipment is computed from the stored events. The tracker may have folded several in one step, and then
-    have announced a change with another one as its cause. EVENT_OR_SHIPMENT is a shipment id, an
-    event id, a correlation id (the envelope's id) or a message id. The table is read by shipment, so give the
-    --shipment or a --journal to find a stored event by its id.
+    The steps are: published, settled or another outcome, stored, state, unfoldable, dead letter. What an
+    event did to the state of its shipment is computed from the stored events. The tracker may have folded
+    several in one step, and then have announced a change with another one as its cause. EVENT_OR_SHIPMENT is
+    a shipment id, an event id, a correlation id (the envelope's id) or a message id. The table is read by
+    shipment, so give the --shipment or a --journal to find a stored event by its id.
 
     \b
     Examples:
