@@ -141,14 +141,24 @@ def windowed(events_per_day: float, seconds: int) -> Scenario:
 TIERS: Final = (
     Tier(0.35),
     Tier(10),
-    Tier(1_000, {"status_index_shards": 4}),
+    Tier(1_000, {"status_index_shards": 4, "tracking": False}),
     Tier(
         10_000,
-        {"status_index_shards": 16, "processor_max_concurrency": 60, "warm_write_units": 15_000},
+        {
+            "status_index_shards": 16,
+            "processor_max_concurrency": 60,
+            "warm_write_units": 15_000,
+            "tracking": False,
+        },
     ),
     Tier(
         100_000,
-        {"status_index_shards": 160, "processor_max_concurrency": 600, "warm_write_units": 150_000},
+        {
+            "status_index_shards": 160,
+            "processor_max_concurrency": 600,
+            "warm_write_units": 150_000,
+            "tracking": False,
+        },
         {
             "put_events": 15_000,
             "rule_invocations": 150_000,
