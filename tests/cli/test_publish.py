@@ -159,6 +159,8 @@ def test_unsent_events_can_be_published_again(run: Run, tmp_path: Path) -> None:
     assert set(second.accepted) == {entry["Detail"] for request in first.requests for entry in request}
     assert len(second.accepted) == 25
     assert sorted(path.name for path in tmp_path.iterdir()) == ["unsent.ndjson"]
+    # All are on the bus, so the file must not offer them again.
+    assert (tmp_path / "unsent.ndjson").read_text() == ""
 
 
 def test_unsent_events_of_several_files_are_all_kept(run: Run, tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ from shipment_events.accounting.reconcile import Reconciliation
 from shipment_events.contract.exact_json import dumps, loads
 from shipment_events.dead_letters.edits import Edit, broken_after, edited
 from shipment_events.dead_letters.explain import explain
-from shipment_events.dead_letters.exports import Decision, open_export, read_letters, write_export
+from shipment_events.dead_letters.exports import (
+    Decision,
+    LetterExportError,
+    open_export,
+    read_letters,
+    write_export,
+)
 from shipment_events.dead_letters.letters import DeadLetterMessage, Selection
 from shipment_events.dead_letters.queue import CAME_BACK, DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
@@ -76,11 +82,14 @@ class Queues:
         return {"Attributes": {"ApproximateNumberOfMessages": str(len(self.letters))}}
 
     def delete_message_batch(self, *, Entries: Sequence[Mapping[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
-        failed = [entry for entry in Entries if entry["ReceiptHandle"] in self.undeletable]
+        answer: dict[str, Any] = {"Successful": [], "Failed": []}
         for entry in Entries:
-            if entry not in failed:
+            if entry["ReceiptHandle"] in self.undeletable:
+                answer["Failed"].append({"Id": entry["Id"], "Code": "InternalError"})
+            else:
                 del self.letters[entry["ReceiptHandle"]]
-        return {"Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in failed]}
+                answer["Successful"].append({"Id": entry["Id"]})
+        return answer
 
     def change_message_visibility_batch(
         self,
@@ -89,7 +98,7 @@ class Queues:
         **_: Any,
     ) -> dict[str, Any]:
         self.hidden.difference_update(entry["ReceiptHandle"] for entry in Entries)
-        return {}
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
 
 def letters_in(queues: Queues) -> DeadLetterQueue:
@@ -207,6 +216,14 @@ def test_a_later_redrive_keeps_the_changes_of_an_earlier_one(tmp_path: Path) -> 
     assert (found.lost, found.altered) == ([], [])
 
 
+@pytest.mark.parametrize("line", ['"abc"', "null", "12", "[]", "{}", '{"decision": "maybe"}', "no JSON"])
+def test_a_line_that_is_no_dead_letter_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "letters.ndjson"
+    path.write_text(line + "\n")
+    with pytest.raises(LetterExportError, match=r"letters\.ndjson, line 1: not an exported dead letter"):
+        read_letters(path)
+
+
 def test_nothing_is_sent_from_an_export_that_cannot_note_it() -> None:
     class Full(io.StringIO):
         def flush(self) -> None:
@@ -235,6 +252,16 @@ def test_what_was_sent_and_not_deleted_is_named() -> None:
     assert [one.message_id for one, _ in result.undeleted] == ["m1"]
     assert queues.sent == [body("a"), body("b")]
     assert not result.succeeded
+
+
+def test_what_the_answer_leaves_out_is_not_counted_as_deleted() -> None:
+    class Silent(Queues):
+        def delete_message_batch(self, **_: Any) -> dict[str, Any]:
+            return {}
+
+    result = letters_in(Silent(body("a"))).redrive(Selection())
+    assert [why for _, why in result.undeleted] == ["IncompleteResponse"]
+    assert not result.settled
 
 
 def test_an_event_that_comes_back_is_not_sent_round_for_ever() -> None:

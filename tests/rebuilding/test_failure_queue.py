@@ -132,6 +132,15 @@ class TestBatches:
         assert (world.state("in"), world.state("out")["status"]) == (oracle.attributes(STORY), "in_transit")
         assert (result.deleted, sqs.bodies(FAILURES_URL)) == (1, [])
 
+    def test_finds_events_that_were_copied_back_from_a_restored_table(self) -> None:
+        """A recovery keeps the time at which an event was stored, so no window of time has it."""
+        world = missed(SHIPMENT)
+        recovered_at = NOON + timedelta(days=20)
+        sqs = queue_with(batch(recovered_at, recovered_at))
+        result = repair(world, sqs)
+        assert world.state() == oracle.attributes(STORY)
+        assert (result.deleted, sqs.bodies(FAILURES_URL)) == (1, [])
+
     def test_clocks_may_differ(self) -> None:
         world = missed(SHIPMENT)
         late = NOON + timedelta(hours=2, minutes=3)

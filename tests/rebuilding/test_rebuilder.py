@@ -120,6 +120,15 @@ def test_says_which_attribute_differs_and_mends_it(
     assert len(world.bus.accepted) == len(STORY), "a rebuild announces nothing"
 
 
+@WAYS
+@pytest.mark.parametrize("days", [1, 90])
+def test_another_retention_of_the_stage_is_no_difference(ids: tuple[str, ...], days: int) -> None:
+    """Each state would differ after a deployment that changes the retention."""
+    rebuilder = tracked(*STORY).rebuilder(timedelta(days=days))
+    counts = rebuilder.rebuild(ids, dry_run=True) if ids else rebuilder.rebuild_all(dry_run=True)
+    assert +counts.verdicts == {Verdict.SAME: 1}
+
+
 def test_difference_that_is_gone_at_the_second_reading_is_not_reported() -> None:
     """The tracker was about to write."""
     world = tracked(PICKED_UP)

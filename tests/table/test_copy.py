@@ -84,6 +84,26 @@ def test_all_are_compared_when_the_service_answers_in_parts() -> None:
     assert len(tables.live) == 250
 
 
+def test_keys_that_were_not_processed_are_asked_for_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table throttles: asking again at once would go on for ever."""
+    slept: list[float] = []
+    monkeypatch.setattr("shipment_events.table.copy.time.sleep", slept.append)
+    tables = Tables([item(n) for n in range(50)])
+    tables.most_keys = 10
+    assert copied(tables).copied == 50
+    assert len(slept) == 4
+    assert min(slept) > 0
+
+
+@pytest.mark.parametrize("expires_at", [{}, {"expires_at": {"S": "never"}}])
+def test_an_item_that_never_expires_is_copied(expires_at: dict[str, Any]) -> None:
+    """Somebody wrote it by hand."""
+    foreign = {name: value for name, value in item(1).items() if name != "expires_at"} | expires_at
+    tables = Tables([foreign])
+    assert copied(tables) == Copied(copied=1)
+    assert list(tables.live.values()) == [foreign]
+
+
 def test_an_event_that_the_pipeline_stores_meanwhile_is_not_overwritten() -> None:
     tables = Tables([item(1)])
     tables.appears = item(1, by={"S": "pipeline"})

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -311,10 +311,10 @@ class World:
             clock=self._clock,
         )
 
-    def rebuilder(self) -> Rebuilder:
+    def rebuilder(self, retention: timedelta = RETENTION) -> Rebuilder:
         client: Any = self.tables
         return Rebuilder(
-            shipments=ShipmentTable(client, SHIPMENTS, RETENTION),
+            shipments=ShipmentTable(client, SHIPMENTS, retention),
             events=EventTable(client, EVENTS),
             scan=TableScan(client, EVENTS),
             announcer=Announcer(cast("Any", self.bus), BUS),
@@ -370,7 +370,7 @@ def item_of(event: StoredEvent, shipment_id: str = SHIPMENT) -> Item:
         "shipment_id": shipment_id,
         "event_timestamp": event.sort_key,
         "processing_status": event.status,
-        "expires_at": Decimal(1),
+        "expires_at": Decimal(int((datetime.fromisoformat(event.stored_at) + RETENTION).timestamp())),
         "detail": loads(dumps({**event.detail, "event_id": event.event_id})),
         "processing": {"content_hash": "0" * 64, "correlation_id": "c", "stored_at": event.stored_at},
     }

@@ -7,8 +7,7 @@ import pytest
 
 from shipment_events.cli.status import _tracking_json, _tracking_rows
 from shipment_events.queue.queue import Depth
-from shipment_events.watching import tracking_flow
-from shipment_events.watching.log import TrackerLog
+from shipment_events.watching.log import FunctionLog, TrackerLog
 from shipment_events.watching.metrics import Metrics
 from shipment_events.watching.status import Health
 from shipment_events.watching.tracking_flow import (
@@ -55,8 +54,10 @@ def test_log_is_read_where_there_are_no_metrics() -> None:
 
 
 def test_says_that_only_a_part_of_the_log_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking_flow, "_MOST_LINES", 2)
-    assert not read(log(line(), line()), metrics(**NONE)).flow.is_whole
+    """Log events without our JSON count as well."""
+    monkeypatch.setattr(FunctionLog.lines, "__kwdefaults__", {"most": 2})
+    assert not read(log("REPORT RequestId: 1", line()), metrics(**NONE)).flow.is_whole
+    assert read(log(line()), metrics(**NONE)).flow.is_whole
 
 
 def test_lag_without_a_measurement_is_unknown() -> None:

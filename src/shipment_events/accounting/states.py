@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.accounting.shipments import ATTRIBUTES, History, differences
 from shipment_events.contract.names import PARTITION_KEY
+from shipment_events.function.pauses import pauses
 from shipment_events.table.item import StoredEvent, value_of_attribute
 from shipment_events.table.store import MAX_KEYS, EventTable
 
@@ -122,12 +123,15 @@ class StateWait:
                 "ExpressionAttributeNames": wanted,
             }
         }
-        while left:
+        for pause in pauses():
             answer = self._client.batch_get_item(RequestItems=left)
             for item in answer["Responses"].get(self._name, []):
                 values = {name: value_of_attribute(value) for name, value in item.items()}
                 states[values.pop(PARTITION_KEY)] = values
             left = answer.get("UnprocessedKeys")
+            if not left:
+                break
+            time.sleep(pause)
         return states
 
 

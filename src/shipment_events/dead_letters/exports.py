@@ -102,7 +102,7 @@ def _exported(path: Path, number: int, line: str) -> Exported:
         decision = Decision(fields.pop(_DECISION, Decision.NONE))
         changes = loads(fields.pop(_CHANGES, "{}"))
         return Exported(DeadLetterMessage.from_json(fields), decision, changes)
-    except (ValueError, TypeError, KeyError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise LetterExportError(
             f"{path}, line {number}: not an exported dead letter ({error!r}). Correct or remove the line."
         ) from error

@@ -1,4 +1,4 @@
-"""The pauses between the attempts of one invocation."""
+"""The pauses between the attempts of a request."""
 
 import random
 from collections.abc import Iterator

@@ -71,16 +71,20 @@ class KeptEvents:
 
     def add(self, text: str) -> None:
         """Add an event. Bytes that are not UTF-8 are written unchanged."""
+        file = self._opened()
+        # In JSON, a line end can only be white space between tokens.
+        file.write(text.replace("\r\n", " ").replace("\n", " ") + "\n")
+        # Events from standard input have no other copy.
+        file.flush()
+
+    def _opened(self) -> TextIO:
         if self._file is None:
             self._target.parent.mkdir(parents=True, exist_ok=True)
             if self._target != self._path:
                 # A killed command left this file.
                 self._target.unlink(missing_ok=True)
             self._file = open_lines(self._target)
-        # In JSON, a line end can only be white space between tokens.
-        self._file.write(text.replace("\r\n", " ").replace("\n", " ") + "\n")
-        # Events from standard input have no other copy.
-        self._file.flush()
+        return self._file
 
     def __enter__(self) -> "KeptEvents":
         return self
@@ -88,16 +92,16 @@ class KeptEvents:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is None:
-            return
-        self._file.close()
-        if self._target == self._path:
-            return
-        if kind is None and self._is_whole:
+        replaces_input = self._target != self._path and kind is None and self._is_whole
+        if replaces_input:
+            # Even if no event is left: the events that were sent must not be in the file any more.
+            self._opened().close()
             self._target.replace(self._path)
-        else:
-            # The input was not read to its end, so it must stay.
-            self._target.unlink()
+        elif self._file is not None:
+            self._file.close()
+            if self._target != self._path:
+                # The input was not read to its end, so it must stay.
+                self._target.unlink()
 
 
 def is_input(path: Path, inputs: Iterable[str]) -> bool:

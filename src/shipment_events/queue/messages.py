@@ -4,9 +4,9 @@ The processor imports this module, but not ``queue.py``.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,13 +15,11 @@ from shipment_events.contract.outcome import Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import (
-        BatchResultErrorEntryTypeDef,
-        SendMessageBatchRequestEntryTypeDef,
-    )
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 REASON_ATTRIBUTE: Final = "reason"
 DETAIL_ATTRIBUTE: Final = "detail"
+_INCOMPLETE: Final = "IncompleteResponse"
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES: Final = 10
@@ -98,7 +96,7 @@ def delete(client: "SQSClient", queue_url: str, handles: Sequence[str]) -> dict[
         )
     except (ClientError, BotoCoreError) as error:
         return dict.fromkeys(range(len(handles)), error_code(error))
-    return _failures(answer.get("Failed", []))
+    return _unconfirmed(range(len(handles)), answer)
 
 
 def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, int]]) -> dict[int, str]:
@@ -121,7 +119,7 @@ def put_off(client: "SQSClient", queue_url: str, receipts: Sequence[tuple[str, i
         )
     except (ClientError, BotoCoreError) as error:
         return dict.fromkeys(range(len(receipts)), error_code(error))
-    return _failures(answer.get("Failed", []))
+    return _unconfirmed(range(len(receipts)), answer)
 
 
 def _send(
@@ -143,12 +141,11 @@ def _send(
         except (ClientError, BotoCoreError) as error:
             failed.update(dict.fromkeys(indices, error_code(error)))
         else:
-            failed.update(dict.fromkeys(indices, "IncompleteResponse"))
-            failed.update(_failures(answer.get("Failed", [])))
+            failed.update(_unconfirmed(indices, answer))
             for successful in answer.get("Successful", []):
-                sent = entry(int(successful["Id"]))["MessageBody"]
-                if successful["MD5OfMessageBody"] == _md5(sent):
-                    failed.pop(int(successful["Id"]), None)
+                index = int(successful["Id"])
+                if successful["MD5OfMessageBody"] != _md5(entry(index)["MessageBody"]):
+                    failed[index] = _INCOMPLETE
     return failed
 
 
@@ -156,8 +153,13 @@ def _md5(body: str) -> str:
     return hashlib.md5(body.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
-def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> dict[int, str]:
-    return {int(entry["Id"]): entry["Code"] for entry in entries}
+def _unconfirmed(indices: Iterable[int], answer: Mapping[str, Any]) -> dict[int, str]:
+    """Why, for the index of each message that the answer does not confirm."""
+    failed = dict.fromkeys(indices, _INCOMPLETE)
+    failed.update((int(entry["Id"]), entry["Code"]) for entry in answer.get("Failed", []))
+    for entry in answer.get("Successful", []):
+        failed.pop(int(entry["Id"]), None)
+    return failed
 
 
 def _pack(sizes: Sequence[int]) -> Iterator[list[int]]:

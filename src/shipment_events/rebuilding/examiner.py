@@ -15,6 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
+from shipment_events.contract.names import TTL_ATTRIBUTE
 from shipment_events.function.pauses import pauses
 from shipment_events.rebuilding.histories import MAX_EVENTS, StoredHistory, history_of
 from shipment_events.table.item import utc_text
@@ -96,9 +97,16 @@ class Look:
 
     @property
     def attributes(self) -> dict[str, tuple[Any, Any]]:
-        """The attributes that differ. Each write has another version, so the version is no difference."""
+        """The attributes that differ.
+
+        Each write has another version, so the version is no difference. A state may expire at any time after
+        its events: the stage may have had another retention when it was written.
+        """
         has, wanted = self.found.values, self.item
-        names = sorted((has.keys() | wanted.keys()) - {VERSION})
+        same = {VERSION}
+        if has.get(TTL_ATTRIBUTE, 0) >= self.history.expires_at:
+            same.add(TTL_ATTRIBUTE)
+        names = sorted((has.keys() | wanted.keys()) - same)
         return {
             name: (has.get(name), wanted.get(name)) for name in names if has.get(name) != wanted.get(name)
         }

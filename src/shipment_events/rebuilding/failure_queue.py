@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY
@@ -37,15 +39,17 @@ class FailedBatch:
     Attributes:
         since: the earliest time of storing of their events, as in the table.
         until: the latest.
+        records: their number.
     """
 
     since: str
     until: str
+    records: int
     reason: str
 
-    def takes(self, history: StoredHistory) -> bool:
-        """Whether an event of the shipment can be in the batch."""
-        return any(self.since <= one.stored_at <= self.until for one in history.news)
+    def count(self, history: StoredHistory) -> int:
+        """How many events of the shipment can be in the batch."""
+        return sum(self.since <= one.stored_at <= self.until for one in history.news)
 
 
 @dataclass(slots=True)
@@ -76,7 +80,9 @@ def read_failure(body: str) -> Failure | FailedBatch | None:
                 for which in ("First", "Last")
             )
             reason = message.get("requestContext", {}).get("condition", "")
-            return FailedBatch(utc_text(first - _MARGIN), utc_text(last + _MARGIN), str(reason))
+            return FailedBatch(
+                utc_text(first - _MARGIN), utc_text(last + _MARGIN), int(info["batchSize"]), str(reason)
+            )
         return Failure(message[PARTITION_KEY], message[SORT_KEY], str(message["reason"]))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
@@ -164,19 +170,34 @@ class _Work:
 
     def repair_batches(self, reports: Sequence[_Report]) -> None:
         """Rebuild each shipment that can have an event of one of the batches."""
-        batches = [report.batch for report in reports if report.batch]
-        rebuilt = self.rebuilder.rebuild_all(
-            announce=True,
-            dry_run=self.dry_run,
-            takes=lambda history: any(batch.takes(history) for batch in batches),
-            listener=self.listener,
-        )
+        rebuilt = self._rebuild_batches([report.batch for report in reports if report.batch])
         self.repair.rebuilt.merge(rebuilt)
         if rebuilt.interrupted or rebuilt.verdicts[Verdict.FAILED]:
             for report in reports:
                 self._keep(report.failure, "not all shipments of its time were rebuilt")
         else:
             self._delete(reports)
+
+    def _rebuild_batches(self, batches: Sequence[FailedBatch]) -> Rebuilt:
+        found, lock = [0] * len(batches), Lock()
+
+        def can_be_in_one(history: StoredHistory) -> bool:
+            counts = [batch.count(history) for batch in batches]
+            with lock:
+                found[:] = [one + more for one, more in zip(found, counts, strict=True)]
+            return any(counts)
+
+        rebuild = partial(
+            self.rebuilder.rebuild_all, announce=True, dry_run=self.dry_run, listener=self.listener
+        )
+        rebuilt = rebuild(takes=can_be_in_one)
+        if not rebuilt.interrupted and any(
+            count < batch.records for count, batch in zip(found, batches, strict=True)
+        ):
+            # Some records are of events that were stored long before: 'shipments recover' copied them back.
+            # They can be of any shipment.
+            rebuilt.merge(rebuild(takes=lambda history: not any(batch.count(history) for batch in batches)))
+        return rebuilt
 
     def _rebuild_named(self, reports: Sequence[_Report]) -> None:
         results: dict[str, Examined] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from shipment_events.contract.names import PARTITION_KEY, SORT_KEY
+from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
 from shipment_events.tracking.failures import Failure
 from shipment_events.tracking.news import News, UnfoldableError, news_of_item
 
@@ -26,7 +26,8 @@ class StoredHistory:
         news: the events without conflicts.
         unfoldable: items that are not stored events.
         items: number of items.
-        is_whole: False if there are more events than the tracker folds. Only the first ones were read.
+        is_whole: False if there are more than ``MAX_EVENTS``. Only the first ones were read.
+        expires_at: when the last of the events expires, in seconds since 1970; 0 for none.
     """
 
     shipment_id: str
@@ -34,6 +35,7 @@ class StoredHistory:
     unfoldable: list[Failure] = field(default_factory=list)
     items: int = 0
     is_whole: bool = True
+    expires_at: int = 0
 
     @property
     def stored_at(self) -> str:
@@ -56,6 +58,7 @@ def history_of(shipment_id: str, items: "Items") -> StoredHistory:
             continue
         if news:
             history.news.append(news)
+            history.expires_at = max(history.expires_at, int(item.get(TTL_ATTRIBUTE, {}).get("N", 0)))
     return history
 
 

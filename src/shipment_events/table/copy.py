@@ -1,5 +1,6 @@
 """Copy items unchanged from a restored table to the table of events, after a point-in-time recovery."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from shipment_events.aws_errors import error_code
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
 from shipment_events.errors import ShipmentEventsError
+from shipment_events.function.pauses import pauses
 from shipment_events.table.item import CONFLICT, CONTENT_HASH, PROCESSED, PROCESSING
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class _Target:
             is_taken = _key(item) in there
             if is_taken and (own == beside or beside in there):
                 return "different"
-            if int(item[TTL_ATTRIBUTE]["N"]) <= now.timestamp():
+            if _has_expired(item, now):
                 return "expired"
             copy = _beside(item, beside) if is_taken else item
             if self.trial or self._put(copy):
@@ -107,14 +109,17 @@ class _Target:
             {PARTITION_KEY: {"S": shipment_id}, SORT_KEY: {"S": sort_key}} for shipment_id, sort_key in places
         ]
         found: dict[Key, Item] = {}
-        while keys:
+        for pause in pauses():
             answer = self.client.batch_get_item(
                 RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}}
             )
             found.update((_key(item), item) for item in answer["Responses"].get(self.name, []))
-            # A response contains at most 16 MB.
             left = answer.get("UnprocessedKeys", {})
-            keys = list(left[self.name]["Keys"]) if self.name in left else []
+            if self.name not in left:
+                break
+            # A response contains at most 16 MB. If the table throttles, asking again at once makes it worse.
+            keys = list(left[self.name]["Keys"])
+            time.sleep(pause)
         return found
 
     def _put(self, item: Item) -> bool:
@@ -143,6 +148,12 @@ def _pages(client: "DynamoDBClient", table: str) -> Iterator[Mapping[str, Any]]:
             f"there is no table {table}",
             "Restore it first, and wait until it is active: docs/deploy.md#restoring-what-was-lost",
         ) from error
+
+
+def _has_expired(item: Item, now: datetime) -> bool:
+    """Whether DynamoDB may delete the item. It never deletes one without a number in the TTL attribute."""
+    expires_at = item.get(TTL_ATTRIBUTE, {}).get("N")
+    return expires_at is not None and float(expires_at) <= now.timestamp()
 
 
 def _key(item: Item) -> Key:

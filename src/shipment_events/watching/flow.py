@@ -12,7 +12,6 @@ from shipment_events.contract.outcome import Outcome
 from shipment_events.watching.log import ProcessorLog
 from shipment_events.watching.metrics import Metrics
 
-_MOST_LINES: Final = 20_000
 _MOST_RETRIES: Final = 1_000
 
 
@@ -58,22 +57,21 @@ def logged_flow(log: ProcessorLog, since: datetime, until: datetime) -> Flow:
     """
     counts: Counter[Outcome] = Counter()
     latencies: list[float] = []
-    lines = 0
-    for line in log.lines(BATCH_MESSAGE, since, until, most=_MOST_LINES):
-        lines += 1
+    lines = log.lines(BATCH_MESSAGE, since, until)
+    for line in lines:
         if line.fields.get("message") != BATCH_MESSAGE:
             continue
         counts.update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
         if LATENCY_FIELD in line.fields:
             latencies.append(line.fields[LATENCY_FIELD])
     latency = median_and_p99(latencies)
-    return Flow({outcome: counts[outcome] for outcome in Outcome}, latency, "log", lines < _MOST_LINES)
+    return Flow({outcome: counts[outcome] for outcome in Outcome}, latency, "log", lines.is_whole)
 
 
 def median_and_p99(values: Sequence[float]) -> tuple[float, float] | None:
-    """Median and 99th percentile; None for fewer than two values."""
+    """Median and 99th percentile; None without a value."""
     if len(values) < 2:
-        return None
+        return (values[0], values[0]) if values else None
     cuts = quantiles(values, n=100, method="inclusive")
     return cuts[49], cuts[98]
 

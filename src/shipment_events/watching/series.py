@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from statistics import quantiles
 from typing import Final
 
 from shipment_events.contract.names import (
@@ -19,10 +18,10 @@ from shipment_events.contract.names import (
     UNSETTLED_FIELD,
 )
 from shipment_events.contract.outcome import Outcome
-from shipment_events.watching.log import FunctionLog, LogLine, ProcessorLog
+from shipment_events.watching.flow import median_and_p99
+from shipment_events.watching.log import FunctionLog, LogLine, LogLines, ProcessorLog
 from shipment_events.watching.metrics import Metrics, Points
 
-_MOST_LINES: Final = 20_000
 # A metric filter counts a line within minutes, so the newest buckets of a metric can be incomplete.
 _METRIC_DELAY: Final = timedelta(minutes=3)
 
@@ -101,12 +100,11 @@ def latency_series(metrics: Metrics, log: ProcessorLog, window: Window, now: dat
     if any(found.values()):
         return Series(begins, _in_buckets(found, begins))
     slowest: dict[datetime, list[float]] = defaultdict(list)
-    lines = 0
-    for line, begin in _batches(log, BATCH_MESSAGE, window, now):
-        lines += 1
+    lines = log.lines(BATCH_MESSAGE, begins[0], now)
+    for line, begin in _batches(lines, BATCH_MESSAGE, window, begins):
         if LATENCY_FIELD in line.fields:
             slowest[begin].append(float(line.fields[LATENCY_FIELD]))
-    return Series(begins, _cuts(slowest, begins), "log", lines < _MOST_LINES)
+    return Series(begins, _cuts(slowest, begins), "log", lines.is_whole)
 
 
 def tracking_series(metrics: Metrics, log: FunctionLog, window: Window, now: datetime) -> Series:
@@ -124,23 +122,22 @@ def tracking_series(metrics: Metrics, log: FunctionLog, window: Window, now: dat
         return Series(begins, _in_buckets(found, begins) | counted)
     slowest: dict[datetime, list[float]] = defaultdict(list)
     counts: dict[datetime, Counter[str]] = {begin: Counter() for begin in begins}
-    lines = 0
-    for line, begin in _batches(log, TRACKED_MESSAGE, window, now):
-        lines += 1
+    lines = log.lines(TRACKED_MESSAGE, begins[0], now)
+    for line, begin in _batches(lines, TRACKED_MESSAGE, window, begins):
         counts[begin]["changes"] += int(line.fields.get(ANNOUNCED_FIELD, 0))
         counts[begin]["again"] += int(line.fields.get(UNSETTLED_FIELD, 0))
         if LAG_FIELD in line.fields:
             slowest[begin].append(float(line.fields[LAG_FIELD]))
     a_minute = {name: [counts[begin][name] / minutes for begin in begins] for name in ("changes", "again")}
-    return Series(begins, _cuts(slowest, begins) | a_minute, "log", lines < _MOST_LINES)
+    return Series(begins, _cuts(slowest, begins) | a_minute, "log", lines.is_whole)
 
 
 def _cuts(
     slowest: Mapping[datetime, list[float]], begins: Sequence[datetime]
 ) -> dict[str, Sequence[float | None]]:
-    cuts = {begin: _percentiles(values) for begin, values in slowest.items()}
+    cuts = {begin: median_and_p99(values) for begin, values in slowest.items()}
     return {
-        name: [cuts[begin][position] if begin in cuts else None for begin in begins]
+        name: [cut[position] if (cut := cuts.get(begin)) else None for begin in begins]
         for position, name in enumerate(("p50", "p99"))
     }
 
@@ -164,30 +161,21 @@ def _logged_outcomes(log: ProcessorLog, window: Window, now: datetime) -> Series
     begins = window.buckets(now)
     minutes = window.bucket_seconds / 60
     counts: dict[datetime, Counter[Outcome]] = {begin: Counter() for begin in begins}
-    lines = 0
-    for line, begin in _batches(log, BATCH_MESSAGE, window, now):
-        lines += 1
+    lines = log.lines(BATCH_MESSAGE, begins[0], now)
+    for line, begin in _batches(lines, BATCH_MESSAGE, window, begins):
         counts[begin].update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
     values = {outcome.value: [counts[begin][outcome] / minutes for begin in begins] for outcome in Outcome}
-    return Series(begins, values, "log", lines < _MOST_LINES)
+    return Series(begins, values, "log", lines.is_whole)
 
 
 def _batches(
-    log: FunctionLog, message: str, window: Window, now: datetime
+    lines: LogLines, message: str, window: Window, begins: Sequence[datetime]
 ) -> Iterator[tuple[LogLine, datetime]]:
     """Lines of batches, each with its bucket."""
-    begins = window.buckets(now)
-    for line in log.lines(message, begins[0], now, most=_MOST_LINES):
+    for line in lines:
         if line.fields.get("message") == message:
             behind = (line.written_at - begins[0]).total_seconds()
             yield line, begins[min(int(behind // window.bucket_seconds), len(begins) - 1)]
-
-
-def _percentiles(values: list[float]) -> tuple[float, float]:
-    if len(values) == 1:
-        return values[0], values[0]
-    cuts = quantiles(values, n=100, method="inclusive")
-    return cuts[49], cuts[98]
 
 
 def logged_reasons(log: ProcessorLog, since: datetime, until: datetime) -> Counter[str]:
@@ -196,7 +184,7 @@ def logged_reasons(log: ProcessorLog, since: datetime, until: datetime) -> Count
     Raises:
         botocore.exceptions.ClientError: the log cannot be read.
     """
-    lines = log.lines(Outcome.QUARANTINED.value, since, until, most=_MOST_LINES)
+    lines = log.lines(Outcome.QUARANTINED.value, since, until)
     return Counter(
         str(line.fields["reason"])
         for line in lines

@@ -159,12 +159,13 @@ class _LogSearch:
         """Lines with exactly this id. A search for MAC-1 in CloudWatch Logs also finds MAC-10."""
         found: list[LogLine] = []
         lines = self._log.lines(identifier, *self._window, most=_MOST_READ)
-        for read, line in enumerate(lines, start=1):
+        for line in lines:
             if identifier in _names_of_line(line.fields):
                 found.append(line)
-            if read == _MOST_READ or len(found) == _MOST_LINES:
+            if len(found) == _MOST_LINES:
                 self.is_whole = False
                 break
+        self.is_whole &= lines.is_whole
         return found
 
 

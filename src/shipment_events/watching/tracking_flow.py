@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from shipment_events.contract.names import (
     ANNOUNCED_FIELD,
@@ -15,8 +14,6 @@ from shipment_events.queue.queue import Depth, Queue
 from shipment_events.watching.flow import median_and_p99
 from shipment_events.watching.log import FunctionLog
 from shipment_events.watching.metrics import Metrics
-
-_MOST_LINES: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +80,8 @@ def _flow(metrics: Metrics, log: FunctionLog, since: datetime, until: datetime) 
 def _logged(log: FunctionLog, since: datetime, until: datetime) -> TrackingFlow:
     counts = dict.fromkeys((FOLDED_FIELD, ANNOUNCED_FIELD, UNSETTLED_FIELD), 0)
     lags: list[float] = []
-    lines = 0
-    for line in log.lines(TRACKED_MESSAGE, since, until, most=_MOST_LINES):
-        lines += 1
+    lines = log.lines(TRACKED_MESSAGE, since, until)
+    for line in lines:
         if line.fields.get("message") != TRACKED_MESSAGE:
             continue
         for name in counts:
@@ -93,4 +89,4 @@ def _logged(log: FunctionLog, since: datetime, until: datetime) -> TrackingFlow:
         if LAG_FIELD in line.fields:
             lags.append(line.fields[LAG_FIELD])
     folded, announced, unsettled = counts.values()
-    return TrackingFlow(folded, announced, unsettled, median_and_p99(lags), "log", lines < _MOST_LINES)
+    return TrackingFlow(folded, announced, unsettled, median_and_p99(lags), "log", lines.is_whole)
