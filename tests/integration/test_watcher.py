@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from shipment_events.table.item import ItemTimes, prepare_write
 from shipment_events.table.results import Inserted
 from shipment_events.table.store import MAX_KEYS, EventTable, slices
 from shipment_events.tracking.announcer import Announcer
-from shipment_events.tracking.store import ShipmentTable
+from shipment_events.tracking.store import ShipmentTable, WriteResult
 from shipment_events.tracking.tracker import Tracker
 from shipment_events.tracking.watcher import Watch, Watcher
 from tests.integration.conftest import LocalEngine
@@ -112,6 +113,25 @@ def stage(engine: LocalEngine) -> Iterator[Stage]:
 
 def after(hours: float) -> datetime:
     return NOON + timedelta(hours=hours)
+
+
+def test_a_run_without_time_leaves_marks_to_the_next(stage: Stage) -> None:
+    """A request can take seconds, and a run that times out would not say what it has done."""
+
+    class Slow(ShipmentTable):
+        requests = 0
+
+        def write(self, statements: Sequence[str]) -> Iterator[list[WriteResult]]:
+            for part in super().write(statements):
+                self.requests += 1
+                yield part
+
+    stage.happen_to([f"S-{number:02}" for number in range(60)], NOON)
+    slow = Slow(stage.dynamodb, SHIPMENTS, RETENTION)
+    watch = replace(stage.watcher(), shipments=slow).watch(after(50), lambda: 5.0 if slow.requests else 60.0)
+    assert (watch.announced, watch.unsettled, slow.requests) == (60, {"OutOfTime": 35}, 1)
+    assert stage.watch(after(50)).announced == 35
+    assert len(set(stage.delays())) == 60
 
 
 def test_delays_are_announced_once_until_there_is_news(stage: Stage) -> None:

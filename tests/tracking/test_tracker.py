@@ -253,6 +253,15 @@ class TestFailures:
         assert tracking.unsettled == [(numbers([record])[0], "failure not reported: ServiceUnavailable")]
         assert not tracking.unfoldable
 
+    def test_record_for_whose_report_there_is_no_time_comes_again(self) -> None:
+        world = World()
+        records = [world.record(item_of(MOVING, f"S-{n}") | {"detail": {"S": "text"}}) for n in range(30)]
+        tracking = world.tracker().track(records, lambda: 5.0 if world.failures.bodies else 60.0)
+        assert (len(tracking.unfoldable), len(world.failures.bodies)) == (10, 10)
+        assert sorted(tracking.unsettled) == [
+            (number, "failure not reported: OutOfTime") for number in numbers(records[10:])
+        ]
+
     def test_foreign_state_is_reported(self) -> None:
         world = World()
         world.tables.shipments["S-1"] = {"shipment_id": {"S": "S-1"}}

@@ -69,8 +69,13 @@ def send_dead_letters(
     )
 
 
-def send_bodies(client: "SQSClient", queue_url: str, bodies: Sequence[str]) -> dict[int, str]:
+def send_bodies(
+    client: "SQSClient", queue_url: str, bodies: Sequence[str], has_time: Callable[[], bool] = lambda: True
+) -> dict[int, str]:
     """Send messages without attributes in as few requests as the limits allow.
+
+    Args:
+        has_time: whether there is time for one more request. The first one is always sent.
 
     Returns:
         Why, for the index of each message that may not be in the queue.
@@ -80,6 +85,7 @@ def send_bodies(client: "SQSClient", queue_url: str, bodies: Sequence[str]) -> d
         queue_url,
         [len(body.encode("utf-8", "surrogatepass")) for body in bodies],
         lambda index: {"Id": str(index), "MessageBody": bodies[index]},
+        has_time,
     )
 
 

@@ -1,10 +1,11 @@
 """Events that the tracker cannot fold go to a queue at once, with the data that a repair needs.
 
-Lambda's on-failure destination gets only sequence numbers. The stream deletes their records after 24 hours.
+Lambda's on-failure destination gets sequence numbers and times, no records. The stream deletes these after 24
+hours.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,10 +40,15 @@ class Failure:
         return json.dumps(message)
 
 
-def report_failures(client: "SQSClient", queue_url: str, failures: Sequence[Failure]) -> dict[int, str]:
+def report_failures(
+    client: "SQSClient", queue_url: str, failures: Sequence[Failure], has_time: Callable[[], bool]
+) -> dict[int, str]:
     """Send failures to the tracker's queue.
+
+    Args:
+        has_time: whether there is time for one more request. The first one is always sent.
 
     Returns:
         Why, for the index of each failure that may not be in the queue.
     """
-    return send_bodies(client, queue_url, [failure.body for failure in failures])
+    return send_bodies(client, queue_url, [failure.body for failure in failures], has_time)

@@ -57,6 +57,10 @@ class Patience:
     reserve: float = 20.0
     reading: float = 10.0
 
+    def has_time(self, seconds_left: Callable[[], float]) -> Callable[[], bool]:
+        """Whether there is time for another request."""
+        return lambda: seconds_left() > self.reserve
+
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
@@ -95,16 +99,13 @@ class Tracker:
         self._settle(list(shipments.values()), tracking, seconds_left)
         for shipment in shipments.values():
             shipment.conclude(tracking)
-        self._report_failures(tracking)
+        self._report_failures(tracking, self.patience.has_time(seconds_left))
         tracking.settled_at = self.clock()
         return tracking
 
     def _settle(self, pending: list[Shipment], tracking: Tracking, seconds_left: Callable[[], float]) -> None:
         """Fold, announce and write all shipments. A retry continues with the step that failed."""
-
-        def has_time() -> bool:
-            return seconds_left() > self.patience.reserve
-
+        has_time = self.patience.has_time(seconds_left)
         give_up_at = time.monotonic() + self.patience.budget
         delays = pauses()
         while True:
@@ -155,7 +156,7 @@ class Tracker:
                 return
             reading = Reading.taken(history.news, now, self.shipments.retention)
             tracking.readings += 1
-            if why := self._report_unreadable(history, reading, tracking, is_first=before is None):
+            if why := self._report_unreadable(history, reading, tracking, has_time, is_first=before is None):
                 one.trouble = why
                 return
         step = correct(fold_records(one.shipment_id, before, news, reading), one.lost)
@@ -166,7 +167,13 @@ class Tracker:
             one.is_settled = True
 
     def _report_unreadable(
-        self, history: History, reading: Reading, tracking: Tracking, *, is_first: bool
+        self,
+        history: History,
+        reading: Reading,
+        tracking: Tracking,
+        has_time: Callable[[], bool],
+        *,
+        is_first: bool,
     ) -> str:
         """Report the events that a reading left out. Returns why they may not be in the queue, or nothing.
 
@@ -186,7 +193,7 @@ class Tracker:
         if failures and history.left_out > len(history.unreadable):
             reason = f"expected events that can be folded, got {history.left_out} others; see the first"
             failures.append(Failure(failures[0].shipment_id, "", reason))
-        failed = report_failures(self.sqs, self.failures_queue_url, failures)
+        failed = report_failures(self.sqs, self.failures_queue_url, failures, has_time)
         return next((f"failure not reported: {why}" for why in failed.values()), "")
 
     def _announce(
@@ -211,10 +218,10 @@ class Tracker:
         for one in remaining:
             one.trouble = "OutOfTime"
 
-    def _report_failures(self, tracking: Tracking) -> None:
+    def _report_failures(self, tracking: Tracking, has_time: Callable[[], bool]) -> None:
         """Report records that can never be folded. A record that cannot be reported is retried."""
         failures = [one.failure for one in tracking.unfoldable]
-        failed = report_failures(self.sqs, self.failures_queue_url, failures)
+        failed = report_failures(self.sqs, self.failures_queue_url, failures, has_time)
         for index, why in sorted(failed.items(), reverse=True):
             one = tracking.unfoldable.pop(index)
             tracking.unsettled.append((one.sequence_number, f"failure not reported: {why}"))

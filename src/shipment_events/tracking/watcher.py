@@ -146,7 +146,9 @@ class Watcher:
                 steps.pop(shipment_id, None)
             else:
                 told.add(change_id)
-        return unsettled | self._write({one: statement for one, (statement, _) in steps.items()}, watch)
+        return unsettled | self._write(
+            {one: statement for one, (statement, _) in steps.items()}, watch, has_time
+        )
 
     def _judge(
         self, found: Mapping[str, ReadResult], now: datetime, watch: Watch
@@ -165,17 +167,22 @@ class Watcher:
                         steps[shipment_id] = (self.shipments.statement(marked, result), changes)
         return unsettled, steps
 
-    def _write(self, statements: Mapping[str, str], watch: Watch) -> dict[str, str]:
+    def _write(
+        self, statements: Mapping[str, str], watch: Watch, has_time: Callable[[], bool]
+    ) -> dict[str, str]:
         """Write marks. Returns why, for each shipment that was not written."""
-        results = [result for part in self.shipments.write(list(statements.values())) for result in part]
-        unsettled = {}
-        for shipment_id, result in zip(statements, results, strict=True):
-            match result:
-                case Overtaken():
-                    watch.lost_races += 1
-                    unsettled[shipment_id] = "Overtaken"
-                case Unavailable(why) | Rejected(why):
-                    unsettled[shipment_id] = why
+        unsettled = dict.fromkeys(statements, "OutOfTime")
+        remaining = iter(statements)
+        results = self.shipments.write(list(statements.values()))
+        while has_time() and (part := next(results, None)):
+            for result, shipment_id in zip(part, remaining, strict=False):
+                del unsettled[shipment_id]
+                match result:
+                    case Overtaken():
+                        watch.lost_races += 1
+                        unsettled[shipment_id] = "Overtaken"
+                    case Unavailable(why) | Rejected(why):
+                        unsettled[shipment_id] = why
         return unsettled
 
 
