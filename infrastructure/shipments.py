@@ -10,15 +10,6 @@ from infrastructure.tables import text_attribute, tls_only_policy
 from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 
-INDEXES: Final = {
-    names.SHIPMENT_STATUS_INDEX: "status",
-    names.TRACKING_NUMBER_INDEX: "tracking_number",
-    # Only shipments that are not finished have this attribute.
-    names.OPEN_INDEX: "open",
-}
-"""Partition key of each index."""
-INDEX_SORT_KEY: Final = "latest_at"
-
 SHOWN: Final = (
     "status", "status_at", "latest_at", "latest_event", "first_at", "carrier", "tracking_number",
     "estimated_delivery", "delivered_at",
@@ -56,15 +47,17 @@ class ShipmentStorage(Construct):
             deletion_protection=settings.deletion_protection,
             removal_policy=removal_policy(settings),
         )
-        for index, partition_key in INDEXES.items():
+        for index, partition_key in names.SHIPMENT_INDEX_KEYS.items():
             self._build_index(index, partition_key)
 
     def _build_index(self, name: str, partition_key: str) -> None:
         self.table.add_global_secondary_index(
             index_name=name,
             partition_key=text_attribute(partition_key),
-            sort_key=text_attribute(INDEX_SORT_KEY),
+            sort_key=text_attribute(names.LATEST_ATTRIBUTE),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             # An index has its keys anyway.
-            non_key_attributes=[each for each in SHOWN if each not in (partition_key, INDEX_SORT_KEY)],
+            non_key_attributes=[
+                each for each in SHOWN if each not in (partition_key, names.LATEST_ATTRIBUTE)
+            ],
         )

@@ -56,7 +56,6 @@ class Resources:
     archive_name: str
     queue_url: str
     dead_letter_queue_url: str
-    processor_arn: str
     table_name: str
     deployed_at: datetime
     status_index_shards: int | None = None
@@ -88,7 +87,6 @@ def find_resources(client: "CloudFormationClient", environment: str) -> Resource
             archive_name=outputs[names.OUTPUT_ARCHIVE_NAME],
             queue_url=outputs[names.OUTPUT_QUEUE_URL],
             dead_letter_queue_url=outputs[names.OUTPUT_DEAD_LETTER_QUEUE_URL],
-            processor_arn=outputs[names.OUTPUT_PROCESSOR_ARN],
             table_name=outputs[names.OUTPUT_TABLE_NAME],
             deployed_at=stacks[0].get("LastUpdatedTime") or stacks[0]["CreationTime"],
             status_index_shards=int(shards) if shards else None,

@@ -263,7 +263,7 @@ def test_a_run_of_no_file_leaves_the_report_before_it_alone(tmp_path: Path) -> N
 @pytest.fixture
 def resources(monkeypatch: pytest.MonkeyPatch) -> None:
     """The resources of a stage, and clients that do nothing, without asking AWS for them."""
-    found = Resources("bus", "archive", "q", "dlq", "arn", "the-table", datetime.now(UTC))
+    found = Resources("bus", "archive", "q", "dlq", "the-table", datetime.now(UTC))
     monkeypatch.setattr(pipeline_module, "find_resources", lambda *_: found)
     monkeypatch.setattr("boto3.Session.client", lambda *_, **__: None)
 

@@ -222,7 +222,7 @@ def test_a_replay_counts_what_came_a_minute_after_its_end(monkeypatch: pytest.Mo
             sqs.clock.at(2 * number, partial(process, text))
 
     content = ArchiveContent("arn:archive", "arn:bus", 7, COUNT, 1, BEGIN)
-    over = Replay(ReplayState.COMPLETED, "", None, BEGIN)
+    over = Replay(ReplayState.COMPLETED, "", BEGIN)
     monkeypatch.setattr(archive_module, "start_replay", start)
     monkeypatch.setattr(archive_module, "describe_replay", lambda *_: over)
     monkeypatch.setattr(
@@ -288,7 +288,7 @@ def test_a_run_is_undecided_while_others_hide_dead_letters(tmp_path: Path) -> No
 
 
 def _resources(clock: MovableClock) -> Resources:
-    return Resources("bus", "archive", QUEUE, LETTERS, "arn", "table", datetime.now(UTC), timing=clock.timing)
+    return Resources("bus", "archive", QUEUE, LETTERS, "table", datetime.now(UTC), timing=clock.timing)
 
 
 Shipments = Callable[..., Result]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipment_events.queue.queue import Queue
-from shipment_events.rebuilding.examiner import Verdict
+from shipment_events.rebuilding.examined import Verdict
 from shipment_events.rebuilding.failure_queue import FailureQueue, Repair
 from shipment_events.rebuilding.rebuilder import Listener
 from shipment_events.tracking.failures import Failure

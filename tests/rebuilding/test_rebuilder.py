@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipment_events.rebuilding import examiner
-from shipment_events.rebuilding.examiner import Examined, Verdict
+from shipment_events.rebuilding.examined import Examined, Verdict
 from shipment_events.rebuilding.rebuilder import Listener, Rebuilt
 from shipment_events.table.item import StoredEvent
 from shipment_events.tracking import step

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shipment_events.table.item import utc_text
+from shipment_events.contract.moments import utc_text
 from shipment_events.tracking.delays import is_overdue, is_stalled, silent_since
 from shipment_events.tracking.vocabulary import STATUSES
 from tests.tracking.histories import NOON

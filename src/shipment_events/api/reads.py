@@ -13,7 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shipment_events.api.representations import event_json, shipment_json
 from shipment_events.aws_errors import error_code
 from shipment_events.contract.names import (
+    LATEST_ATTRIBUTE,
     PARTITION_KEY,
+    SHIPMENT_INDEX_KEYS,
     SHIPMENT_STATUS_INDEX,
     SORT_KEY,
     TRACKING_NUMBER_INDEX,
@@ -41,11 +43,9 @@ LASTING: Final = frozenset(
 """DynamoDB's errors that another attempt cannot change:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"""
 
-_LATEST: Final = "latest_at"
 _MOMENT: Final = len("2026-03-01T13:05:00.000000Z")
 INDEXES: Final[Mapping[str, str]] = {
-    "status": SHIPMENT_STATUS_INDEX,
-    "tracking_number": TRACKING_NUMBER_INDEX,
+    SHIPMENT_INDEX_KEYS[index]: index for index in (SHIPMENT_STATUS_INDEX, TRACKING_NUMBER_INDEX)
 }
 """Index of shipments for each attribute by which they are found."""
 
@@ -105,10 +105,10 @@ class Reads:
         names = {"#value": attribute}
         if before:
             condition += " AND #latest < :before"
-            values[":before"], names["#latest"] = {"S": before}, _LATEST
+            values[":before"], names["#latest"] = {"S": before}, LATEST_ATTRIBUTE
         start: dict[str, Any] = {}
         if after:
-            key = {attribute: value, _LATEST: after[:_MOMENT], PARTITION_KEY: after[_MOMENT:]}
+            key = {attribute: value, LATEST_ATTRIBUTE: after[:_MOMENT], PARTITION_KEY: after[_MOMENT:]}
             start = {"ExclusiveStartKey": {name: {"S": text} for name, text in key.items()}}
         answer = _sent(
             self._client.query,
@@ -121,7 +121,7 @@ class Reads:
             Limit=limit,
             **start,
         )
-        return _page(answer, _shipment, lambda item: item[_LATEST]["S"] + item[PARTITION_KEY]["S"])
+        return _page(answer, _shipment, lambda item: item[LATEST_ATTRIBUTE]["S"] + item[PARTITION_KEY]["S"])
 
     def events(self, shipment_id: str, *, after: str | None, limit: int) -> Page:
         """A page of the events of a shipment, in the order in which they happened.

@@ -4,7 +4,6 @@ It goes to standard output, which Lambda sends to CloudWatch Logs.
 """
 
 from http import HTTPStatus
-from traceback import format_tb
 from typing import Any
 
 from shipment_events.contract.names import (
@@ -17,7 +16,7 @@ from shipment_events.contract.names import (
     REQUESTS_FIELD,
     VERSION_FIELD,
 )
-from shipment_events.function.log_lines import print_line, trace
+from shipment_events.function.log_lines import print_line, stack_trace, trace
 
 
 def report_request(
@@ -49,14 +48,13 @@ def report_failure(route: str, why: str, request_id: str, error: Exception | Non
         why: error code of the service, or name of the exception.
         error: a defect. Its trace is printed without its message, which can contain text of the client.
     """
-    defect = "".join(format_tb(error.__traceback__)) if error else ""
     print_line(
         {
             "level": "ERROR",
             "message": "request failed",
             "route": route,
             "detail": why,
-            **({"defect": defect} if defect else {}),
+            **({"defect": stack_trace(error)} if error else {}),
             "request_id": request_id,
         }
     )

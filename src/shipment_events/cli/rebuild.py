@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -22,8 +21,10 @@ from shipment_events.cli.presentation import (
     printable,
     short,
 )
+from shipment_events.contract.moments import now, utc_text
 from shipment_events.pipeline import Pipeline
-from shipment_events.rebuilding.examiner import RECENT, Examined, Verdict
+from shipment_events.rebuilding.examined import Examined, Verdict
+from shipment_events.rebuilding.examiner import RECENT
 from shipment_events.rebuilding.failure_queue import Repair
 from shipment_events.rebuilding.rebuilder import Listener, Rebuilt
 from shipment_events.table.scan import TableSize
@@ -133,7 +134,7 @@ class _Report:
         if self._as_json:
             click.echo(json_line(_as_json(examined)))
             return
-        since = (datetime.now(UTC) - RECENT).isoformat()
+        since = utc_text(now() - RECENT)
         self._recent += examined.verdict is Verdict.DIFFERENT and examined.stored_at > since
         if len(self._shown) < _SHOWN:
             self._shown.append(examined)

@@ -15,8 +15,8 @@ from shipment_events.console.rendering import page
 from shipment_events.console.state import Console, console_of, panel, view
 from shipment_events.contract import names
 from shipment_events.contract.limits import MAX_SHIPMENT_ID_BYTES
+from shipment_events.contract.moments import utc_text
 from shipment_events.dead_letters.letters import Reading
-from shipment_events.table.item import utc_text
 from shipment_events.tracking.delays import is_overdue, is_stalled, silent_since
 from shipment_events.watching.trace import trace
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from shipment_events.contract.exact_json import canonical_json, type_name
@@ -17,6 +17,7 @@ from shipment_events.contract.limits import (
     MAX_EVENT_TYPE_CHARACTERS,
     MAX_SHIPMENT_ID_BYTES,
 )
+from shipment_events.contract.moments import utc_text
 from shipment_events.contract.names import EVENT_TYPE_PREFIX
 from shipment_events.contract.outcome import InvalidEventError, Reason, shown
 
@@ -208,10 +209,10 @@ def _parse_timestamp(name: str, value: str) -> tuple[str, str]:
         offset = "+00:00"
     try:
         local = datetime.fromisoformat(f"{date}T{time}:{seconds or '00'}.{fraction[:6]:0<6}{offset}")
-        moment = local.astimezone(UTC).isoformat(timespec="microseconds")
+        moment = utc_text(local)
     except (ValueError, OverflowError) as error:
         raise _invalid_timestamp(name, value, f"; {error}") from None
-    return moment.replace("+00:00", "Z"), fraction[6:].rstrip("0")
+    return moment, fraction[6:].rstrip("0")
 
 
 def _invalid_timestamp(name: str, value: str, why: str) -> InvalidEventError:

@@ -20,6 +20,16 @@ SHIPMENT_STATUS_INDEX: Final = "status-latest-index"
 TRACKING_NUMBER_INDEX: Final = "tracking-number-index"
 OPEN_INDEX: Final = "open-latest-index"
 """Index of the shipments that are not finished."""
+OPEN_ATTRIBUTE: Final = "open"
+"""Only shipments that are not finished have this attribute. Its value is its name."""
+LATEST_ATTRIBUTE: Final = "latest_at"
+"""Sort key of these indexes."""
+SHIPMENT_INDEX_KEYS: Final = {
+    SHIPMENT_STATUS_INDEX: "status",
+    TRACKING_NUMBER_INDEX: "tracking_number",
+    OPEN_INDEX: OPEN_ATTRIBUTE,
+}
+"""Partition key of each of these indexes."""
 
 METRIC_NAMESPACE: Final = "ShipmentEvents"
 METRIC_DIMENSION: Final = "Environment"

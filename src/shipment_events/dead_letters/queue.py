@@ -13,7 +13,7 @@ from typing import Final, TextIO
 from shipment_events.dead_letters.edits import Edit, broken_after, edited
 from shipment_events.dead_letters.exports import Decision, write_export
 from shipment_events.dead_letters.letters import DeadLetterMessage, Reading, Selection, dead_letter
-from shipment_events.dead_letters.settlement import Settlement, interruptible, settle_dead_letters
+from shipment_events.dead_letters.settlement import Settlement, settle_dead_letters, until_interrupted
 from shipment_events.dead_letters.walk import HOLD_SECONDS, Walk
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES
 from shipment_events.queue.queue import Depth, Queue
@@ -119,7 +119,7 @@ class DeadLetterQueue:
         result = Settlement()
         pace = _Pace(rate)
         remaining = iter(letters)
-        with interruptible(result):
+        with until_interrupted(result):
             while batch := list(islice(remaining, MAX_BATCH_ENTRIES)):
                 pace()
                 for file in filter(None, (notes, originals)):

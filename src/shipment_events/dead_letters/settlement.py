@@ -76,7 +76,7 @@ def settle_dead_letters(
     """
     result = Settlement()
     # An interrupt during the exit of the walk is caught too. The messages are visible after their holds.
-    with interruptible(result), walk, _Workers(walk, settle, result) as workers:
+    with until_interrupted(result), walk, _Workers(walk, settle, result) as workers:
         chosen: list[DeadLetterMessage] = []
         missing = set(selection.message_ids or ())
         for messages in walk.batches(await_count=selection.identifier is None):
@@ -108,7 +108,7 @@ class _Interruptible(Protocol):
 
 
 @contextmanager
-def interruptible(result: _Interruptible) -> Iterator[None]:
+def until_interrupted(result: _Interruptible) -> Iterator[None]:
     """Turn an interrupt into a result: what was done until then is reported."""
     try:
         yield

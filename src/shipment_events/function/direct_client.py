@@ -143,7 +143,7 @@ class _RequestTemplate:
     """What all requests of an operation have in common.
 
     Attributes:
-        service: for which they are signed, as is ``region``.
+        service, region: for these, requests are signed.
     """
 
     url: str

@@ -24,7 +24,7 @@ from shipment_events.contract import names
 from shipment_events.contract.outcome import InvalidEventError
 from shipment_events.errors import NotDeployedError
 from shipment_events.publishing.entries import Entry, packed, prepare
-from shipment_events.publishing.put_events import put_entries
+from shipment_events.publishing.put_events import REFUSED_WHOLE, put_entries
 
 if TYPE_CHECKING:
     import boto3
@@ -50,9 +50,7 @@ _PERMANENT_ERRORS: Final = frozenset(
         "UnrecognizedClientException",
         "InvalidSignatureException",
         "ExpiredTokenException",
-        "ValidationException",
-        "RequestEntityTooLargeException",
-        "413",
+        *REFUSED_WHOLE,
     }
 )
 

@@ -9,22 +9,21 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
+from shipment_events.contract.moments import now, utc_text
 from shipment_events.contract.names import TTL_ATTRIBUTE
+from shipment_events.contract.outcome import shown
 from shipment_events.function.pauses import pauses
+from shipment_events.rebuilding.examined import Examined, Verdict
 from shipment_events.rebuilding.histories import MAX_EVENTS, StoredHistory, history_of
-from shipment_events.table.item import utc_text
 from shipment_events.table.results import Rejected, Unavailable
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer, entry_of
-from shipment_events.tracking.batch import now
 from shipment_events.tracking.changes import Change
-from shipment_events.tracking.failures import Failure
 from shipment_events.tracking.item import VERSION, tracked_item
 from shipment_events.tracking.records import defect
 from shipment_events.tracking.state import Reading, State
@@ -43,46 +42,6 @@ _MOST_READINGS: Final = 12
 RECENT: Final = timedelta(minutes=1)
 """How long the tracker may take for an event, so that a difference can be one that it is about to remove."""
 _SETTLING_SECONDS: Final = 2.0
-
-
-class Verdict(StrEnum):
-    """How a state compares with the events of its shipment."""
-
-    SAME = "same"
-    """It is what its events give."""
-    DIFFERENT = "different"
-    """It is not, or there is none. Two readings agree. It was not written."""
-    REBUILT = "rebuilt"
-    """It was not, and was written."""
-    ABSENT = "absent"
-    """The shipment has neither a state nor events."""
-    FAILED = "failed"
-    """It could not be read, folded, announced or written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A shipment that was compared.
-
-    Attributes:
-        attributes: of each attribute that differs, the value of the state and the value that the events give.
-            None if there is no such value.
-        changes: the changes that were announced, or that would be announced.
-        unfoldable: stored items that are not events. No state contains them.
-        stored_at: when its last event was stored. If this was a moment ago, the tracker may be about to write
-            the state.
-        lost_races: how often another writer was first.
-        why: why it failed, or empty.
-    """
-
-    shipment_id: str
-    verdict: Verdict
-    attributes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    changes: Sequence[Change] = ()
-    unfoldable: Sequence[Failure] = ()
-    stored_at: str = ""
-    lost_races: int = 0
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +248,11 @@ class Examiner:
                 case Written():
                     one.end(Verdict.REBUILT, look)
                 case Rejected(why):
-                    one.end(Verdict.FAILED, look, f"the table refused the state: {ascii(why)[1:-1][:250]}")
+                    one.end(
+                        Verdict.FAILED,
+                        look,
+                        f"the table refused the state: {shown(why, quote=False, limit=250)}",
+                    )
                 case Overtaken():
                     one.lost_races += 1
                     one.lost += look.step.changes

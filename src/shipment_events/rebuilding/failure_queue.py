@@ -13,15 +13,15 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from shipment_events.contract.moments import utc_text
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY
-from shipment_events.dead_letters.settlement import interruptible
+from shipment_events.dead_letters.settlement import until_interrupted
 from shipment_events.dead_letters.walk import Walk
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES
 from shipment_events.queue.queue import Depth, Queue
-from shipment_events.rebuilding.examiner import Examined, Verdict
+from shipment_events.rebuilding.examined import Examined, Verdict
 from shipment_events.rebuilding.histories import StoredHistory
 from shipment_events.rebuilding.rebuilder import Listener, Rebuilder, Rebuilt
-from shipment_events.table.item import utc_text
 from shipment_events.tracking.failures import Failure
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class FailureQueue:
             botocore.exceptions.ClientError: the queue or the table of events cannot be read.
         """
         repair = Repair()
-        with interruptible(repair.rebuilt), Walk(self._queue, hold_seconds=self._hold_seconds) as walk:
+        with until_interrupted(repair.rebuilt), Walk(self._queue, hold_seconds=self._hold_seconds) as walk:
             work = _Work(self._rebuilder, walk, repair, listener or Listener(), dry_run=dry_run)
             batches: list[_Report] = []
             for messages in walk.batches(await_count=True):

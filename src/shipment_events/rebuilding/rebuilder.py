@@ -10,12 +10,13 @@ from queue import SimpleQueue
 from threading import Event
 from typing import Final
 
-from shipment_events.rebuilding.examiner import Examined, Examiner, Verdict
+from shipment_events.contract.moments import now
+from shipment_events.rebuilding.examined import Examined, Verdict
+from shipment_events.rebuilding.examiner import Examiner
 from shipment_events.rebuilding.histories import StoredHistory, histories
 from shipment_events.table.scan import TableScan, TableSize
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
-from shipment_events.tracking.batch import now
 from shipment_events.tracking.store import ShipmentTable
 
 _THREADS: Final = 4

@@ -15,6 +15,7 @@ from shipment_events.contract.envelope import Envelope, open_envelope
 from shipment_events.contract.event import ShipmentEvent, event_id_of, parse_event
 from shipment_events.contract.exact_json import canonical_number
 from shipment_events.contract.limits import MAX_ITEM_BYTES
+from shipment_events.contract.moments import utc_text
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, TTL_ATTRIBUTE
 from shipment_events.contract.outcome import InvalidEventError, Reason
 
@@ -193,11 +194,6 @@ def _own_attributes(write: Write, times: ItemTimes, shards: int | None = None) -
             "stored_at": times.stored_at,
         },
     }
-
-
-def utc_text(moment: datetime) -> str:
-    """A moment as text with a fixed width, as in sort keys."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _shard_suffix(write: Write, shards: int | None) -> str:

@@ -1,8 +1,4 @@
-"""The table of events: insert a batch in one request, and read events.
-
-Besides this module, only ``copy.py`` and ``scan.py`` here and ``store.py`` and ``reader.py`` in ``tracking``
-call DynamoDB.
-"""
+"""The table of events: insert a batch in one request, and read events."""
 
 import heapq
 import json
@@ -14,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
+from shipment_events.contract.moments import utc_text
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY, STATUS_ATTRIBUTE, STATUS_INDEX
 from shipment_events.table.item import (
     ATTRIBUTES,
@@ -26,7 +23,6 @@ from shipment_events.table.item import (
     index_values,
     parameters_json,
     stored_event,
-    utc_text,
 )
 from shipment_events.table.results import Inserted, InsertResult, Occupied, Unavailable
 from shipment_events.table.statements import (

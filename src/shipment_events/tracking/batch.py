@@ -1,8 +1,9 @@
 """The shipments of one batch of the stream, and the results of the batch."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from shipment_events.contract.moments import now
 from shipment_events.contract.outcome import shown
 from shipment_events.publishing.entries import Entry
 from shipment_events.table.results import Rejected, Unavailable
@@ -12,11 +13,6 @@ from shipment_events.tracking.failures import Failure
 from shipment_events.tracking.records import StreamRecord, Unfoldable
 from shipment_events.tracking.step import Step
 from shipment_events.tracking.store import Overtaken, WriteResult
-
-
-def now() -> datetime:
-    """The current time, aware."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
@@ -49,7 +45,7 @@ class Tracking:
 
 
 @dataclass(slots=True)
-class Shipment:
+class Pending:
     """A shipment of the batch, and how far it has come.
 
     Attributes:

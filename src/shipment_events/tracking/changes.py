@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shipment_events.contract.exact_json import canonical_json
-from shipment_events.table.item import utc_text
+from shipment_events.contract.moments import utc_text
 from shipment_events.tracking.news import ESTIMATE, News, event_id_at, sort_key_at
 from shipment_events.tracking.state import State
 from shipment_events.tracking.vocabulary import STATUSES

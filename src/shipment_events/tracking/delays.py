@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from shipment_events.table.item import utc_text
+from shipment_events.contract.moments import utc_text
 from shipment_events.tracking.vocabulary import FINISHED
 
 CAN_STALL: Final = frozenset({"picked_up", "in_transit", "out_for_delivery", "exception"})

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from shipment_events.contract.names import LATEST_ATTRIBUTE, OPEN_ATTRIBUTE, PARTITION_KEY, TTL_ATTRIBUTE
 from shipment_events.errors import ShipmentEventsError
 from shipment_events.tracking.news import (
     ESTIMATE,
@@ -20,11 +21,7 @@ from shipment_events.tracking.state import First, State, Value
 from shipment_events.tracking.step import Announced, Tracked
 from shipment_events.tracking.vocabulary import RANKS, STATUSES
 
-SHIPMENT_ID: Final = "shipment_id"
-OPEN: Final = "open"
-"""Attribute of shipments that are not finished, and its value. It is the key of the sparse index."""
 VERSION: Final = "version"
-EXPIRES_AT: Final = "expires_at"
 MEMORY: Final = "memory"
 
 _MARK: Final = 12
@@ -50,17 +47,17 @@ def tracked_item(tracked: Tracked, retention: timedelta) -> dict[str, Any]:
     texts = {
         "status": state.status,
         "status_at": state.status_at,
-        "latest_at": state.latest_at,
+        LATEST_ATTRIBUTE: state.latest_at,
         "first_at": state.first_at,
         "delivered_at": state.delivered_at,
-        OPEN: None if state.is_finished or not state.latest else OPEN,
+        OPEN_ATTRIBUTE: None if state.is_finished or not state.latest else OPEN_ATTRIBUTE,
         **{name: state.copy_of(name) for name in VALUES},
     }
     return {
-        SHIPMENT_ID: state.shipment_id,
+        PARTITION_KEY: state.shipment_id,
         **{name: text for name, text in texts.items() if text},
         **({"latest_event": dict(state.summary)} if state.summary else {}),
-        EXPIRES_AT: Decimal(int((stored_at + retention).timestamp())),
+        TTL_ATTRIBUTE: Decimal(int((stored_at + retention).timestamp())),
         VERSION: Decimal(tracked.version + 1),
         MEMORY: _memory(tracked),
     }
@@ -115,7 +112,7 @@ def _is_told(state: State, name: str, place: str) -> bool:
 def _tracked(item: Mapping[str, Any], memory: Mapping[str, Any]) -> Tracked:
     summary = item.get("latest_event", {})
     latest = ""
-    if "latest_at" in item:
+    if LATEST_ATTRIBUTE in item:
         latest = f"{item['latest_at']}{memory['latest_rank']}#{summary['event_id']}"
     values = {}
     for name in VALUES:
@@ -124,7 +121,7 @@ def _tracked(item: Mapping[str, Any], memory: Mapping[str, Any]) -> Tracked:
             values[name] = Value(place, item.get(name))
     marks = memory.get("retracted", "")
     state = State(
-        shipment_id=item[SHIPMENT_ID],
+        shipment_id=item[PARTITION_KEY],
         latest=latest,
         summary=summary,
         first=memory.get("first", latest),

@@ -6,13 +6,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.contract.limits import MAX_SHIPMENT_ID_BYTES
-from shipment_events.contract.names import OPEN_INDEX, SHIPMENT_STATUS_INDEX, TRACKING_NUMBER_INDEX
+from shipment_events.contract.moments import now, utc_text
+from shipment_events.contract.names import (
+    LATEST_ATTRIBUTE,
+    OPEN_ATTRIBUTE,
+    OPEN_INDEX,
+    PARTITION_KEY,
+    SHIPMENT_STATUS_INDEX,
+    TRACKING_NUMBER_INDEX,
+)
 from shipment_events.errors import ShipmentEventsError
-from shipment_events.table.item import StoredEvent, utc_text, value_of_attribute
+from shipment_events.table.item import StoredEvent, value_of_attribute
 from shipment_events.table.store import EventTable
-from shipment_events.tracking.batch import now
 from shipment_events.tracking.delays import is_overdue, is_stalled, silent_since
-from shipment_events.tracking.item import OPEN, SHIPMENT_ID
 from shipment_events.tracking.news import ESTIMATE, MAX_COPY_BYTES
 from shipment_events.tracking.shipment import Shipment
 from shipment_events.tracking.vocabulary import STATUSES
@@ -21,7 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _PAGE: Final = 200
-_LATEST: Final = "latest_at"
 
 
 class InvalidSearchError(ShipmentEventsError, ValueError):
@@ -66,7 +71,7 @@ class Shipments:
         if not 0 < len(shipment_id.encode("utf-8", "surrogatepass")) <= MAX_SHIPMENT_ID_BYTES:
             return None
         answer = self._client.get_item(
-            TableName=self.name, Key={SHIPMENT_ID: {"S": shipment_id}}, ConsistentRead=True
+            TableName=self.name, Key={PARTITION_KEY: {"S": shipment_id}}, ConsistentRead=True
         )
         return _shipment(answer["Item"]) if "Item" in answer else None
 
@@ -138,13 +143,13 @@ class Shipments:
 
     def _stalled(self) -> Iterator[Shipment]:
         since = silent_since(self._clock(), self._stalled_after_hours)
-        for one in self._query(OPEN_INDEX, OPEN, OPEN, until=since):
+        for one in self._query(OPEN_INDEX, OPEN_ATTRIBUTE, OPEN_ATTRIBUTE, until=since):
             if is_stalled(one.status, one.latest_at, since):
                 yield one
 
     def _overdue(self) -> Iterator[Shipment]:
         at = utc_text(self._clock())
-        for one in self._query(OPEN_INDEX, OPEN, OPEN):
+        for one in self._query(OPEN_INDEX, OPEN_ATTRIBUTE, OPEN_ATTRIBUTE):
             if is_overdue(one.status, one.estimated_delivery, at):
                 yield one
 
@@ -173,8 +178,8 @@ def open_pages(
     Raises:
         botocore.exceptions.ClientError, BotoCoreError: the index cannot be read.
     """
-    names = {"#open": OPEN, "#latest": _LATEST}
-    values = {":open": {"S": OPEN}, ":since": {"S": silent_since}}
+    names = {"#open": OPEN_ATTRIBUTE, "#latest": LATEST_ATTRIBUTE}
+    values = {":open": {"S": OPEN_ATTRIBUTE}, ":since": {"S": silent_since}}
     late = {
         "FilterExpression": "#estimate < :now",
         "ExpressionAttributeNames": {**names, "#estimate": ESTIMATE},
@@ -206,7 +211,7 @@ def _items(
     names, values = {"#value": attribute}, {":value": {"S": value}}
     condition = "#value = :value"
     if until:
-        names["#latest"], values[":until"] = _LATEST, {"S": until}
+        names["#latest"], values[":until"] = LATEST_ATTRIBUTE, {"S": until}
         condition += " AND #latest <= :until"
     pages = client.get_paginator("query").paginate(
         TableName=name,

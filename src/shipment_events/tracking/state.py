@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from shipment_events.table.item import utc_text
+from shipment_events.contract.moments import utc_text
 from shipment_events.tracking.news import (
     AHEAD,
     ESTIMATE,

@@ -1,6 +1,6 @@
 """The table of shipments. One request reads up to 100 states; another writes up to 25, with version checks.
 
-No other module writes to this table. ``tracking/reader.py`` reads it, too.
+No other module writes to this table.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
+from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.table.item import attribute_json, value_of_attribute
 from shipment_events.table.results import Rejected, Unavailable
 from shipment_events.table.statements import (
@@ -24,7 +25,6 @@ from shipment_events.table.statements import (
 )
 from shipment_events.table.store import MAX_KEYS
 from shipment_events.tracking.item import (
-    SHIPMENT_ID,
     VERSION,
     UnreadableStateError,
     tracked_item,
@@ -127,7 +127,7 @@ class ShipmentTable:
             yield list(map(_write_result, run_each(self._send, part)))
 
     def _read_part(self, ids: Sequence[str]) -> dict[str, ReadResult]:
-        keys = [{SHIPMENT_ID: {"S": shipment_id}} for shipment_id in ids]
+        keys = [{PARTITION_KEY: {"S": shipment_id}} for shipment_id in ids]
         try:
             answer = self._client.batch_get_item(
                 RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}}
@@ -166,9 +166,9 @@ class ShipmentTable:
         new = {name: value for name, value in item.items() if texts.get(name) != value}
         changes = [f'SET "{name}"=?' for name in new]
         changes += [f'REMOVE "{name}"' for name in sorted(found.values.keys() - item.keys())]
-        where = f'WHERE "{SHIPMENT_ID}"=? AND "{VERSION}"=?'
+        where = f'WHERE "{PARTITION_KEY}"=? AND "{VERSION}"=?'
         statement = f'UPDATE "{self.name}" {" ".join(changes)} {where}'
-        return statement, [*new.values(), item[SHIPMENT_ID], item[VERSION] - 1]
+        return statement, [*new.values(), item[PARTITION_KEY], item[VERSION] - 1]
 
 
 def _parts(things: Sequence[_Thing], size: int) -> Iterator[Sequence[_Thing]]:
@@ -176,7 +176,7 @@ def _parts(things: Sequence[_Thing], size: int) -> Iterator[Sequence[_Thing]]:
 
 
 def _id_of(item: Mapping[str, Any]) -> str:
-    shipment_id: str = item[SHIPMENT_ID]["S"]
+    shipment_id: str = item[PARTITION_KEY]["S"]
     return shipment_id
 
 

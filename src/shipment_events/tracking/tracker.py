@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.aws_errors import error_code
+from shipment_events.contract.moments import now
 from shipment_events.function.pauses import pauses
 from shipment_events.table.results import Unavailable
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
-from shipment_events.tracking.batch import Shipment, Tracking, now
+from shipment_events.tracking.batch import Pending, Tracking
 from shipment_events.tracking.failures import Failure, report_failures
 from shipment_events.tracking.history import History, read_history
 from shipment_events.tracking.news import UnfoldableError
@@ -87,14 +88,14 @@ class Tracker:
             seconds_left: gives the seconds until the function's timeout.
         """
         tracking = Tracking()
-        shipments: dict[str, Shipment] = {}
+        shipments: dict[str, Pending] = {}
         for record in map(read_record, records):
             if record is None:
                 tracking.skipped += 1
             elif isinstance(record, Unfoldable):
                 tracking.unfoldable.append(record)
             else:
-                shipment = shipments.setdefault(record.shipment_id, Shipment(record.shipment_id))
+                shipment = shipments.setdefault(record.shipment_id, Pending(record.shipment_id))
                 shipment.records.append(record)
         self._settle(list(shipments.values()), tracking, seconds_left)
         for shipment in shipments.values():
@@ -103,7 +104,7 @@ class Tracker:
         tracking.settled_at = self.clock()
         return tracking
 
-    def _settle(self, pending: list[Shipment], tracking: Tracking, seconds_left: Callable[[], float]) -> None:
+    def _settle(self, pending: list[Pending], tracking: Tracking, seconds_left: Callable[[], float]) -> None:
         """Fold, announce and write all shipments. A retry continues with the step that failed."""
         has_time = self.patience.has_time(seconds_left)
         give_up_at = time.monotonic() + self.patience.budget
@@ -121,7 +122,7 @@ class Tracker:
             time.sleep(delay)
 
     def _fold(
-        self, shipments: Sequence[Shipment], tracking: Tracking, seconds_left: Callable[[], float]
+        self, shipments: Sequence[Pending], tracking: Tracking, seconds_left: Callable[[], float]
     ) -> None:
         def has_time() -> bool:
             return seconds_left() > self.patience.reserve + self.patience.reading
@@ -138,7 +139,7 @@ class Tracker:
                 one.give_up(*defect(error))
 
     def _fold_one(
-        self, one: Shipment, found: ReadResult, tracking: Tracking, has_time: Callable[[], bool]
+        self, one: Pending, found: ReadResult, tracking: Tracking, has_time: Callable[[], bool]
     ) -> None:
         if isinstance(found, Unavailable):
             one.trouble = found.why
@@ -197,7 +198,7 @@ class Tracker:
         return next((f"failure not reported: {why}" for why in failed.values()), "")
 
     def _announce(
-        self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]
+        self, shipments: Sequence[Pending], tracking: Tracking, has_time: Callable[[], bool]
     ) -> None:
         changes = [(one, change) for one in shipments for change in one.unannounced]
         failed = self.announcer.announce([change for _, change in changes], has_time)
@@ -208,7 +209,7 @@ class Tracker:
             one, change = changes[index]
             one.announcing_failed(change, why)
 
-    def _write(self, shipments: Sequence[Shipment], tracking: Tracking, has_time: Callable[[], bool]) -> None:
+    def _write(self, shipments: Sequence[Pending], tracking: Tracking, has_time: Callable[[], bool]) -> None:
         remaining = iter(shipments)
         results = self.shipments.write([one.statement for one in shipments])
         while has_time() and (part := next(results, None)):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shipment_events.table.item import utc_text
+from shipment_events.contract.moments import utc_text
 from shipment_events.tracking.changes import Change, Kind, change
 from shipment_events.tracking.delays import is_overdue, is_stalled, silent_since
 from shipment_events.tracking.news import ESTIMATE, News, mark_of, sort_key_at

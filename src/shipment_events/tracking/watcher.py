@@ -11,9 +11,10 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from shipment_events.contract.moments import utc_text
 from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.function.pauses import pauses
-from shipment_events.table.item import utc_text, value_of_attribute
+from shipment_events.table.item import value_of_attribute
 from shipment_events.table.results import Rejected, Unavailable
 from shipment_events.table.store import MAX_KEYS
 from shipment_events.tracking.announcer import Announcer, entry_of

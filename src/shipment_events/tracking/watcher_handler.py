@@ -104,7 +104,7 @@ def _build_watcher(settings: WatcherSettings) -> Watcher:
         tcp_keepalive=True,
     )
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=config))
-    # A change that is put again after a lost response would be announced twice.
+    # The watcher tries again itself, so that each attempt is counted and has time.
     once = config.merge(Config(retries={"total_max_attempts": 1}))
     events = cast("EventBridgeClient", session.create_client("events", config=once))
     return Watcher(

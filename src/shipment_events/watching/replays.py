@@ -64,13 +64,11 @@ class Replay:
     Attributes:
         reason: why it is in this state, or empty.
         replayed_until: time of the last event that was replayed; None before the first.
-        started_at: when the replay began.
     """
 
     state: ReplayState
     reason: str
     replayed_until: datetime | None
-    started_at: datetime | None
 
 
 def describe_archive(client: "EventBridgeClient", name: str) -> ArchiveContent:
@@ -146,7 +144,6 @@ def describe_replay(client: "EventBridgeClient", name: str) -> Replay:
         state=ReplayState(answer["State"]),
         reason=answer.get("StateReason", ""),
         replayed_until=answer.get("EventLastReplayedTime"),
-        started_at=answer.get("ReplayStartTime"),
     )
 
 
