@@ -18,6 +18,9 @@ from typing import Final
 from cogapp import Cog
 
 from shipment_events.api.openapi import openapi_document
+from shipment_events.contract.event import FIELDS
+from shipment_events.contract.limits import MAX_EVENT_TYPE_CHARACTERS
+from shipment_events.contract.names import EVENT_TYPE_PREFIX
 from shipment_events.contract.schema import event_schema
 from shipment_events.dead_letters.reasons import DeadLetterReason
 from shipment_events.stages import StageSettings
@@ -71,10 +74,28 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numb
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def fields_table() -> str:
+    """The table of the event's fields."""
+    forms = {
+        "text": "text",
+        "timestamp": "text",
+        "event_type": f"`{EVENT_TYPE_PREFIX}…`, at most {MAX_EVENT_TYPE_CHARACTERS} characters",
+        "object": "object",
+        "any": "any value",
+    }
+    rows = []
+    for name, field in FIELDS.items():
+        limit = f", not empty, at most {field.max_bytes:,} bytes" if field.max_bytes else ""
+        required = "required" if field.required else "optional"
+        rows.append([f"`{name}`", required, forms[field.kind] + limit, field.description])
+    rows.append(["anything else", "optional", "any value", "Kept as it came."])
+    return markdown_table(["field", "", "form", "meaning"], rows)
+
+
 def dead_letter_reasons() -> str:
     """The table of every reason for which an event is a dead letter."""
-    rows = [[f"`{reason.value}`", reason.meaning] for reason in DeadLetterReason]
-    return markdown_table(["reason", "meaning"], rows)
+    rows = [[f"`{reason.value}`", reason.meaning, reason.told_by] for reason in DeadLetterReason]
+    return markdown_table(["reason", "meaning", "told by"], rows)
 
 
 def status_table() -> str:

@@ -65,6 +65,7 @@ def test_one_letter_is_explained_with_its_field_marked(browser: Browser, service
 @pytest.mark.parametrize(
     ("changes", "marked"),
     [
+        ({"note": "x" * 410_000}, '"detail": {'),
         ({"event_timestamp": "soon"}, '"event_timestamp": "soon"'),
         ({"event_type": "parcel.scanned"}, '"event_type": "parcel.scanned"'),
         ({"location": 3}, '"location": 3'),

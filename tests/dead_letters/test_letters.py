@@ -379,6 +379,14 @@ def test_an_explanation_ends_with_a_command_that_helps(reason: str, text: str, c
     assert all(step.startswith("shipments --env prod ") for step, _ in explanation.next_steps)
 
 
+def test_no_correction_is_proposed_for_an_event_that_has_to_be_published_again() -> None:
+    """A field can be set, but nothing can be taken out."""
+    large = letter("too_large", body("a", note="x" * 410_000))
+    steps = [step for step, _ in explain(large, "prod").next_steps]
+    assert not any("--set" in step for step in steps)
+    assert any("publish" in step for step in steps)
+
+
 @pytest.mark.parametrize(
     "text",
     ["{", "", "null", "7", '"text"', "[]", '{"a":1,"a":2}', '{"detail":[]}', '{"detail":NaN}', "[" * 100_000],

@@ -77,6 +77,8 @@ def body_lines(
 def path_in_envelope(problem: InvalidEventError) -> Path:
     """Where the problem is, from the envelope. A path of the event begins in ``detail``."""
     path = problem.path
+    if problem.reason is Reason.TOO_LARGE:
+        return (_DETAIL,)
     if not path or problem.reason is Reason.INVALID_ENVELOPE:
         return path
     return path if path[0] in ENVELOPE_FIELDS else (_DETAIL, *path)

@@ -29,7 +29,8 @@ class Field:
     Attributes:
         kind: the expected JSON type and form. ``any`` accepts every value; its readers ignore a wrong one.
         required: whether an event without the field is refused. An optional field may also be ``null``.
-        max_bytes: maximum UTF-8 length of a text; None if only the size of the item limits it.
+        max_bytes: maximum UTF-8 length of a text, which must not be empty then; None for any text that fits
+            into an item.
     """
 
     kind: Literal["text", "timestamp", "event_type", "object", "any"]
@@ -61,11 +62,11 @@ FIELDS: Final[Mapping[str, Field]] = {
     "description": Field("text", "Free text for people."),
     "location": Field("object", "Where it happened."),
     "estimated_delivery": Field(
-        "any", "When delivery is expected: ISO 8601 with an offset or Z. What is none is stored, and ignored."
+        "any", "When delivery is expected: ISO 8601 with an offset or Z. Other values are stored and ignored."
     ),
     "retracts": Field(
-        "any", "The event_id of an event of the same shipment that this one declares void. What can be no"
-        " event_id is stored, and ignored.",
+        "any", "The event_id of an event of the same shipment that this one declares void. Other values are"
+        " stored and ignored.",
     ),
 }  # fmt: skip
 # Logs show these names only. Any other name is the producer's own text.

@@ -7,7 +7,7 @@ from shipment_events.contract import names
 from shipment_events.contract.names import SOURCE
 from shipment_events.dead_letters.edits import Edit, broken_after, is_editable, still_broken
 from shipment_events.dead_letters.letters import DeadLetterMessage
-from shipment_events.dead_letters.reasons import DeadLetterReason
+from shipment_events.dead_letters.reasons import DeadLetterReason, Repair
 
 _UNKNOWN: Final = (
     "The message has a reason that this version does not know.",
@@ -55,7 +55,8 @@ def _next_steps(
     command = names.command(environment, "dead-letters")
     mine = f"--id {letter.message_id[:8]}"
     discard = (f"{command} discard {mine} --export discarded.ndjson", "delete it; a copy stays in the file")
-    if not is_editable(letter.body):
+    repair = reason.repair if reason else Repair.REDRIVE
+    if repair is Repair.PUBLISH_AGAIN or not is_editable(letter.body):
         return [
             (f"{command} show {letter.message_id[:8]}", "see what the producer sent; --set cannot change it"),
             (
@@ -64,7 +65,7 @@ def _next_steps(
             ),
             discard,
         ]
-    if reason in {DeadLetterReason.UNMATCHED, DeadLetterReason.SOURCE_MISMATCH}:
+    if repair is Repair.SET_SOURCE:
         edit = f"--set source={SOURCE}"
         if broken_after([letter], [Edit("source", SOURCE)]):
             edit += " --set detail-type=shipment.TYPE --set event_type=shipment.TYPE"
