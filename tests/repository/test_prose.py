@@ -11,7 +11,7 @@ import pytest
 from tests.repository.documents import ROOT
 
 TEXTLINT: Final = ROOT / "node_modules" / ".bin" / "textlint"
-MOST_WORDS: Final = 14_600
+MOST_WORDS: Final = 14_500
 """Of README.md and docs/ together. A change that adds words somewhere cuts as many or raises this number."""
 _GENERATED: Final = re.compile(r"<!-- \[\[\[cog .*?<!-- \[\[\[end\]\]\] -->", re.DOTALL)
 
