@@ -17,7 +17,7 @@ from shipment_events.contract import names
 from shipment_events.stages import StageSettings
 from shipment_events.tracking.watcher_settings import WatcherSettings
 
-BUNDLED_ROOMS: Final = ("contract", "function", "publishing", "queue", "table", "tracking")
+BUNDLED_ROOMS: Final = ("contract", "function", "publishing", "table", "tracking")
 
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 """EventBridge Scheduler puts the time of the run here:
