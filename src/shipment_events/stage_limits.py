@@ -25,6 +25,22 @@ MAX_STATUS_INDEX_SHARDS: Final = 1_000
 ON_DEMAND_WARM_WRITE_UNITS: Final = 4_000
 """Write units per second of a new table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html"""
 LAMBDA_MAX_TIMEOUT_SECONDS: Final = 900
+MIN_PROCESSOR_TIMEOUT_SECONDS: Final = 20
+"""The timeouts of the processor's requests follow the visibility timeout, which follows this one. At 20 s, a
+response has a second. With less, the processor would give up on a table that is slow but works."""
+MAX_VISIBILITY_MULTIPLE: Final = 7
+"""Budget and reserve of the processor's retries follow the visibility timeout, and have to fit into its own.
+Above 7, retries within an invocation end early, and from 10 on there are none."""
+MIN_TRACKER_TIMEOUT_SECONDS: Final = 40
+"""Budget, reserve and reading of the tracker. At 30, no invocation would have the time to read a shipment."""
+MIN_WATCHER_TIMEOUT_SECONDS: Final = 20
+"""Twice the watcher's reserve: a request for open shipments, and one for their delays."""
+MIN_API_TIMEOUT_SECONDS: Final = 11
+"""Two attempts of a read, so that a client gets the API's own answer if a table does not respond."""
+MIN_RECEIVES: Final = 3
+"""The second receive comes seconds after the first, so fewer than three would not outlast a short outage."""
+SQS_MAX_RECEIVES: Final = 1_000
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
 EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
 STREAM_RETENTION_HOURS: Final = 24
@@ -56,11 +72,8 @@ def check(settings: "StageSettings") -> None:
 def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
     """Minimum and maximum of each number; None for no limit."""
     return {
-        "processor_timeout_seconds": (1, LAMBDA_MAX_TIMEOUT_SECONDS),
-        "visibility_timeout_multiple": (6, None),
-        "visibility_timeout_seconds": (1, SQS_MAX_VISIBILITY_SECONDS),
+        **_processor_ranges(settings),
         "queue_long_poll_seconds": (0, SQS_MAX_LONG_POLL_SECONDS),
-        "queue_retention_days": (1, SQS_MAX_RETENTION_DAYS),
         # A dead letter keeps its first send time, so the time it waited in the queue shortens its life.
         "dead_letter_retention_days": (
             settings.queue_retention_days + DEAD_LETTER_MARGIN_DAYS + 1,
@@ -83,27 +96,53 @@ def _ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
         "delivery_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
         "unmatched_retry_attempts": (0, EVENTBRIDGE_MAX_RETRY_ATTEMPTS),
         "unmatched_max_age_hours": (1, EVENTBRIDGE_MAX_RETRY_HOURS),
-        "batch_size": (1, 10),
-        "processor_max_concurrency": (2, SQS_MAX_CONCURRENCY),
         "status_index_shards": (2, MAX_STATUS_INDEX_SHARDS),
+        "event_retention_days": (1, None),
         "stalled_after_hours": (1, settings.event_retention_days * 24),
         "warm_write_units": (ON_DEMAND_WARM_WRITE_UNITS, None),
         **_tracking_ranges(settings),
         # API Gateway ends a request after 30 s, whatever the function does:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
-        "api_timeout_seconds": (1, 29),
+        "api_timeout_seconds": (MIN_API_TIMEOUT_SECONDS, 29),
         # The account's own limits:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
         "api_requests_per_second": (1, 10_000),
         "api_burst": (1, 5_000),
         "watcher_minutes": (5, 60),
-        "watcher_timeout_seconds": (1, min(LAMBDA_MAX_TIMEOUT_SECONDS, settings.watcher_minutes * 60)),
+        "watcher_timeout_seconds": (
+            MIN_WATCHER_TIMEOUT_SECONDS,
+            min(LAMBDA_MAX_TIMEOUT_SECONDS, settings.watcher_minutes * 60),
+        ),
+        "expected_event_hours": (1, 24),
+    }
+
+
+def _processor_ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
+    return {
+        "processor_timeout_seconds": (MIN_PROCESSOR_TIMEOUT_SECONDS, LAMBDA_MAX_TIMEOUT_SECONDS),
+        "visibility_timeout_multiple": (6, MAX_VISIBILITY_MULTIPLE),
+        "queue_retention_days": (1, SQS_MAX_RETENTION_DAYS),
+        # A receive may hide a message for the whole visibility timeout, and SQS must not delete it before the
+        # last one.
+        "queue_max_receives": (
+            MIN_RECEIVES,
+            min(
+                SQS_MAX_RECEIVES,
+                settings.queue_retention_days
+                * SECONDS_PER_DAY
+                // 2
+                // max(1, settings.visibility_timeout_seconds),
+            ),
+        ),
+        "batch_size": (1, 10),
+        "batching_window_seconds": (0, MAX_BATCHING_WINDOW_SECONDS),
+        "processor_max_concurrency": (2, SQS_MAX_CONCURRENCY),
     }
 
 
 def _tracking_ranges(settings: "StageSettings") -> dict[str, tuple[int, int | None]]:
     return {
-        "tracker_timeout_seconds": (1, LAMBDA_MAX_TIMEOUT_SECONDS),
+        "tracker_timeout_seconds": (MIN_TRACKER_TIMEOUT_SECONDS, LAMBDA_MAX_TIMEOUT_SECONDS),
         "tracker_batch_size": (1, STREAM_MAX_BATCH),
         # -1 would retry without an end.
         "tracker_retry_attempts": (0, STREAM_MAX_RETRY_ATTEMPTS),
@@ -128,20 +167,12 @@ def _check_ranges(settings: "StageSettings") -> None:
         value = getattr(settings, field)
         if value is None:
             continue
-        if value < least or (most is not None and value > most):
-            raise InvalidSettingError(f"{field} is {value}, allowed is {least} to {most or '…'}")
+        if not isinstance(value, int) or value < least or (most is not None and value > most):
+            allowed = f"{least} to {'…' if most is None else most}"
+            raise InvalidSettingError(f"{field} is {value}, allowed is {allowed}, whole numbers")
 
 
 def _check_choices(settings: "StageSettings") -> None:
-    if settings.batching_window_seconds not in range(MAX_BATCHING_WINDOW_SECONDS + 1):
-        raise InvalidSettingError(
-            f"batching_window_seconds is {settings.batching_window_seconds}, allowed is"
-            f" 0 to {MAX_BATCHING_WINDOW_SECONDS}, whole seconds"
-        )
-    if settings.expected_event_hours is not None and not 1 <= settings.expected_event_hours <= 24:
-        raise InvalidSettingError(
-            f"expected_event_hours is {settings.expected_event_hours}, allowed is 1 to 24"
-        )
     if settings.log_retention_days not in LOG_RETENTION_DAYS:
         raise InvalidSettingError(
             f"log_retention_days is {settings.log_retention_days}, allowed is one of {LOG_RETENTION_DAYS}"

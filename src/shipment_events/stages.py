@@ -46,7 +46,8 @@ class StageSettings:
     queue_long_poll_seconds: int = 20
     """Longest wait of an empty receive."""
     queue_max_receives: int = 3
-    """Receives after which SQS moves a message to the dead-letter queue (count)."""
+    """Receives after which SQS moves a message to the dead-letter queue (count, at least 3). Each further one
+    lets an event outlast an outage that is longer by the visibility timeout."""
     dead_letter_retention_days: int = 14
     """How long SQS keeps a dead letter. SQS counts from the first send, so the days that the message waited
     in the queue count too."""
@@ -56,12 +57,12 @@ class StageSettings:
     processor_memory_mb: int = 512
     """Memory. The CPU share is proportional to it: 1,769 MB is one vCPU."""
     processor_timeout_seconds: int = 60
-    """Longest run of one batch."""
+    """Longest run of one batch (20 to 900)."""
     visibility_timeout_multiple: int = 6
-    """Visibility of the queue as a multiple of the processor's timeout (count). AWS advises at least 6:
-    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    """Visibility of the queue as a multiple of the processor's timeout (count, 6 or 7). AWS advises at least
+    6: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     batch_size: int = 10
-    """Maximum number of messages of one invocation (count). More than 10 needs a batching window."""
+    """Maximum number of messages of one invocation (count, 1 to 10)."""
     batching_window_seconds: int = 0
     """How long a poller collects events after the first one, unless the batch is full (whole seconds, 0 to
     5). With 0, an event is stored in less than a second. Each second of the window delays events by up to a
@@ -111,7 +112,7 @@ class StageSettings:
     tracker_memory_mb: int = 512
     """Memory of the tracker, as ``processor_memory_mb``."""
     tracker_timeout_seconds: int = 60
-    """Longest run of one batch of the stream."""
+    """Longest run of one batch of the stream (40 to 900)."""
     tracker_batch_size: int = 100
     """Maximum number of records of one invocation (count, 1 to 10,000). The tracker reads the states of 100
     shipments with one request, and its Lambda event has at most 6 MB."""
@@ -131,7 +132,8 @@ class StageSettings:
     watcher_memory_mb: int = 512
     """Memory of the watcher, as ``processor_memory_mb``."""
     watcher_timeout_seconds: int = 240
-    """Longest run of the watcher. It reads all open shipments, and has to end before the next run."""
+    """Longest run of the watcher (at least 20). It reads all open shipments, and has to end before the next
+    run."""
 
     api: bool = True
     """Whether a stage that tracks shipments has the HTTP API."""
@@ -144,7 +146,7 @@ class StageSettings:
     api_memory_mb: int = 512
     """Memory of the API's function, as ``processor_memory_mb``."""
     api_timeout_seconds: int = 15
-    """Longest answer of the API. API Gateway waits for 30 s."""
+    """Longest answer of the API (11 to 29). API Gateway waits for 30 s."""
 
     alarm_emails: tuple[str, ...] = ()
     """Addresses that both alarm topics notify after the subscription is confirmed."""

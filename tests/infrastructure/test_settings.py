@@ -1,11 +1,28 @@
 """Numbers of a stage, and which stages there are."""
 
+import importlib
+import sys
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from shipment_events.processor.retries import RetryPolicy
+from shipment_events.stage_limits import (
+    LAMBDA_MAX_TIMEOUT_SECONDS,
+    MAX_VISIBILITY_MULTIPLE,
+    MIN_API_TIMEOUT_SECONDS,
+    MIN_PROCESSOR_TIMEOUT_SECONDS,
+    MIN_TRACKER_TIMEOUT_SECONDS,
+    MIN_WATCHER_TIMEOUT_SECONDS,
+    SQS_MAX_VISIBILITY_SECONDS,
+)
 from shipment_events.stage_options import JwtIssuer, ProvisionedPollers
 from shipment_events.stages import STAGES, UnknownStageError, settings_for
+from shipment_events.tracking.tracker import Patience
+from shipment_events.tracking.watcher import RESERVE
+from tests.api.test_reads import AWS, SETTINGS
+from tests.api.test_reads import MODULE as API_MODULE
+from tests.processor.test_handler import import_handler as import_processor
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
@@ -40,7 +57,12 @@ def test_settings_do_not_change() -> None:
     ("field", "value"),
     [
         ("visibility_timeout_multiple", 5),
+        ("visibility_timeout_multiple", 8),
+        ("processor_timeout_seconds", 0),
+        ("processor_timeout_seconds", 19),
         ("processor_timeout_seconds", 901),
+        ("queue_max_receives", 2),
+        ("queue_max_receives", 481),
         ("queue_retention_days", 15),
         ("dead_letter_retention_days", 6),
         ("dead_letter_age_threshold_days", 0),
@@ -53,6 +75,7 @@ def test_settings_do_not_change() -> None:
         ("delivery_retry_attempts", 186),
         ("delivery_max_age_hours", 25),
         ("batch_size", 11),
+        ("event_retention_days", 0),
         ("batching_window_seconds", -1),
         ("batching_window_seconds", 6),
         ("log_retention_days", 31),
@@ -62,8 +85,14 @@ def test_settings_do_not_change() -> None:
         ("status_index_shards", 1),
         ("status_index_shards", 1_001),
         ("warm_write_units", 3_999),
+        ("expected_event_hours", 0),
+        ("expected_event_hours", 25),
+        ("tracker_timeout_seconds", 39),
+        ("tracker_timeout_seconds", 901),
         ("watcher_minutes", 4),
+        ("watcher_timeout_seconds", 19),
         ("watcher_timeout_seconds", 901),
+        ("api_timeout_seconds", 10),
         ("api_timeout_seconds", 30),
         ("api_requests_per_second", 0),
         ("api_burst", 5_001),
@@ -72,6 +101,53 @@ def test_settings_do_not_change() -> None:
 def test_what_a_service_would_refuse_is_refused_here(field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field} is {value}, allowed is"):
         replace(settings_for("dev"), **{field: value})  # type: ignore[arg-type]
+
+
+def test_a_refusal_names_the_setting_that_is_wrong() -> None:
+    """Not the next one, whose limit follows from it."""
+    with pytest.raises(ValueError, match=r"event_retention_days is 0, allowed is 1 to …"):
+        replace(settings_for("dev"), event_retention_days=0)
+    with pytest.raises(ValueError, match="processor_timeout_seconds is 0, allowed is 20 to 900"):
+        replace(settings_for("dev"), processor_timeout_seconds=0)
+
+
+def test_the_processor_can_retry_within_an_invocation() -> None:
+    """At the highest multiple, the whole budget of retries fits into the timeout."""
+
+    def share(multiple: int) -> float:
+        policy = RetryPolicy.within(multiple * 60)
+        return (policy.budget + policy.reserve) / 60
+
+    assert share(MAX_VISIBILITY_MULTIPLE) <= 1 < share(MAX_VISIBILITY_MULTIPLE + 1)
+    assert MAX_VISIBILITY_MULTIPLE * LAMBDA_MAX_TIMEOUT_SECONDS <= SQS_MAX_VISIBILITY_SECONDS
+
+
+def test_shortest_timeout_of_the_processor_leaves_a_response_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shortest = replace(settings_for("dev"), processor_timeout_seconds=MIN_PROCESSOR_TIMEOUT_SECONDS)
+    visibility = str(shortest.visibility_timeout_seconds)
+    processor = import_processor(monkeypatch, VISIBILITY_TIMEOUT_SECONDS=visibility)._PROCESSOR
+    assert processor.table._client.meta.config.read_timeout == 1
+
+
+def test_shortest_timeout_of_the_tracker_has_room_for_all_its_patience() -> None:
+    patience = Patience()
+    assert patience.budget + patience.reserve + patience.reading == MIN_TRACKER_TIMEOUT_SECONDS
+
+
+def test_shortest_timeout_of_the_watcher_has_room_for_two_requests() -> None:
+    assert MIN_WATCHER_TIMEOUT_SECONDS == 2 * RESERVE
+
+
+def test_shortest_timeout_of_the_api_has_room_for_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each at its longest; botocore grants the greeting of TLS as much time again as the connection."""
+    for name, value in (SETTINGS | AWS).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, API_MODULE, raising=False)
+    module = importlib.import_module(API_MODULE)
+    attempts = 2 * (2 * module.CONNECT_TIMEOUT + module.READ_TIMEOUT)
+    assert attempts < MIN_API_TIMEOUT_SECONDS == attempts + 1
 
 
 def test_alarm_on_old_dead_letters_leaves_days_to_act() -> None:
@@ -83,7 +159,7 @@ def test_alarm_on_old_dead_letters_leaves_days_to_act() -> None:
 def test_batching_window_is_of_whole_seconds() -> None:
     """Lambda takes no others."""
     with pytest.raises(
-        ValueError, match=r"batching_window_seconds is 0\.5, allowed is 0 to 5, whole seconds"
+        ValueError, match=r"batching_window_seconds is 0\.5, allowed is 0 to 5, whole numbers"
     ):
         replace(settings_for("dev"), batching_window_seconds=0.5)  # type: ignore[arg-type]
 
