@@ -60,15 +60,19 @@ class PipelineMetrics:
         """Return a value above 0 if there are failures of the tracker, as :meth:`dead_letters_there`."""
         return self._of_messages(self.tracker_failures_queue, "waiting + in_work", "Failures of the tracker")
 
-    def stored_while_none_is_folded(self) -> cloudwatch.MathExpression:
-        """Return the number of stored events in a period without a folded one, else 0."""
+    def stored_and_none_folded_since(self) -> cloudwatch.MathExpression:
+        """Return 1 from the period in which an event is stored until an event is folded, else 0 or no value.
+
+        The inner ``IF`` without a last argument has no value, and ``REPEAT`` puts the latest value there:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+        """
         return cloudwatch.MathExpression(
-            expression="IF(FILL(folded, 0) == 0, stored, 0)",
+            expression="FILL(IF(FILL(folded, 0) > 0, 0, IF(stored > 0, 1)), REPEAT)",
             using_metrics={
                 "folded": self._own(names.FOLDED_METRIC, "Sum", None),
                 "stored": self.outcome(Outcome.STORED),
             },
-            label="Stored, none folded",
+            label="Stored, none folded since",
             period=self._period,
         )
 

@@ -98,10 +98,13 @@ def _lag_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="tracker-stopped",
             urgency=Urgency.PAGE,
-            # Without an invocation, there is no age.
-            metric=windows.stored_while_none_is_folded(),
+            # Without an invocation, there is no age. The bad windows have to be consecutive: single ones come of
+            # events that are stored at a window's end and folded in the next.
+            metric=windows.stored_and_none_folded_since(),
             threshold=1,
             periods=settings.tracker_lag_periods,
+            # The alarm forgets an event that is older than the windows that CloudWatch reads.
+            tells_end=False,
             meaning="Events are stored, but no state changes. The stream deletes a record after a day.",
             look_at="whether the tracker's event source is enabled, then tracker errors.",
         ),

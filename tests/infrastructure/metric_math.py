@@ -2,21 +2,27 @@
 
 By https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html: arithmetic and
 comparison take a missing value for 0 where the other side has one; ``IF`` is missing where its condition is,
-and 0 where the value that it chooses is; ``DIFF`` is missing where nothing precedes; ``HOUR`` never is.
+where it is false and the other value is missing or left out, and 0 where it is true and the value is missing;
+``DIFF`` is missing where nothing precedes, and so is what ``REPEAT`` fills; ``HOUR`` never is.
+
+An alarm evaluates its expression for a few periods more than it counts, two more in the example of
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 """
 
 import ast
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 Value = float | None
 Series = list[Value]
+_MORE_PERIODS: Final = 2
 
 _OPERATORS: Final[Mapping[type, Callable[[float, float], float]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Gt: operator.gt,
+    ast.Lt: operator.lt,
     ast.Eq: operator.eq,
 }
 
@@ -28,6 +34,19 @@ def evaluate(expression: str, metrics: Mapping[str, Sequence[Value]]) -> Series:
         metrics: values by the metric's id, None where it has none; all of the same length.
     """
     return _evaluate(ast.parse(expression, mode="eval").body, metrics)
+
+
+def states(alarm: Mapping[str, Any], **metrics: Series) -> list[bool]:
+    """Whether an alarm is on after each period; of one whose bad values are high and missing ones good."""
+    (expression,) = (each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
+    counted: int = alarm["EvaluationPeriods"]
+    on = []
+    for end in range(1, len(next(iter(metrics.values()))) + 1):
+        begin = max(0, end - counted - _MORE_PERIODS)
+        values = evaluate(expression, {name: series[begin:end] for name, series in metrics.items()})
+        bad = [value is not None and value >= alarm["Threshold"] for value in values[-counted:]]
+        on.append(sum(bad) >= alarm["DatapointsToAlarm"])
+    return on
 
 
 def _evaluate(node: ast.expr, metrics: Mapping[str, Sequence[Value]]) -> Series:
@@ -47,12 +66,12 @@ def _evaluate(node: ast.expr, metrics: Mapping[str, Sequence[Value]]) -> Series:
             return _difference(_evaluate(of, metrics))
         case ast.Call(func=ast.Name(id="FILL"), args=[of, ast.Constant(value=int(filler))]):
             return [float(filler) if value is None else value for value in _evaluate(of, metrics)]
-        case ast.Call(func=ast.Name(id="IF"), args=args):
-            condition, then, otherwise = (_evaluate(each, metrics) for each in args)
-            return [
-                None if is_so is None else (yes if is_so else no) or 0.0
-                for is_so, yes, no in zip(condition, then, otherwise, strict=True)
-            ]
+        case ast.Call(func=ast.Name(id="FILL"), args=[of, ast.Name(id="REPEAT")]):
+            return _repeated(_evaluate(of, metrics))
+        case ast.Call(func=ast.Name(id="IF"), args=[condition, then, *rest]):
+            otherwise = _evaluate(rest[0], metrics) if rest else [None] * length
+            chosen = zip(_evaluate(condition, metrics), _evaluate(then, metrics), otherwise, strict=True)
+            return [None if is_so is None else (yes or 0.0 if is_so else no) for is_so, yes, no in chosen]
     raise NotImplementedError(ast.unparse(node))
 
 
@@ -62,6 +81,15 @@ def _combined(op: ast.operator | ast.cmpop, left: Series, right: Series) -> Seri
         None if one is None and other is None else float(calculate(one or 0.0, other or 0.0))
         for one, other in zip(left, right, strict=True)
     ]
+
+
+def _repeated(values: Series) -> Series:
+    latest: Value = None
+    repeated: Series = []
+    for value in values:
+        latest = latest if value is None else value
+        repeated.append(latest)
+    return repeated
 
 
 def _difference(values: Series) -> Series:

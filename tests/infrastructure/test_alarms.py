@@ -74,7 +74,6 @@ def test_contract_alarms(every_template: Template) -> None:
         ("tracker-failures", "page"),
         ("tracker-lag", "warning"),
         ("tracker-lag-hours", "page"),
-        ("tracker-stopped", "page"),
         ("tracker-errors", "page"),
         ("tracker-throttles", "warning"),
         ("slow-tracker", "warning"),
@@ -104,12 +103,13 @@ def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topi
         ("dead-letters-new", "page"),
         ("dead-letters-daily", "warning"),
         ("tracker-failures-old", "page"),
+        ("tracker-stopped", "page"),
     ],
 )
 def test_alarm_whose_end_is_no_news_tells_its_begin_only(
     every_template: Template, alarm: str, topic: str
 ) -> None:
-    """Dead letters that expire end it, too: an "OK" would be taken for an all-clear."""
+    """Dead letters that expire end it, or events that no longer come: an "OK" would be an all-clear."""
     properties = alarm_named(every_template, alarm)
     assert properties["AlarmActions"] == [_topic(every_template, topic)]
     assert "OKActions" not in properties

@@ -13,7 +13,7 @@ from shipment_events.stages import StageSettings, settings_for
 from shipment_events.table.item import StoredEvent
 from shipment_events.tracking.item import tracked_item
 from shipment_events.tracking.settings import TrackerSettings
-from tests.infrastructure.metric_math import evaluate
+from tests.infrastructure.metric_math import Series, states
 from tests.infrastructure.template import PROCESSOR, TRACKER, Template, text
 from tests.infrastructure.watched import alarm_named, dashboard, watches
 from tests.tracking.histories import NOON, stored
@@ -167,13 +167,29 @@ def test_lag_pages_long_before_lambda_gives_up(every_template: Template) -> None
     assert hours["Threshold"] / 1000 <= source["MaximumRecordAgeInSeconds"] / 2
 
 
-def test_a_tracker_that_is_never_invoked_pages(template: Template) -> None:
+NO: Final = None
+
+
+@pytest.mark.parametrize(
+    ("stored", "folded", "on"),
+    [
+        pytest.param([9, 9, 9, 9, NO], [9, 0, NO, NO, 3], "...!.", id="events all the time"),
+        pytest.param([1, NO, 1, NO, 1, NO], [NO] * 6, "..!!!!", id="an event in every other period"),
+        pytest.param([1, NO, NO, 1, NO, NO], [NO] * 6, "..!!!!", id="an event in every third period"),
+        pytest.param([1, *[NO] * 6, 1, NO, NO], [NO] * 10, "..!!!....!", id="an event now and then"),
+        pytest.param([9, NO, NO, 0], [NO, NO, NO, 0], "..!!", id="batches without a new event"),
+        pytest.param([9, 9, 9, 9], [9, NO, NO, 9], "....", id="retried for two periods"),
+        pytest.param([1, NO, 1, NO, 1, NO], [NO, 1, NO, 1, NO, 1], "......", id="folded a period later"),
+        pytest.param([1, 1, 1, NO, 1, NO], [NO, 1, 1, 1, NO, 1], "......", id="each a period later"),
+        pytest.param([NO, 0, NO, NO], [NO] * 4, "....", id="no events"),
+    ],
+)
+def test_a_tracker_that_is_never_invoked_pages(
+    template: Template, stored: Series, folded: Series, on: str
+) -> None:
     """Without an invocation there is neither an age nor a line in the log."""
-    alarm = alarm_named(template, "tracker-stopped")
-    (expression,) = (each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
-    values = evaluate(expression, {"stored": [None, 9, 9, 9, None], "folded": [None, 9, 0, None, 3]})
-    bad = [value is not None and value >= alarm["Threshold"] for value in values]
-    assert bad == [False, False, True, True, False]
+    found = states(alarm_named(template, "tracker-stopped"), stored=stored, folded=folded)
+    assert found == [each == "!" for each in on]
 
 
 @pytest.fixture(scope="module")
