@@ -194,10 +194,10 @@ def _retention_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="dead-letters-new",
             urgency=Urgency.PAGE,
-            metric=metrics.windows.dead_letters_added(),
+            metric=metrics.minutes.dead_letters_added(),
             threshold=1,
             # The alarm stays on for an hour, so that single letters in that hour page once.
-            within_periods=SECONDS_PER_HOUR // settings.alarm_rate_period_seconds,
+            within_periods=SECONDS_PER_HOUR // settings.alarm_period_seconds,
             tells_end=False,
             meaning="New dead letters came while older ones were waiting.",
             look_at="the reasons of the newest. They may have another cause than the old ones.",

@@ -77,15 +77,22 @@ class PipelineMetrics:
         )
 
     def dead_letters_added(self) -> cloudwatch.MathExpression:
-        """Return the increase of dead letters since the period before; 0 if none waited then.
+        """Return the lasting increase of dead letters; 0 if none waited before. The period must be a minute.
 
-        No metric counts the messages that SQS itself moves. A message that was in flight before and became
-        visible again is not new. ``x - DIFF(x)`` is the value of the period before.
+        No metric counts the messages that SQS itself moves. A message that somebody reads changes from
+        waiting to in work, so only the sum of both can tell. SQS reports one value of each a minute; the
+        maxima of a longer period would be of different moments. The counts are approximate, so the lower of
+        the last two sums must be above the higher of the two before; there is no value without all four.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         """
-        before_in_work = "(FILL(in_work, 0) - DIFF(FILL(in_work, 0)))"
+        last = "(waiting + in_work)"
+        second, third, fourth = (_earlier(last, periods) for periods in (1, 2, 3))
+        lower = f"IF(DIFF({last}) > 0, {second}, {last})"
+        higher = f"IF(DIFF({third}) > 0, {third}, {fourth})"
+        all_four = f"ABS(DIFF(DIFF(DIFF({last})))) >= 0"
         return self._of_messages(
             self.dead_letter_queue,
-            f"IF(waiting > DIFF(waiting), DIFF(waiting) - {before_in_work}, 0)",
+            f"IF({all_four}, IF({third} > 0, {lower} - {higher}, 0))",
             "New dead letters",
         )
 
@@ -249,6 +256,13 @@ class PipelineMetrics:
             label=label,
             period=self._period,
         )
+
+
+def _earlier(expression: str, periods: int) -> str:
+    """The values of so many periods before: ``x - DIFF(x)`` is the value of the period before."""
+    for _ in range(periods):
+        expression = f"({expression} - DIFF({expression}))"
+    return expression
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,8 @@ def _lag_alarms(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="tracker-stopped",
             urgency=Urgency.PAGE,
-            # Without an invocation, there is no age. The bad windows have to be consecutive: single ones come of
-            # events that are stored at a window's end and folded in the next.
+            # Without an invocation, there is no age. The bad windows have to be consecutive: single ones come
+            # of events that are stored at a window's end and folded in the next.
             metric=windows.stored_and_none_folded_since(),
             threshold=1,
             periods=settings.tracker_lag_periods,

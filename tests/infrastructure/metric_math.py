@@ -1,9 +1,10 @@
 """What CloudWatch makes of the few functions of metric math that the alarms use.
 
 By https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html: arithmetic and
-comparison take a missing value for 0 where the other side has one; ``IF`` is missing where its condition is,
-where it is false and the other value is missing or left out, and 0 where it is true and the value is missing;
-``DIFF`` is missing where nothing precedes, and so is what ``REPEAT`` fills; ``HOUR`` never is.
+comparison take a missing value for 0 where another series has one, and are missing beside a number; ``IF`` is
+missing where its condition is, where it is false and the other value is missing or left out, and 0 where it
+is true and the value is missing; ``DIFF`` is missing where nothing precedes, and so is what ``REPEAT`` fills;
+``HOUR`` never is.
 
 An alarm evaluates its expression for a few periods more than it counts, two more in the example of
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
@@ -22,7 +23,7 @@ _OPERATORS: Final[Mapping[type, Callable[[float, float], float]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Gt: operator.gt,
-    ast.Lt: operator.lt,
+    ast.GtE: operator.ge,
     ast.Eq: operator.eq,
 }
 
@@ -58,10 +59,14 @@ def _evaluate(node: ast.expr, metrics: Mapping[str, Sequence[Value]]) -> Series:
             return [float(value)] * length
         case ast.BinOp(left=left, op=op, right=right):
             return _combined(op, _evaluate(left, metrics), _evaluate(right, metrics))
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _combined(op, _evaluate(left, metrics), _evaluate(right, metrics))
+        case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=int(number))]):
+            compare = _OPERATORS[type(op)]
+            values = _evaluate(left, metrics)
+            return [None if value is None else float(compare(value, number)) for value in values]
         case ast.Call(func=ast.Name(id="HOUR")):
             return [float(number % 24) for number in range(length)]
+        case ast.Call(func=ast.Name(id="ABS"), args=[of]):
+            return [None if value is None else abs(value) for value in _evaluate(of, metrics)]
         case ast.Call(func=ast.Name(id="DIFF"), args=[of]):
             return _difference(_evaluate(of, metrics))
         case ast.Call(func=ast.Name(id="FILL"), args=[of, ast.Constant(value=int(filler))]):

@@ -1,5 +1,7 @@
 """Alarms that come before SQS deletes what waits too long, whatever somebody reads meanwhile."""
 
+import pytest
+
 from tests.infrastructure.metric_math import Series, evaluate
 from tests.infrastructure.template import Template
 from tests.infrastructure.watched import alarm_metrics, alarm_named, watches
@@ -70,17 +72,53 @@ def test_new_dead_letters_are_told_while_old_ones_wait(every_template: Template)
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
     assert alarm["DatapointsToAlarm"] == 1
     # Of the first letter the alarm dead-letters tells; the queue has no metrics while it is asleep.
-    waiting: Series = [None, 0, 5, 5, 7, 3, 3, 4]
-    asleep: Series = [None] * 8
-    found = _values(every_template, "dead-letters-new", waiting=waiting, in_work=asleep)
-    assert [index for index, value in enumerate(found) if value and value >= 1] == [4, 7]
+    waiting: Series = [None, 0, 5, 5, 7, 7, 3, 3, 3, 4, 4]
+    asleep: Series = [None] * len(waiting)
+    assert _new_letters(every_template, waiting, asleep) == {5: 2, 10: 1}
 
 
-def test_dead_letters_that_come_back_from_a_reader_are_not_new(every_template: Template) -> None:
-    waiting: Series = [5, 5, 0, 5, 5]
-    in_work: Series = [None, 5, 5, 5, None]
-    found = _values(every_template, "dead-letters-new", waiting=waiting, in_work=in_work)
-    assert not [value for value in found if value and value >= 1]
+@pytest.mark.parametrize(
+    ("waiting", "in_work"),
+    [
+        pytest.param([5, 5, 5, 8, 8], [0, 0, 5, 0, 0], id="put back"),
+        pytest.param([5, 0, 3, 3, 8], [0, 5, 5, 5, 0], id="while in work"),
+        pytest.param([5, 0, 0, 0, 3], [0, 5, 8, 8, 5], id="read as well"),
+    ],
+)
+def test_new_dead_letters_are_told_while_somebody_reads_old_ones(
+    every_template: Template, waiting: Series, in_work: Series
+) -> None:
+    assert set(_new_letters(every_template, waiting, in_work).values()) == {3}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "in_work"),
+    [
+        pytest.param([5, 5, 0, 5, 5], [None, 5, 5, 5, None], id="counted twice for a minute"),
+        pytest.param([5, 5, 3, 0, 0, 5, 5], [0, 0, 2, 5, 5, 0, 0], id="a few at a time"),
+        pytest.param([9, 9, 4, 4, 4, 9, 9], [0, 0, 2, 5, 5, 0, 0], id="not counted for a minute"),
+        pytest.param([5, 5, 0, 0, 0, 0], [0, 0, 5, 5, 0, 0], id="taken away"),
+    ],
+)
+def test_dead_letters_that_come_back_from_a_reader_are_not_new(
+    every_template: Template, waiting: Series, in_work: Series
+) -> None:
+    # The alarm may look at the series from any point on.
+    for begin in range(len(waiting)):
+        assert not _new_letters(every_template, waiting[begin:], in_work[begin:])
+
+
+def test_the_counts_of_new_dead_letters_are_of_one_moment(every_template: Template) -> None:
+    """SQS reports a value a minute. Of a longer period, the two maxima would be of different minutes."""
+    alarm = alarm_named(every_template, "dead-letters-new")
+    assert {each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each} == {60}
+    assert alarm["EvaluationPeriods"] == 60
+
+
+def _new_letters(template: Template, waiting: Series, in_work: Series) -> dict[int, float]:
+    """The numbers of new letters, by the index of the period."""
+    found = _values(template, "dead-letters-new", waiting=waiting, in_work=in_work)
+    return {index: value for index, value in enumerate(found) if value is not None and value >= 1}
 
 
 def _values(template: Template, alarm: str, **metrics: Series) -> Series:
