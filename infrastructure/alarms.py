@@ -1,5 +1,7 @@
 """The alarm table: each alarm with its metric, threshold, urgency, meaning and where to look."""
 
+from typing import Final
+
 from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.api_alarms import api_alarms
 from infrastructure.function_alarms import FunctionAlarms
@@ -9,6 +11,10 @@ from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
 from shipment_events.stage_limits import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from shipment_events.stages import StageSettings
+
+TABLE_WINDOWS: Final = 2
+"""Windows of which one is bad. FILL puts a 0 in the place of a value that comes late:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
 
 
 def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
@@ -137,24 +143,27 @@ def alarm_specs(settings: StageSettings) -> list[AlarmSpec]:
         AlarmSpec(
             name="table-throttled",
             urgency=Urgency.WARNING,
-            metric=metrics.windows.table("WriteThrottleEvents", "Sum"),
+            metric=metrics.windows.table_failures("WriteThrottleEvents"),
             threshold=settings.table_threshold,
+            within_periods=TABLE_WINDOWS,
             meaning="Writes come faster than the table scales. It refuses some; the processor retries them.",
             look_at="consumed capacity, and whether most events belong to one shipment.",
         ),
         AlarmSpec(
             name="index-throttled",
             urgency=Urgency.WARNING,
-            metric=metrics.windows.table("WriteThrottleEvents", "Sum", index=names.STATUS_INDEX),
+            metric=metrics.windows.table_failures("WriteThrottleEvents", index=names.STATUS_INDEX),
             threshold=settings.table_threshold,
+            within_periods=TABLE_WINDOWS,
             meaning="One status of the index gets over 1,000 writes a second, so the table refuses writes.",
             look_at="events a second. A replay or a redrive without a rate also causes this.",
         ),
         AlarmSpec(
             name="table-errors",
             urgency=Urgency.WARNING,
-            metric=metrics.windows.table("SystemErrors", "Sum", operation=WRITE_OPERATION),
+            metric=metrics.windows.table_failures("SystemErrors", operation=WRITE_OPERATION),
             threshold=settings.table_threshold,
+            within_periods=TABLE_WINDOWS,
             meaning="DynamoDB returns server errors. The processor retries the events.",
             look_at="the AWS health dashboard, and retried events.",
         ),

@@ -190,6 +190,24 @@ class PipelineMetrics:
         more = {"GlobalSecondaryIndexName": index, "Operation": operation}
         return self._table(names.table_name(self._environment), metric, statistic, label, more)
 
+    def table_failures(
+        self, metric: str, *, index: str | None = None, operation: str | None = None
+    ) -> cloudwatch.MathExpression:
+        """Return a count of the table of events for an alarm: 0 where there is no value.
+
+        DynamoDB reports failures only where there are some. An alarm on its metrics may ignore what it is
+        told of missing values, and then stays on. AWS contradicts itself: always, says the first page; only
+        by default, says the second. An expression that is never missing ends the alarm in both cases.
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+        """
+        return cloudwatch.MathExpression(
+            expression="FILL(failures, 0)",
+            using_metrics={"failures": self.table(metric, "Sum", index=index, operation=operation)},
+            label=metric,
+            period=self._period,
+        )
+
     def shipments_table(
         self, metric: str, statistic: str, label: str | None = None, *, index: str | None = None
     ) -> cloudwatch.Metric:

@@ -13,8 +13,9 @@ from infrastructure.alarms import alarm_specs
 from infrastructure.rollout import guard_specs
 from infrastructure.stack import ShipmentEventsStack
 from shipment_events.stages import STAGES, StageSettings
+from tests.infrastructure.metric_math import evaluate, states
 from tests.infrastructure.template import Template, text
-from tests.infrastructure.watched import alarm_named, watches
+from tests.infrastructure.watched import alarm_metrics, alarm_named, watches
 
 
 def test_contract_alarms(every_template: Template) -> None:
@@ -175,10 +176,28 @@ def test_only_what_needs_metric_math_has_it(template: Template) -> None:
         "dead-letters-new",
         "dead-letters-old",
         "error-rate",
+        "index-throttled",
+        "table-errors",
+        "table-throttled",
         "tracker-errors",
         "tracker-failures-old",
         "tracker-stopped",
     ]
+
+
+def test_alarms_on_a_table_end_without_a_value(every_template: Template) -> None:
+    """AWS documents that alarms on DynamoDB's metrics ignore what they are told of missing values."""
+    on_a_table = [
+        alarm
+        for _, alarm in every_template.of_type("AWS::CloudWatch::Alarm")
+        if any(namespace == "AWS/DynamoDB" for namespace, _, _ in alarm_metrics(alarm))
+    ]
+    assert len(on_a_table) == 3
+    for alarm in on_a_table:
+        (expression,) = (each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
+        assert evaluate(expression, {"failures": [None, 3, None]}) == [0, 3, 0]
+        # A value may come when its window is no longer the newest.
+        assert states(alarm, failures=[None, 3, None, None, 1]) == [False, True, True, False, True]
 
 
 def _topic(template: Template, urgency: str) -> Any:

@@ -34,7 +34,7 @@ ARCHIVE: Final = Gap(
     "Created with CreateArchive after the deploy.",
 )
 METRIC_MATH_ALARM: Final = Gap(
-    "Alarms on a formula of several metrics",
+    "Alarms on a formula",
     Remedy.LEFT_OUT,
     "The engine refuses them.",
 )
