@@ -65,7 +65,7 @@ TABLE: Final = (
         ("CKV_AWS_119",),
         "The table is encrypted with the account's AWS managed KMS key, whose use CloudTrail records. "
         "If our own key were disabled or deleted, all events would be gone. An account that has to own "
-        "the key changes one line in infrastructure/storage.py.",
+        "the key changes one line in infrastructure/storage.py and one in infrastructure/shipments.py.",
     ),
 )
 EXECUTION_ROLE: Final = (

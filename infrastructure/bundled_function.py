@@ -3,9 +3,10 @@
 The construct of a function names what is its own: rooms of the package, permissions, variables. The rest is
 the same for all of them, so that a further function cannot forget it.
 
-A further function is a room with its handler, a construct here, its name in ``names.py``, and rows in
-``alarms.py`` (with entries in the runbook), ``dashboard.py`` and ``acknowledgements.py``. Tests fail while
-one of them is missing.
+A further function is a handler in a room, a construct here, its name in ``names.py``, and rows in a table of
+alarms (with entries in the runbook), ``dashboard.py`` and ``acknowledgements.py``. Tests fail while one of
+them is missing. The tables of alarms are ``alarms.py``, ``tracking_alarms.py`` and ``api_alarms.py``. What a
+function counts in its log becomes a metric in ``log_metrics.py``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Metric filters, which read the one line that a function logs for each batch.
+"""Metric filters, which read the one line that a function logs for each batch, run or request.
 
 Metric filters cost nothing. The embedded metric format would describe every metric in every line, which is
 about half of its bytes, and a log costs by the byte.

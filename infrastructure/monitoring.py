@@ -18,8 +18,9 @@ from shipment_events.stages import StageSettings
 class Monitoring(Construct):
     """Topics and alarms of the stage.
 
-    A missing value of a metric counts as good: without events, nothing fails. The alarm on missing events is
-    the exception. Only a stage that always gets events has it.
+    A missing value of a metric counts as good: without events, nothing fails. The exceptions are the alarm on
+    a watcher that does not run, and the alarm on missing events. Only a stage that always gets events has the
+    latter.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: StageSettings, key: kms.Key) -> None:
