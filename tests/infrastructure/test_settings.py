@@ -20,8 +20,9 @@ from shipment_events.stage_options import JwtIssuer, ProvisionedPollers
 from shipment_events.stages import STAGES, UnknownStageError, settings_for
 from shipment_events.tracking.tracker import Patience
 from shipment_events.tracking.watcher import RESERVE
-from tests.api.test_reads import AWS, SETTINGS
 from tests.api.test_reads import MODULE as API_MODULE
+from tests.api.test_reads import SETTINGS
+from tests.processor.test_handler import AWS
 from tests.processor.test_handler import import_handler as import_processor
 
 
