@@ -80,9 +80,10 @@ class PipelineMetrics:
         """Return the lasting increase of dead letters; 0 if none waited before. The period must be a minute.
 
         No metric counts the messages that SQS itself moves. A message that somebody reads changes from
-        waiting to in work, so only the sum of both can tell. SQS reports one value of each a minute; the
-        maxima of a longer period would be of different moments. The counts are approximate, so the lower of
-        the last two sums must be above the higher of the two before; there is no value without all four.
+        waiting to in work, so only the sum of both can tell. SQS reports one value of each a minute, none of
+        what is in work if that is nothing. The maxima of a longer period would be of different moments. The
+        counts are approximate, so the lower of the last two sums must be above the higher of the two before;
+        there is no value without all four.
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         """
         last = "(waiting + in_work)"

@@ -40,7 +40,7 @@ MIN_API_TIMEOUT_SECONDS: Final = 11
 MIN_RECEIVES: Final = 3
 """The second receive comes seconds after the first, so fewer than three would not outlast a short outage."""
 SQS_MAX_RECEIVES: Final = 1_000
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+"""SQS refuses others: "valid values are from 1 to 1000 both inclusive"."""
 EVENTBRIDGE_MAX_RETRY_HOURS: Final = 24
 EVENTBRIDGE_MAX_RETRY_ATTEMPTS: Final = 185
 STREAM_RETENTION_HOURS: Final = 24
