@@ -34,7 +34,7 @@ def test_watcher_runs_as_the_tracker_does(every_template: Template) -> None:
         every_template.properties("AWS::Lambda::Function", of=name) for name in (TRACKER, WATCHER)
     )
     assert {name for name in tracker if tracker[name] != watcher[name]} == {
-        "Description", "Environment", "FunctionName", "Handler", "LoggingConfig", "Role", "Timeout",
+        "Code", "Description", "Environment", "FunctionName", "Handler", "LoggingConfig", "Role", "Timeout",
     }  # fmt: skip
     assert watcher["Handler"] == "shipment_events.tracking.watcher_handler.handler"
 
