@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shipment_events.api.answers import Answer, found, problem
@@ -17,6 +15,7 @@ from shipment_events.api.routes import ROUTES, Route
 from shipment_events.api.settings import ApiSettings
 from shipment_events.api.telemetry import report_failure, report_request
 from shipment_events.aws_errors import error_code
+from shipment_events.function.clients import FunctionClients
 from shipment_events.function.direct_client import DirectDynamoDBClient
 
 if TYPE_CHECKING:
@@ -76,21 +75,14 @@ def _answer(event: Mapping[str, Any], request_id: str) -> Answer:
 
 
 def _build_reads(settings: ApiSettings) -> Reads:
-    # botocore makes a client in three quarters of the time of boto3, and the runtime includes it.
-    session = botocore.session.get_session()
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        # The reads retry.
-        retries={"total_max_attempts": 1},
-        tcp_keepalive=True,
-        # Typed code makes the parameters.
-        parameter_validation=False,
-    )
-    client = cast("DynamoDBClient", session.create_client("dynamodb", config=config))
+    clients = FunctionClients(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
     # Half of a read's CPU time would be botocore's conversion of values.
-    direct = cast("DynamoDBClient", DirectDynamoDBClient(client, session))
-    return Reads(direct, shipments=settings.shipments_table_name, events=settings.events_table_name)
+    direct = DirectDynamoDBClient(clients.make("dynamodb"), clients.session)
+    return Reads(
+        cast("DynamoDBClient", direct),
+        shipments=settings.shipments_table_name,
+        events=settings.events_table_name,
+    )
 
 
 _SETTINGS = ApiSettings.from_environment(os.environ)

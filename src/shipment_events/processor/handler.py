@@ -4,9 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-import botocore.session
-from botocore.config import Config
-
+from shipment_events.function.clients import FunctionClients
 from shipment_events.function.direct_client import DirectDynamoDBClient
 from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.records import Record, Retried
@@ -18,7 +16,6 @@ from shipment_events.table.store import EventTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_sqs import SQSClient
 
     from shipment_events.function.context import LambdaContext
 
@@ -41,14 +38,11 @@ def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any
 
 
 def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
-    # botocore alone: the runtime has it, and it makes a client in three quarters of boto3's time.
-    session = botocore.session.get_session()
-    # Retries of writes are the batch processor's: botocore knows nothing of failed statements in a 200.
-    once = _client_config(settings.visibility_timeout, attempts=1)
-    twice = _client_config(settings.visibility_timeout, attempts=2)
-    dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
-    direct = DirectDynamoDBClient(dynamodb, session, without_event)
-    sqs = cast("SQSClient", session.create_client("sqs", config=twice))
+    # 1 s and 3 s of 360: all times of a batch follow the visibility timeout.
+    clients = FunctionClients(
+        connect_timeout=settings.visibility_timeout / 360, read_timeout=settings.visibility_timeout / 120
+    )
+    direct = DirectDynamoDBClient(clients.make("dynamodb"), clients.session, without_event)
     return BatchProcessor(
         table=EventTable(
             cast("DynamoDBClient", direct),
@@ -57,22 +51,10 @@ def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
             run_statements=direct.run_statements,
         ),
         retention=settings.retention,
-        sqs=sqs,
+        sqs=clients.make("sqs", attempts=2),
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,
         policy=RetryPolicy.within(settings.visibility_timeout),
-    )
-
-
-def _client_config(visibility_timeout: int, *, attempts: int) -> Config:
-    # Typed code makes the parameters, so botocore does not have to check them.
-    return Config(
-        # 1 s and 3 s of 360: all times of a batch follow the visibility timeout.
-        connect_timeout=visibility_timeout / 360,
-        read_timeout=visibility_timeout / 120,
-        retries={"total_max_attempts": attempts},
-        tcp_keepalive=True,
-        parameter_validation=False,
     )
 
 

@@ -4,9 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import botocore.session
-from botocore.config import Config
-
+from shipment_events.function.clients import FunctionClients
 from shipment_events.function.direct_client import DirectDynamoDBClient
 from shipment_events.table.store import EventTable
 from shipment_events.tracking.announcer import Announcer
@@ -17,8 +15,6 @@ from shipment_events.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_sqs import SQSClient
 
     from shipment_events.function.context import LambdaContext
 
@@ -44,15 +40,9 @@ def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any
 
 
 def _build_tracker(settings: TrackerSettings) -> Tracker:
-    # botocore makes a client in three quarters of the time of boto3, and the runtime includes it.
-    session = botocore.session.get_session()
-    # The tracker retries, because botocore does not retry statements and entries that fail with HTTP 200.
-    once, twice = _client_config(attempts=1), _client_config(attempts=2)
-    dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=once))
-    events = cast("EventBridgeClient", session.create_client("events", config=once))
-    sqs = cast("SQSClient", session.create_client("sqs", config=twice))
+    clients = FunctionClients(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
     # Half of a batch's CPU time would be botocore's conversion of items.
-    direct = DirectDynamoDBClient(dynamodb, session)
+    direct = DirectDynamoDBClient(clients.make("dynamodb"), clients.session)
     client = cast("DynamoDBClient", direct)
     return Tracker(
         shipments=ShipmentTable(
@@ -62,20 +52,9 @@ def _build_tracker(settings: TrackerSettings) -> Tracker:
             run_statements=direct.run_statements,
         ),
         events=EventTable(client, settings.events_table_name),
-        announcer=Announcer(events, settings.status_bus_name),
-        sqs=sqs,
+        announcer=Announcer(clients.make("events"), settings.status_bus_name),
+        sqs=clients.make("sqs", attempts=2),
         failures_queue_url=settings.failures_queue_url,
-    )
-
-
-def _client_config(*, attempts: int) -> Config:
-    return Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"total_max_attempts": attempts},
-        tcp_keepalive=True,
-        # Typed code makes the parameters, and the validation needs much of a batch's CPU time.
-        parameter_validation=False,
     )
 
 

@@ -3,10 +3,7 @@
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, cast
-
-import botocore.session
-from botocore.config import Config
+from typing import TYPE_CHECKING, Any, Final
 
 from shipment_events.contract.names import (
     ANNOUNCED_FIELD,
@@ -20,6 +17,7 @@ from shipment_events.contract.names import (
     WATCHED_MESSAGE,
 )
 from shipment_events.errors import ShipmentEventsError
+from shipment_events.function.clients import FunctionClients
 from shipment_events.function.log_lines import print_line, trace
 from shipment_events.tracking.announcer import Announcer
 from shipment_events.tracking.store import ShipmentTable
@@ -27,9 +25,6 @@ from shipment_events.tracking.watcher import Watch, Watcher
 from shipment_events.tracking.watcher_settings import WatcherSettings
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
-
     from shipment_events.function.context import LambdaContext
 
 # Seconds; an attempt takes less than ``watcher.RESERVE``.
@@ -95,22 +90,13 @@ def _report(watch: Watch, context: "LambdaContext") -> dict[str, int]:
 
 
 def _build_watcher(settings: WatcherSettings) -> Watcher:
-    # botocore makes a client in three quarters of the time of boto3, and the runtime includes it.
-    session = botocore.session.get_session()
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        tcp_keepalive=True,
-    )
-    dynamodb = cast("DynamoDBClient", session.create_client("dynamodb", config=config))
-    # The watcher tries again itself, so that each attempt is counted and has time.
-    once = config.merge(Config(retries={"total_max_attempts": 1}))
-    events = cast("EventBridgeClient", session.create_client("events", config=once))
+    clients = FunctionClients(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
+    dynamodb = clients.make("dynamodb", attempts=2)
     return Watcher(
         client=dynamodb,
         shipments=ShipmentTable(dynamodb, settings.shipments_table_name, settings.retention),
-        announcer=Announcer(events, settings.status_bus_name),
+        # The watcher tries again itself, so that each attempt is counted and has time.
+        announcer=Announcer(clients.make("events"), settings.status_bus_name),
         stalled_after_hours=settings.stalled_after_hours,
     )
 
