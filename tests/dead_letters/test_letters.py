@@ -361,7 +361,8 @@ def test_selection(selection: Selection, takes: bool) -> None:
     [
         ("retries_exhausted", body("a"), "redrive --reason retries_exhausted"),
         ("invalid_field", body("a"), "redrive --reason invalid_field"),
-        ("invalid_field", body("a", carrier=7), "redrive --id 01234567 --set FIELD=VALUE"),
+        ("invalid_field", body("a", carrier=7), "redrive --id 01234567 --set carrier=VALUE"),
+        ("invalid_text", body("a", **{"x; rm": "\ud800"}), "redrive --id 01234567 --set FIELD=VALUE"),
         ("unmatched", body("a"), "--set source=shipment.service --export"),
         ("unmatched", FOREIGN, "--set source=shipment.service --export"),
         ("source_mismatch", FOREIGN, "--set source=shipment.service --export"),

@@ -14,8 +14,7 @@ from shipment_events.console.bodies import body_lines
 from shipment_events.console.rendering import page
 from shipment_events.console.state import Console, console_of, panel, view
 from shipment_events.contract.event import FIELDS
-from shipment_events.contract.outcome import InvalidEventError
-from shipment_events.dead_letters.edits import ENVELOPE_FIELDS, is_editable, problem_of
+from shipment_events.dead_letters.edits import ENVELOPE_FIELDS, field_to_correct, is_editable, problem_of
 from shipment_events.dead_letters.explain import explain
 from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.dead_letters.reasons import DeadLetterReason
@@ -112,7 +111,7 @@ def show_letter(
         lines=body_lines(one.body, problem),
         editable=is_editable(one.body),
         fields=[*FIELDS, *ENVELOPE_FIELDS],
-        field=field or _wrong_field(problem),
+        field=field or field_to_correct(problem),
         value=value,
         said=said,
         others=len(console.shelf.letters(one.reason)) - 1,
@@ -131,15 +130,6 @@ def _not_there(request: Request, console: Console, identifier: str) -> Response:
         read_at=console.shelf.read_at,
         now=datetime.now(UTC),
     )
-
-
-def _wrong_field(problem: InvalidEventError | None) -> str:
-    """The field that a correction begins with, as an edit names it. Empty if an edit cannot reach it."""
-    if problem is None or not problem.path or not all(isinstance(part, str) for part in problem.path):
-        return ""
-    if problem.path[0] in ("body", "detail", "event"):
-        return ""
-    return ".".join(map(str, problem.path))
 
 
 ROUTES: Final = [

@@ -95,6 +95,15 @@ def problem_of(body: str) -> InvalidEventError | None:
     return None
 
 
+def field_to_correct(problem: InvalidEventError | None) -> str:
+    """The field that a correction begins with, as an edit names it. Empty if an edit cannot reach it."""
+    if problem is None or not problem.path or not all(isinstance(part, str) for part in problem.path):
+        return ""
+    if problem.path[0] in ("body", "detail", "event"):
+        return ""
+    return ".".join(map(str, problem.path))
+
+
 def still_broken(body: str) -> str:
     """Why the processor would quarantine the event again, for people. Empty if it would not."""
     problem = problem_of(body)

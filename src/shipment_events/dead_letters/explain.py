@@ -4,8 +4,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from shipment_events.contract import names
+from shipment_events.contract.event import FIELDS
 from shipment_events.contract.names import SOURCE
-from shipment_events.dead_letters.edits import Edit, broken_after, is_editable, still_broken
+from shipment_events.dead_letters.edits import (
+    Edit,
+    broken_after,
+    field_to_correct,
+    is_editable,
+    problem_of,
+    still_broken,
+)
 from shipment_events.dead_letters.letters import DeadLetterMessage
 from shipment_events.dead_letters.reasons import DeadLetterReason, Repair
 
@@ -77,9 +85,12 @@ def _next_steps(
             discard,
         ]
     if now:
+        field = field_to_correct(problem_of(letter.body))
+        # Somebody may copy the command, so it names no field of the producer's own.
+        name = field if field in FIELDS else "FIELD"
         return [
             (
-                f"{command} redrive {mine} --set FIELD=VALUE --export originals.ndjson",
+                f"{command} redrive {mine} --set {name}=VALUE --export originals.ndjson",
                 "correct the field and store it, after asking the producer what is right",
             ),
             discard,
