@@ -7,12 +7,10 @@ from hypothesis import Phase, settings
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what the tests start.
-
-    A shell starts jobs in the background with SIGINT ignored, and a process hands that on to all it starts.
-    """
+    """Let Ctrl-C reach what the tests start, and let no variable of AWS reach the tests."""
+    # A shell starts jobs in the background with SIGINT ignored, and a process hands that on to all it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Nor may a shell that points at a local engine or an account change what the tests find.
+    # A shell that points at a local engine or an account must not change what the tests find.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
 

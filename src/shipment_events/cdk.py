@@ -79,7 +79,8 @@ class StatusSubscriber(Construct):
 
         Args:
             stage: stage of the pipeline.
-            name: letters, digits and dashes, at most 50; unique among the subscribers of the stage.
+            name: letters, digits and dashes, at most 50, not ending in ``-dlq``; unique among the subscribers
+                of the stage.
             alarm_topic: all alarms notify it.
             kinds: kinds of changes (``shipment.status_changed``, …). Empty for all, also future ones.
             statuses: statuses after the change. Empty for all.
@@ -89,12 +90,11 @@ class StatusSubscriber(Construct):
 
         Raises:
             UnknownStageError: there is no stage with this name.
-            InvalidSettingError: a name or a filter is not allowed.
+            InvalidSettingError: a name or a filter is not allowed, or the stage does not track shipments.
         """
         super().__init__(scope, construct_id)
-        self._bus_name = names.status_bus_name(settings_for(stage).environment)
-        if not _NAME.fullmatch(name):
-            raise InvalidSettingError(f"name is {name!r}, expected 1 to 50 letters, digits and dashes")
+        self._bus_name = _bus_name(stage)
+        _check_name(name)
         self.rule_name, self._dead_letter_queue_name = f"{name}-{stage}", f"{name}-dlq-{stage}"
         pattern = _pattern(kinds, statuses, carriers, shipment_id_prefixes)
         self.dead_letter_queue = self._build_queue(
@@ -241,6 +241,21 @@ def _of_queue(queue_name: str, metric: str) -> cloudwatch.Metric:
         statistic="Maximum",
         period=_MINUTE,
     )
+
+
+def _bus_name(stage: str) -> str:
+    settings = settings_for(stage)
+    if not settings.tracking:
+        raise InvalidSettingError(f"stage is {stage!r}, expected one that tracks shipments")
+    return names.status_bus_name(settings.environment)
+
+
+def _check_name(name: str) -> None:
+    # The queue of the name x-dlq would be the dead-letter queue of x.
+    if not _NAME.fullmatch(name) or name.endswith("-dlq"):
+        raise InvalidSettingError(
+            f"name is {name!r}, expected 1 to 50 letters, digits and dashes that do not end in -dlq"
+        )
 
 
 def _pattern(

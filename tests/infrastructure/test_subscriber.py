@@ -1,6 +1,7 @@
 """The construct for subscribers, and the example that uses it."""
 
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -10,8 +11,10 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
+from shipment_events import cdk
 from shipment_events.cdk import StatusSubscriber
-from shipment_events.stages import UnknownStageError
+from shipment_events.stage_limits import InvalidSettingError
+from shipment_events.stages import UnknownStageError, settings_for
 from tests.infrastructure.subscriber import CARRIER, SubscriberTemplate
 from tests.repository.documents import ROOT
 from workbench.loss_modes.rules import breaches
@@ -101,6 +104,11 @@ def test_a_rule_without_filters_takes_all_changes_also_future_ones(topic: sns.IT
     ("given", "said"),
     [
         ({"name": "my deliveries"}, "name is 'my deliveries', expected 1 to 50 letters, digits and dashes"),
+        # Its queue would have the name of another subscriber's dead-letter queue.
+        (
+            {"name": "all-dlq"},
+            "name is 'all-dlq', expected 1 to 50 letters, digits and dashes that do not end",
+        ),
         ({"name": ""}, "name is ''"),
         ({"name": "x" * 51}, "name is 'x"),
         ({"kinds": ["status_changed"]}, f"kinds has 'status_changed', expected one of {KINDS}"),
@@ -115,6 +123,14 @@ def test_what_can_never_match_is_refused(topic: sns.ITopic, given: dict[str, Any
     settings = {"stage": "dev", "name": "one", "alarm_topic": topic, **given}
     with pytest.raises(ValueError, match=said):
         StatusSubscriber(scope, "Refused", **settings)
+
+
+def test_a_stage_without_a_status_bus_is_refused(topic: sns.ITopic, monkeypatch: pytest.MonkeyPatch) -> None:
+    untracked = replace(settings_for("dev"), tracking=False)
+    monkeypatch.setattr(cdk, "settings_for", lambda _: untracked)
+    scope: Any = topic.stack
+    with pytest.raises(InvalidSettingError, match="stage is 'dev', expected one that tracks shipments"):
+        StatusSubscriber(scope, "Refused", stage="dev", name="one", alarm_topic=topic)
 
 
 def test_an_unknown_stage_is_refused(topic: sns.ITopic) -> None:
