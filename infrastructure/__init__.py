@@ -6,16 +6,17 @@
 - ``buffering.py``: the queue and the dead-letter queue.
 - ``processing.py``: the function that stores events, a ``bundled_function.py`` as all functions are.
 - ``storage.py``: the table and its index.
-- ``tracking.py``: the function that follows the table's stream, and the queue of its failures.
+- ``stream_source.py``: the table's stream for a function that follows it, and the queue of its failures.
+- ``tracking.py``: the function that follows it and keeps the states of shipments.
 - ``shipments.py``: the table of the states of shipments and its indexes.
 - ``announcing.py``: the bus of their changes and its archive.
 - ``watching.py``: the function that announces stalled and overdue shipments, and its schedule.
 - ``api.py``: the HTTP API that reads shipments, and its function.
 
 What watches it: ``log_metrics.py`` and ``metrics.py`` (values), ``alarms.py``, ``tracking_alarms.py`` and
-``api_alarms.py`` (the table of alarms, in terms of ``alarm_spec.py`` and ``function_alarms.py``),
-``monitoring.py`` and ``chat.py`` (who is told), ``dashboard.py`` (with ``console_hosts.py``), ``rollout.py``
-(whether a new version stays).
+``api_alarms.py`` (the table of alarms, in terms of ``alarm_spec.py``, ``function_alarms.py`` and
+``stream_alarms.py``), ``monitoring.py`` and ``chat.py`` (who is told), ``dashboard.py`` (with
+``console_hosts.py``), ``rollout.py`` (whether a new version stays).
 
 What all of them share: ``encryption.py``, ``retention.py``, ``tables.py``.
 

@@ -107,6 +107,37 @@ FUNCTION: Final = (
     ),
 )
 """Accepted on every function. Findings that depend on how a function is invoked are in its own rows."""
+STREAM_FAILURES: Final = (
+    *QUEUE,
+    Accepted(
+        ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"),
+        "It is the last queue of its function's failures. An alarm goes off at its first message.",
+    ),
+)
+"""Accepted on the queue of failures of every function that follows the stream."""
+STREAM_ROLE: Final = (
+    *EXECUTION_ROLE,
+    Accepted(
+        ("AwsSolutions-IAM5[Resource::<StorageTableB43FDCE7.Arn>/stream/*]",),
+        "ListStreams names a table, not a stream, so its resource covers all streams of the one table, "
+        "as in AWS's example. It reads only their names.",
+    ),
+)
+"""Accepted on the role of every function that follows the stream."""
+STREAM_FUNCTION: Final = (
+    *FUNCTION,
+    Accepted(
+        ("Serverless-LambdaDLQ", "NIST.800.53.R5-LambdaDLQ", "CKV_AWS_116"),
+        "Lambda uses a function's dead-letter queue for asynchronous invocations only, and nothing "
+        "invokes this function so. Its event source has a queue for failures.",
+    ),
+    Accepted(
+        ("NIST.800.53.R5-LambdaConcurrency", "CKV_AWS_115"),
+        "The stream bounds the concurrency to one batch of each shard. In an account with its initial "
+        "quota, a reserve cannot be deployed.",
+    ),
+)
+"""Accepted on every function that follows the stream."""
 TOPIC: Final = (
     Accepted(
         ("LossModes::AlarmReceiver",),
@@ -164,34 +195,9 @@ ACKNOWLEDGEMENTS: Final[Table] = {
         ),
     ),
     "Tracking/Storage/Table": TABLE,
-    "Tracking/Failures": (
-        *QUEUE,
-        Accepted(
-            ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"),
-            "It is the last queue of the tracker's failures. An alarm goes off at its first message.",
-        ),
-    ),
-    "Tracking/Tracker/Role": (
-        *EXECUTION_ROLE,
-        Accepted(
-            ("AwsSolutions-IAM5[Resource::<StorageTableB43FDCE7.Arn>/stream/*]",),
-            "ListStreams names a table, not a stream, so its resource covers all streams of the one table, "
-            "as in AWS's example. It reads only their names.",
-        ),
-    ),
-    "Tracking/Tracker/Function": (
-        *FUNCTION,
-        Accepted(
-            ("Serverless-LambdaDLQ", "NIST.800.53.R5-LambdaDLQ", "CKV_AWS_116"),
-            "Lambda uses a function's dead-letter queue for asynchronous invocations only, and nothing "
-            "invokes this function so. Its event source has a queue for failures.",
-        ),
-        Accepted(
-            ("NIST.800.53.R5-LambdaConcurrency", "CKV_AWS_115"),
-            "The stream bounds the concurrency to one batch of each shard. In an account with its initial "
-            "quota, a reserve cannot be deployed.",
-        ),
-    ),
+    "Tracking/Failures": STREAM_FAILURES,
+    "Tracking/Tracker/Role": STREAM_ROLE,
+    "Tracking/Tracker/Function": STREAM_FUNCTION,
     "Tracking/Watcher/Role": EXECUTION_ROLE,
     "Tracking/Watcher/Caller": (
         Accepted(

@@ -218,8 +218,11 @@ class PipelineDashboard(Construct):
                 ),
                 _graph(
                     "States: failures",
-                    self._metrics.tracker_failures_queue(
-                        "ApproximateNumberOfMessagesVisible", "Maximum", "Waiting"
+                    self._metrics.failures_queue(
+                        names.tracker_failures_queue_name(settings.environment),
+                        "ApproximateNumberOfMessagesVisible",
+                        "Maximum",
+                        "Waiting",
                     ),
                 ),
             ),

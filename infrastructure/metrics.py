@@ -4,7 +4,7 @@ Dimensions are public names, not references to resources, so an alarm does not w
 not change with it. Durations are in milliseconds, ages in seconds, all other metrics are counts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,11 +36,11 @@ class PipelineMetrics:
         """Return a metric of the dead-letter queue."""
         return self._queue(names.dead_letter_queue_name(self._environment), metric, statistic, label)
 
-    def tracker_failures_queue(
-        self, metric: str, statistic: str, label: str | None = None
+    def failures_queue(
+        self, name: str, metric: str, statistic: str, label: str | None = None
     ) -> cloudwatch.Metric:
-        """Return a metric of the queue of what the tracker could not fold."""
-        return self._queue(names.tracker_failures_queue_name(self._environment), metric, statistic, label)
+        """Return a metric of the queue ``name`` of a function's failures."""
+        return self._queue(name, metric, statistic, label)
 
     def dead_letters_there(self, *, hour: int | None = None) -> cloudwatch.MathExpression:
         """Return a value above 0 if there are dead letters; with ``hour`` (UTC), only in that hour of a day.
@@ -51,28 +51,32 @@ class PipelineMetrics:
         """
         there = "waiting + in_work"
         return self._of_messages(
-            self.dead_letter_queue,
+            names.dead_letter_queue_name(self._environment),
             there if hour is None else f"IF(HOUR(waiting) == {hour}, {there}, 0)",
             "Dead letters",
         )
 
-    def tracker_failures_there(self) -> cloudwatch.MathExpression:
-        """Return a value above 0 if there are failures of the tracker, as :meth:`dead_letters_there`."""
-        return self._of_messages(self.tracker_failures_queue, "waiting + in_work", "Failures of the tracker")
+    def failures_there(self, name: str, label: str) -> cloudwatch.MathExpression:
+        """Return a value above 0 if failures are in the queue ``name``, as :meth:`dead_letters_there`."""
+        return self._of_messages(name, "waiting + in_work", label)
 
-    def stored_and_none_folded_since(self) -> cloudwatch.MathExpression:
-        """Return 1 from the period in which an event is stored until an event is folded, else 0 or no value.
+    def stored_and_none_since(self, done: str) -> cloudwatch.MathExpression:
+        """Return 1 from the period in which an event is stored until ``done`` counts one, else 0 or no value.
+
+        ``done`` is a metric of the log of a function that follows the stream.
 
         The inner ``IF`` without a last argument has no value, and ``REPEAT`` puts the latest value there:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
         """
+        # The name of a variable begins with a small letter.
+        counted = done.lower()
         return cloudwatch.MathExpression(
-            expression="FILL(IF(FILL(folded, 0) > 0, 0, IF(stored > 0, 1)), REPEAT)",
+            expression=f"FILL(IF(FILL({counted}, 0) > 0, 0, IF(stored > 0, 1)), REPEAT)",
             using_metrics={
-                "folded": self._own(names.FOLDED_METRIC, "Sum", None),
+                counted: self._own(done, "Sum", None),
                 "stored": self.outcome(Outcome.STORED),
             },
-            label="Stored, none folded since",
+            label=f"Stored, none {counted} since",
             period=self._period,
         )
 
@@ -92,19 +96,17 @@ class PipelineMetrics:
         higher = f"IF(DIFF({third}) > 0, {third}, {fourth})"
         all_four = f"ABS(DIFF(DIFF(DIFF({last})))) >= 0"
         return self._of_messages(
-            self.dead_letter_queue,
+            names.dead_letter_queue_name(self._environment),
             f"IF({all_four}, IF({third} > 0, {lower} - {higher}, 0))",
             "New dead letters",
         )
 
-    def _of_messages(
-        self, queue: Callable[[str, str], cloudwatch.Metric], expression: str, label: str
-    ) -> cloudwatch.MathExpression:
+    def _of_messages(self, queue: str, expression: str, label: str) -> cloudwatch.MathExpression:
         return cloudwatch.MathExpression(
             expression=expression,
             using_metrics={
-                "waiting": queue("ApproximateNumberOfMessagesVisible", "Maximum"),
-                "in_work": queue("ApproximateNumberOfMessagesNotVisible", "Maximum"),
+                "waiting": self._queue(queue, "ApproximateNumberOfMessagesVisible", "Maximum", None),
+                "in_work": self._queue(queue, "ApproximateNumberOfMessagesNotVisible", "Maximum", None),
             },
             label=label,
             period=self._period,

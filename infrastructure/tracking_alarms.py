@@ -3,19 +3,18 @@
 from infrastructure.alarm_spec import AlarmSpec, Urgency
 from infrastructure.function_alarms import FunctionAlarms
 from infrastructure.metrics import MetricsByPeriod, PipelineMetrics
+from infrastructure.stream_alarms import StreamAlarms
 from shipment_events.contract import names
-from shipment_events.stage_limits import SECONDS_PER_DAY, SECONDS_PER_HOUR
+from shipment_events.stage_limits import SECONDS_PER_HOUR
 from shipment_events.stages import StageSettings
 
 
 def tracking_alarms(settings: StageSettings) -> list[AlarmSpec]:
     """Return the rows of the alarm table for tracker and watcher."""
-    tracker = FunctionAlarms(
-        settings, names.tracker_name(settings.environment), settings.tracker_timeout_seconds
-    )
+    name = names.tracker_name(settings.environment)
+    tracker = FunctionAlarms(settings, name, settings.tracker_timeout_seconds)
     return [
-        *_failure_alarms(settings),
-        *_lag_alarms(settings),
+        *_stream_alarms(settings, name),
         tracker.error_rate(
             "tracker-errors",
             meaning="The tracker crashes or times out. Lambda retries the records and blocks their shard.",
@@ -43,69 +42,46 @@ def tracking_alarms(settings: StageSettings) -> list[AlarmSpec]:
     ]
 
 
-def _failure_alarms(settings: StageSettings) -> list[AlarmSpec]:
-    metrics = MetricsByPeriod(settings)
-    days = settings.tracker_failures_age_threshold_days
+def _stream_alarms(settings: StageSettings, function_name: str) -> list[AlarmSpec]:
+    stream = StreamAlarms(
+        settings=settings,
+        called="tracker",
+        function_name=function_name,
+        failures_name=names.tracker_failures_queue_name(settings.environment),
+    )
     return [
-        AlarmSpec(
-            name="tracker-failures",
-            urgency=Urgency.PAGE,
-            metric=metrics.minutes.tracker_failures_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+        stream.failures(
+            "tracker-failures",
             threshold=settings.tracker_failures_threshold,
             meaning="Stored events are not in the states of their shipments, and their changes were not "
             "announced.",
             look_at="the messages of the queue: shipment, key and reason. Then rebuild the shipments.",
         ),
-        AlarmSpec(
-            name="tracker-failures-old",
-            urgency=Urgency.PAGE,
-            metric=metrics.hours.tracker_failures_there(),
-            threshold=1,
-            periods=days * SECONDS_PER_DAY // SECONDS_PER_HOUR,
-            tells_end=False,
-            meaning=f"The queue of the tracker's failures was not empty for {days} days. SQS deletes a "
-            f"failure after {settings.tracker_failures_retention_days} days.",
+        stream.failures_old(
+            "tracker-failures-old",
+            days=settings.tracker_failures_age_threshold_days,
+            retention_days=settings.tracker_failures_retention_days,
             look_at="the oldest failures. Rebuild their shipments.",
         ),
-    ]
-
-
-def _lag_alarms(settings: StageSettings) -> list[AlarmSpec]:
-    windows = MetricsByPeriod(settings).windows
-    # Lambda measures the age at each invocation, also if the invocation fails. The tracker's own measure
-    # lacks the batches that it could not write.
-    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-    age = windows.function(names.tracker_name(settings.environment), "IteratorAge", "Maximum")
-    return [
-        AlarmSpec(
-            name="tracker-lag",
-            urgency=Urgency.WARNING,
-            metric=age,
-            threshold=settings.tracker_lag_threshold_seconds * 1000,
+        stream.lag(
+            "tracker-lag",
+            seconds=settings.tracker_lag_threshold_seconds,
             periods=settings.tracker_lag_periods,
-            meaning="States are late. Nothing is lost.",
+            meaning="States are late.",
             look_at="tracker errors and throttles, retried records, and throttles of the table of shipments.",
         ),
-        AlarmSpec(
-            name="tracker-lag-hours",
-            urgency=Urgency.PAGE,
-            metric=age,
-            threshold=settings.tracker_lag_page_seconds * 1000,
-            meaning="States are late by an hour or more. Lambda gives up on records after "
-            f"{settings.tracker_max_age_hours} hours.",
+        stream.long_lag(
+            "tracker-lag-hours",
+            seconds=settings.tracker_lag_page_seconds,
+            max_age_hours=settings.tracker_max_age_hours,
+            meaning="States are late by an hour or more.",
             look_at="tracker errors, and field detail of the warnings in its log.",
         ),
-        AlarmSpec(
-            name="tracker-stopped",
-            urgency=Urgency.PAGE,
-            # Without an invocation, there is no age. The bad windows have to be consecutive: single ones come
-            # of events that are stored at a window's end and folded in the next.
-            metric=windows.stored_and_none_folded_since(),
-            threshold=1,
+        stream.stopped(
+            "tracker-stopped",
+            done=names.FOLDED_METRIC,
             periods=settings.tracker_lag_periods,
-            # The alarm forgets an event that is older than the windows that CloudWatch reads.
-            tells_end=False,
-            meaning="Events are stored, but no state changes. The stream deletes a record after a day.",
+            meaning="Events are stored, but no state changes.",
             look_at="whether the tracker's event source is enabled, then tracker errors.",
         ),
     ]
