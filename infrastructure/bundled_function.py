@@ -3,10 +3,23 @@
 The construct of a function names what is its own: rooms of the package, permissions, variables. The rest is
 the same for all of them, so that a further function cannot forget it.
 
-A further function is a handler in a room, a construct here, its name in ``names.py``, and rows in a table of
-alarms (with entries in the runbook), ``dashboard.py`` and ``acknowledgements.py``. Tests fail while one of
-them is missing. The tables of alarms are ``alarms.py``, ``tracking_alarms.py`` and ``api_alarms.py``. What a
-function counts in its log becomes a metric in ``log_metrics.py``.
+Tests fail while a further function lacks one of these:
+
+- a handler in a room, which is a layer in ``pyproject.toml``;
+- a construct, in a file that the overview in ``__init__.py`` names;
+- alarms on its errors, throttles and duration in ``alarms.py``, ``tracking_alarms.py`` or ``api_alarms.py``,
+  and the entry of each alarm in the runbook;
+- its row in ``dashboard.py``;
+- what AwsSolutions finds, in ``acknowledgements.py`` (``make audit`` asks for the rest of its rows);
+- what it counts in its log, in ``log_metrics.py``;
+- its alarms and metrics in the bill, ``cost/usage.py``;
+- its name in the tests of this package.
+
+No test asks for its name in ``names.py``, its invocations in the bill, its parts in ``docs/contract.md`` and
+``docs/security.md``, or its room among those that may not import boto3 (``pyproject.toml``).
+
+A function that follows the table's stream is connected by ``stream_source.py`` and has the alarms of
+``stream_alarms.py``. Tests ask for those on failures and for one on the lag.
 """
 
 from collections.abc import Mapping, Sequence
