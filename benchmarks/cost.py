@@ -1,12 +1,23 @@
 """The tables of docs/cost.md, which ``make docs`` writes, and its plot: ``python -m benchmarks.cost``."""
 
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 from benchmarks.plots import save_plot
 from shipment_events.cost.bill import Bill, compared, monthly_bill
 from shipment_events.cost.designs import DESIGNS, OURS, TEXTBOOK
-from shipment_events.cost.workload import Workload
+from shipment_events.cost.limits import exceeded
+from shipment_events.cost.traces import TRACED_A_SECOND, TRACED_SHARE
+from shipment_events.cost.usage import ASSUMED_POLL_MS, LOG_COMPRESSION, STANDARD_POLLERS
+from shipment_events.cost.workload import (
+    ENVELOPE_BYTES,
+    ITEM_BYTES,
+    STORED_ITEM_OVERHEAD,
+    TYPICAL_EVENT_BYTES,
+    WRITE_UNIT,
+    Workload,
+)
 from shipment_events.stages import settings_for
 from workbench.documents import DOCS, markdown_table
 
@@ -25,14 +36,24 @@ RATES: Final = {
 
 
 def bills_table() -> str:
-    """The bill by service, and the total of each design."""
+    """The bill by service, and up to which rate it is one of the stage as it is."""
     services = list(_bill(1).by_service())
     rows = []
     for name, events in RATES.items():
         bill = _bill(events)
         by_service = bill.by_service()
         rows.append([name, *(_usd(by_service[service]) for service in services), f"**{_usd(bill.usd)}**"])
-    return markdown_table(["events a day", *services, "a month"], rows, numbers=True)
+    too_many = next(
+        millions
+        for millions in count(1)
+        if exceeded(Workload(events_per_day=millions * 1e6, duplicate_share=0), STAGE, OURS)
+    )
+    table = markdown_table(["events a day", *services, "a month"], rows, numbers=True)
+    return f"""{table}
+
+USD a month for the stage `{STAGE.environment}` and events of {TYPICAL_EVENT_BYTES} bytes, the mean of
+`shipments feed`. Above {too_many - 1} million events a day a stage needs
+[other settings](scale.md#what-to-set). Provisioned pollers cost extra, and `warm_write_units` once."""
 
 
 def designs_table() -> str:
@@ -46,40 +67,40 @@ def designs_table() -> str:
     return markdown_table(["events a day", OURS.name, *heads], rows, numbers=True)
 
 
-def levers_table() -> str:
-    """Ratio of ours to the textbook: with each of our options, and with the same options for both."""
-    windows = {seconds: replace(PROCESSING, batching_window_seconds=seconds) for seconds in (0, 1, 2, 5)}
-    infrequent = replace(TEXTBOOK, infrequent_access=None)
-    quiet = replace(infrequent, platform_log_bytes=0)
-    same = replace(quiet, batching_window_seconds=None)
-    whole = replace(
-        TEXTBOOK, event_log_bytes=TEXTBOOK.event_log_bytes + Workload(events_per_day=1).envelope_bytes
-    )
-    levers = {
-        "**as deployed**, to the textbook by default": (PROCESSING, TEXTBOOK),
-        "with `batching_window_seconds=1`": (windows[1], TEXTBOOK),
-        "with `batching_window_seconds=2`": (windows[2], TEXTBOOK),
-        "with `batching_window_seconds=5`": (windows[5], TEXTBOOK),
-        "as deployed, the textbook logs each message whole": (PROCESSING, whole),
-        "as deployed, the textbook logs no event": (PROCESSING, replace(TEXTBOOK, event_log_bytes=0)),
-        "as deployed, the textbook with table class infrequent access": (PROCESSING, infrequent),
-        "and without Lambda's own log lines: **the same levers for both**": (PROCESSING, quiet),
-        "the same, and a window of 1 s for both": (windows[1], same),
-        "the same, and a window of 5 s for both": (windows[5], same),
-    }
+def settings_table() -> str:
+    """Ratio of ours to the textbook with the same settings for both, and what a batching window saves."""
+    same = replace(TEXTBOOK, infrequent_access=None, batching_window_seconds=None, platform_log_bytes=0)
+    windowed = replace(PROCESSING, batching_window_seconds=1)
     rows = []
-    for name, (settings, textbook) in levers.items():
-        cells = []
-        for events in (1e6, 1e8):
-            workload = Workload(events_per_day=events)
-            ours, theirs = (monthly_bill(workload, settings, design).usd for design in (OURS, textbook))
-            cells += [_usd(ours), _usd(theirs), f"{ours / theirs:.1%}"]
-        rows.append([name, *cells])
-    return markdown_table(
-        ["", "1 million a day", "textbook", "ratio", "100 million a day", "textbook", "ratio"],
-        rows,
-        numbers=True,
+    for name, events in RATES.items():
+        workload = Workload(events_per_day=events)
+        ours, textbook = (monthly_bill(workload, PROCESSING, design).usd for design in (OURS, same))
+        saved = 1 - monthly_bill(workload, windowed, OURS).usd / ours
+        rows.append([name, f"{ours / textbook:.1%}", f"{saved:.1%}"])
+    return markdown_table(["events a day", "ours to textbook", "a window of 1 s saves"], rows, numbers=True)
+
+
+def assumptions_table() -> str:
+    """The numbers that the bill assumes, and what follows from them alone."""
+    workload = Workload(events_per_day=1e8)
+    bill = monthly_bill(workload, PROCESSING, OURS)
+    smaller = monthly_bill(workload, PROCESSING, OURS, bill.batch / 2)
+    times = (
+        f"{design.name} {design.fixed_ms:g} ms and {design.event_ms:g} ms an event" for design in DESIGNS
     )
+    rows = {
+        "an event on the bus": f"{ENVELOPE_BYTES} bytes larger",
+        "an event as an item": f"{ITEM_BYTES} bytes larger; one write up to {WRITE_UNIT - ITEM_BYTES} bytes",
+        "an item or index entry in the storage": f"{STORED_ITEM_OVERHEAD} bytes larger",
+        "repeats of events (`--duplicate-share`)": f"{workload.duplicate_share:.0%}",
+        "pollers of the queue": f"{STANDARD_POLLERS}, busy for {ASSUMED_POLL_MS} ms around an invocation",
+        "events in a batch (`--batch`)": f"{bill.batch:.1f} at 100 million a day; with half of them, ours"
+        f" costs {smaller.usd / bill.usd - 1:.1%} more",
+        "time of an invocation (`--batch-ms`)": "; ".join(times),
+        "log lines in the storage": f"compressed to {LOG_COMPRESSION:.0%}",
+        "traced invocations": f"{TRACED_A_SECOND} a second and {TRACED_SHARE:.0%} of the others",
+    }
+    return markdown_table(["", "in the bill"], [[*row] for row in rows.items()])
 
 
 def main() -> None:

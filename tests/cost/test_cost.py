@@ -289,6 +289,7 @@ def test_item_is_as_much_larger_than_its_event_as_the_bill_says() -> None:
 
 
 def test_infrequent_access_is_as_cheap_as_it_is_said_to_be() -> None:
+    """docs/cost.md and stages.py say it."""
     workload = Workload(events_per_day=1e6)
     standard, infrequent = (
         monthly_bill(workload, replace(PROD, infrequent_access=choice), OURS) for choice in (False, True)

@@ -4,8 +4,8 @@ Ours and ``put_item`` have the settings of the stage. The textbook has the defau
 
 Times are of one invocation with 0.29 of a core, as with 512 MB, and a table that answers in 5 ms. They were
 measured on a slow 2-core machine with a fake table and are longer than in docs/benchmarks.md, so only their
-ratios are meaningful. Times decide 1 % of our bill. ``python -m benchmarks.processor.log_bytes`` measures the
-log bytes.
+ratios are meaningful. They are a small part of our bill. ``python -m benchmarks.processor.log_bytes``
+measures the log bytes.
 """
 
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ ALARM_MAILS: Final = 20
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 _KEY_REQUESTS_AN_HOUR: Final = 12
 _KEY_USERS: Final = 3
-_LOG_COMPRESSION: Final = 0.15
+LOG_COMPRESSION: Final = 0.15
 
 
 def events_per_batch(workload: Workload, settings: StageSettings, design: Design) -> float:
@@ -235,7 +235,7 @@ def _watching(
         + workload.events * design.event_log_bytes
         + workload.duplicates * (design.duplicate_log_bytes + traced * design.trace_log_bytes)
     ) / GB
-    kept = logged * _LOG_COMPRESSION * settings.log_retention_days / DAYS_A_MONTH
+    kept = logged * LOG_COMPRESSION * settings.log_retention_days / DAYS_A_MONTH
     yield Usage("CloudWatch", "logs, ingestion", "logs_ingestion", logged)
     yield Usage("CloudWatch", f"logs, {settings.log_retention_days} days", "logs_storage", kept)
     metrics, alarms = OWN_METRICS, ALARM_METRICS

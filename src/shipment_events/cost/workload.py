@@ -21,7 +21,8 @@ STORED_ITEM_OVERHEAD: Final = 100
 
 BILLED_BYTES: Final = 64 * 1024
 """EventBridge and SQS bill each 64 KB of an event as one event or request."""
-_WRITE_UNIT: Final = 1024
+WRITE_UNIT: Final = 1024
+"""Bytes that DynamoDB writes for one unit."""
 _READ_UNIT: Final = 4096
 
 
@@ -80,7 +81,7 @@ class Workload:
     @property
     def write_units(self) -> int:
         """Write units of 1 KB for one write of the item."""
-        return ceil(self.item_bytes / _WRITE_UNIT)
+        return ceil(self.item_bytes / WRITE_UNIT)
 
     @property
     def read_units(self) -> int:
