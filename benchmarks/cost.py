@@ -33,6 +33,7 @@ RATES: Final = {
     "864 million": 8.64e8,
 }
 """Events a day. The last number is 10,000 a second."""
+_COLOURS: Final = ("#3b6ea5", "#5aa0a8", "#8fbf6b", "#e0a83b", "#c8623f", "#8a5a9e", "#777777", "#b0b7c3")
 
 
 def bills_table() -> str:
@@ -105,10 +106,14 @@ def assumptions_table() -> str:
 
 def main() -> None:
     """Write the plot."""
-    from matplotlib import pyplot  # noqa: PLC0415 - only the environment of the benchmarks has it
+    # Only the environment of the benchmarks has it.
+    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415
 
     figure, axes = pyplot.subplots(figsize=(8, 4.2))
-    colours = ["#3b6ea5", "#5aa0a8", "#8fbf6b", "#e0a83b", "#c8623f", "#8a5a9e", "#777777", "#b0b7c3"]
+    services = list(_bill(1).by_service())
+    # A colour for each service, however many there are.
+    colours = LinearSegmentedColormap.from_list("services", _COLOURS, N=len(services))(range(len(services)))
     for index, events in enumerate(RATES.values()):
         workload = Workload(events_per_day=events)
         for side, design in enumerate((OURS, TEXTBOOK)):
