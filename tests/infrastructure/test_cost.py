@@ -6,7 +6,7 @@ from shipment_events.cost.designs import OURS
 from shipment_events.cost.usage import monthly_usage
 from shipment_events.cost.workload import Workload
 from shipment_events.stages import StageSettings, settings_for
-from tests.infrastructure.template import Template
+from tests.infrastructure.template import API, PROCESSOR, TRACKER, WATCHER, Template
 from tests.workbench.test_documents import out_of_date
 from workbench.documents import USAGE
 
@@ -26,7 +26,7 @@ def test_alarm_on_missing_events_is_counted_where_a_stage_has_it() -> None:
     assert _billed(expecting)["alarms"] == _billed(settings)["alarms"] + 1
 
 
-def test_numbers_of_metrics_that_alarms_watch_are_up_to_date() -> None:
+def test_numbers_of_metrics_are_up_to_date() -> None:
     assert out_of_date(USAGE) == ""
 
 
@@ -35,6 +35,24 @@ def test_dashboards_keys_and_metrics_are_counted(template: Template) -> None:
     assert len([*template.of_type("AWS::CloudWatch::Dashboard")]) == billed["dashboard"]
     assert len([*template.of_type("AWS::KMS::Key")]) == billed["key of the stage"]
     assert len([*template.of_type("AWS::Logs::MetricFilter")]) == billed["metrics"]
+
+
+def test_each_function_has_its_price(every_template: Template) -> None:
+    billed = {
+        PROCESSOR: ("Lambda", "requests"),
+        TRACKER: ("Tracking", "function, requests"),
+        WATCHER: ("Tracking", "watcher, requests"),
+        API: ("API", "function, requests"),
+    }
+    environment = every_template.environment
+    functions = {function["FunctionName"] for _, function in every_template.of_type("AWS::Lambda::Function")}
+    assert functions == {f"{name}-{environment}" for name in billed}, (
+        "bill requests and duration of each function in shipment_events/cost, and name its line here"
+    )
+    workload = Workload(events_per_day=1, api_requests_per_day=1)
+    usage = monthly_usage(workload, settings_for(environment), OURS)
+    lines = [(line.service, line.item) for line in usage if line.price == "lambda_requests"]
+    assert sorted(lines) == sorted(billed.values())
 
 
 def test_nothing_with_a_price_is_left_out(every_template: Template) -> None:

@@ -1,7 +1,7 @@
-"""How many metrics the alarms of a stage watch: CloudWatch charges for each of them.
+"""How many metrics a stage has of its own, and how many its alarms watch: CloudWatch charges for each.
 
-``shipments cost`` needs the numbers, and an installed wheel cannot build the alarms to count them. So ``make
-docs`` writes them into ``shipment_events/cost/usage.py``.
+``shipments cost`` needs the numbers, and an installed wheel has no stack to count them in. So ``make docs``
+writes them into ``shipment_events/cost/usage.py``.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infrastructure.alarm_spec import AlarmSpec
 from infrastructure.alarms import alarm_specs
+from infrastructure.log_metrics import API_METRICS, PROCESSOR_METRICS, TRACKER_METRICS, WATCHER_METRICS
 from infrastructure.rollout import guard_specs
 from shipment_events.stages import DEFAULT_STAGE, settings_for
 
@@ -23,6 +24,9 @@ def as_constants() -> str:
     with_api = replace(settings, tracking=True, api=True)
     expecting = _metrics(alarm_specs(replace(settings, expected_event_hours=1))) - always
     lines = {
+        "OWN_METRICS": len(PROCESSOR_METRICS),
+        "TRACKING_METRICS": len(TRACKER_METRICS) + len(WATCHER_METRICS),
+        "API_METRICS": len(API_METRICS),
         "ALARM_METRICS": always,
         "TRACKING_ALARM_METRICS": tracking,
         "API_ALARM_METRICS": _metrics(alarm_specs(with_api)) - always - tracking,
