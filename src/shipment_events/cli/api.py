@@ -10,6 +10,7 @@ from shipment_events.api.problems import PROBLEM_TYPE
 from shipment_events.api_client import ApiResponse
 from shipment_events.cli.errors import FailedError
 from shipment_events.cli.options import NonEmptyText
+from shipment_events.cli.presentation import LONGEST_SENTENCE, printable, printable_json
 from shipment_events.pipeline import Pipeline
 
 
@@ -38,9 +39,9 @@ def get(pipeline: Pipeline, path: str, *, etag: str | None, as_json: bool) -> No
     if as_json and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
         head = json.dumps({"status": answer.status, "headers": dict(answer.headers)})
         # The body is JSON already, and keeps every digit.
-        click.echo(f'{head[:-1]}, "body": {answer.body or "null"}}}')
+        click.echo(f'{head[:-1]}, "body": {printable_json(answer.body) or "null"}}}')
     elif answer.status == HTTPStatus.OK:
-        click.echo(answer.body)
+        click.echo(printable_json(answer.body))
     elif answer.status == HTTPStatus.NOT_MODIFIED:
         click.echo("Nothing has changed since this ETag.", err=True)
     elif answer.status == HTTPStatus.NOT_FOUND and answer.headers.get("content-type") == PROBLEM_TYPE:
@@ -57,7 +58,7 @@ def _detail(answer: ApiResponse) -> str:
     except ValueError:
         said = {}
     text = said.get("detail") or said.get("message") if isinstance(said, dict) else None
-    return str(text or "it gave no reason").rstrip(".")
+    return printable(text or "it gave no reason", most=LONGEST_SENTENCE).rstrip(".")
 
 
 def _next_step(status: int) -> str:

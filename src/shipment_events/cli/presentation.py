@@ -98,7 +98,11 @@ def event_line(shipment_id: str, event: StoredEvent) -> str:
 
 def json_line(values: Mapping[str, Any]) -> str:
     """Values with text from outside as one line of JSON. Numbers are exact."""
-    text = _json(values)
+    return printable_json(_json(values))
+
+
+def printable_json(text: str) -> str:
+    """The same JSON on one line, with escapes for all characters that are not printable."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
