@@ -157,7 +157,7 @@ class _Client:
 
     def _log(self, **request: Any) -> list[Mapping[str, Any]]:
         text = request["filterPattern"].strip('"')
-        at = request["endTime"] - 1_000
+        at = request["endTime"] - 1
         found = [line for line in self._services.lines if text in line]
         return [{"events": [{"timestamp": at, "message": line} for line in found]}]
 
