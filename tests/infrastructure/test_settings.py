@@ -6,9 +6,13 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from infrastructure.bundled_function import LOG_RETENTION
+from infrastructure.rollout import _CANARIES
 from shipment_events.processor.retries import RetryPolicy
 from shipment_events.stage_limits import (
+    CANARY_MINUTES,
     LAMBDA_MAX_TIMEOUT_SECONDS,
+    LOG_RETENTION_DAYS,
     MAX_VISIBILITY_MULTIPLE,
     MIN_API_TIMEOUT_SECONDS,
     MIN_PROCESSOR_TIMEOUT_SECONDS,
@@ -110,6 +114,12 @@ def test_a_refusal_names_the_setting_that_is_wrong() -> None:
         replace(settings_for("dev"), event_retention_days=0)
     with pytest.raises(ValueError, match="processor_timeout_seconds is 0, allowed is 20 to 900"):
         replace(settings_for("dev"), processor_timeout_seconds=0)
+
+
+def test_each_allowed_choice_has_its_value_in_cdk() -> None:
+    """What is allowed and not here would end a synthesis with a KeyError; the rest could not be chosen."""
+    assert set(LOG_RETENTION_DAYS) == LOG_RETENTION.keys()
+    assert set(CANARY_MINUTES) == _CANARIES.keys()
 
 
 def test_the_processor_can_retry_within_an_invocation() -> None:
