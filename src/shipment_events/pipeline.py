@@ -21,7 +21,7 @@ from shipment_events.aws_session import Clients
 from shipment_events.contract.names import status_archive_name, tracker_failures_queue_name
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.publishing.journal import JournalRecord
-from shipment_events.publishing.publisher import Publisher
+from shipment_events.publishing.publisher import CONCURRENCY, Publisher
 from shipment_events.queue.queue import Queue
 from shipment_events.queue.timing import QueueTiming
 from shipment_events.rebuilding.failure_queue import FailureQueue
@@ -98,7 +98,7 @@ class Pipeline:
         """
         return self.publisher()
 
-    def publisher(self, *, concurrency: int = 4) -> Publisher:
+    def publisher(self, *, concurrency: int = CONCURRENCY) -> Publisher:
         """A publisher with this number of parallel requests.
 
         Raises:

@@ -19,6 +19,8 @@ SQS_MAX_LONG_POLL_SECONDS: Final = 20
 SQS_MAX_CONCURRENCY: Final = 1_000
 POLLER_CONCURRENCY: Final = 10
 """Batches in work of one provisioned poller: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+MAX_BATCH_SIZE: Final = 10
+"""Lambda allows more only with a batching window, and SQS deletes ten messages with one request."""
 MAX_BATCHING_WINDOW_SECONDS: Final = 5
 """Lambda allows up to 300. A window of more than a few seconds saves nothing more."""
 MAX_STATUS_INDEX_SHARDS: Final = 1_000
@@ -134,7 +136,7 @@ def _processor_ranges(settings: "StageSettings") -> dict[str, tuple[int, int | N
                 // max(1, settings.visibility_timeout_seconds),
             ),
         ),
-        "batch_size": (1, 10),
+        "batch_size": (1, MAX_BATCH_SIZE),
         "batching_window_seconds": (0, MAX_BATCHING_WINDOW_SECONDS),
         "processor_max_concurrency": (2, SQS_MAX_CONCURRENCY),
     }

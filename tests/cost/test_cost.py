@@ -19,7 +19,7 @@ from shipment_events.cost.designs import DESIGNS, OURS, PUT_ITEM, TEXTBOOK, Desi
 from shipment_events.cost.limits import exceeded
 from shipment_events.cost.prices import Price, Tier, price_table
 from shipment_events.cost.usage import events_per_batch, monthly_usage
-from shipment_events.cost.workload import DAYS_A_MONTH, ITEM_BYTES, Workload
+from shipment_events.cost.workload import DAYS_A_MONTH, ITEM_BYTES, TYPICAL_DUPLICATE_SHARE, Workload
 from shipment_events.publishing.entries import prepare_text
 from shipment_events.stage_options import ProvisionedPollers
 from shipment_events.stages import settings_for
@@ -272,6 +272,10 @@ def test_window_saves_invocations_and_what_they_cost_but_no_receives() -> None:
 def test_typical_event_is_that_of_the_feed() -> None:
     sizes = [len(json.dumps(json.loads(x.text)).encode()) for x in generate(500, shares=Shares(broken=0))]
     assert 0.8 < sum(sizes) / len(sizes) / Workload(events_per_day=1).event_bytes < 1.25
+
+
+def test_typical_share_of_duplicates_is_that_of_the_feed() -> None:
+    assert Shares().repeat == TYPICAL_DUPLICATE_SHARE
 
 
 def test_item_is_as_much_larger_than_its_event_as_the_bill_says() -> None:

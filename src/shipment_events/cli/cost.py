@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from shipment_events.cli.presentation import output
+from shipment_events.contract.limits import MAX_ITEM_BYTES
 from shipment_events.cost.bill import Bill, prices_checked
 from shipment_events.cost.estimate import Estimate, estimate
-from shipment_events.cost.workload import TYPICAL_EVENT_BYTES, Workload
+from shipment_events.cost.workload import TYPICAL_DUPLICATE_SHARE, TYPICAL_EVENT_BYTES, Workload
 from shipment_events.pipeline import Pipeline
+from shipment_events.stage_limits import MAX_BATCH_SIZE, MAX_BATCHING_WINDOW_SECONDS
 from shipment_events.stages import STAGES, settings_for
 
 _MANY_A_SECOND: Final = 10
@@ -23,14 +25,14 @@ _MANY_A_SECOND: Final = 10
 @click.command()
 @click.option("--events-per-day", type=click.FloatRange(min=1), required=True, help="Mean events per day.")
 @click.option(
-    "--event-bytes", type=click.IntRange(1, 400 * 1024), default=TYPICAL_EVENT_BYTES, show_default=True,
+    "--event-bytes", type=click.IntRange(1, MAX_ITEM_BYTES), default=TYPICAL_EVENT_BYTES, show_default=True,
     help="Size of an event's detail as JSON, in bytes.",
 )  # fmt: skip
 @click.option(
     "--stage", type=click.Choice(list(STAGES)), help="Stage whose settings are used. Default: that of --env."
 )
 @click.option(
-    "--duplicate-share", type=click.FloatRange(0, 1), default=0.02, show_default=True,
+    "--duplicate-share", type=click.FloatRange(0, 1), default=TYPICAL_DUPLICATE_SHARE, show_default=True,
     help="Share of the events that repeat a stored one.",
 )  # fmt: skip
 @click.option(
@@ -43,12 +45,12 @@ _MANY_A_SECOND: Final = 10
 )  # fmt: skip
 @click.option(
     "--batch",
-    type=click.FloatRange(1, 10),
+    type=click.FloatRange(1, MAX_BATCH_SIZE),
     help="Mean number of events per batch. Default: estimated.",
 )
 @click.option(
     "--batching-window",
-    type=click.IntRange(0, 5),
+    type=click.IntRange(0, MAX_BATCHING_WINDOW_SECONDS),
     help="Batching window of the event source in seconds. Default: that of the stage.",
 )
 @click.option(

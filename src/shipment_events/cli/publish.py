@@ -24,7 +24,7 @@ from shipment_events.publishing.event_files import EventFileError, EventText, re
 from shipment_events.publishing.journal import JournalWriter
 from shipment_events.publishing.pauses import interruptible
 from shipment_events.publishing.publish_file import KeptEvents, Publication, is_input, publish_events
-from shipment_events.publishing.publisher import Publisher
+from shipment_events.publishing.publisher import CONCURRENCY, Publisher
 
 
 @click.command()
@@ -46,7 +46,7 @@ from shipment_events.publishing.publisher import Publisher
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 64),
-    default=4,
+    default=CONCURRENCY,
     show_default=True,
     help="Number of parallel requests.",
 )

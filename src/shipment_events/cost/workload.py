@@ -14,6 +14,8 @@ GB: Final = 1e9
 ENVELOPE_BYTES: Final = 223
 ITEM_BYTES: Final = 233
 TYPICAL_EVENT_BYTES: Final = 450
+TYPICAL_DUPLICATE_SHARE: Final = 0.02
+"""The share of repeats in the feed."""
 
 # Bytes that DynamoDB adds to the billed size of each item and each entry of an index:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
@@ -32,14 +34,14 @@ class Workload:
 
     Attributes:
         event_bytes: size of the ``detail`` as JSON.
-        duplicate_share: fraction of the events that are duplicates. The default is the share in the feed.
+        duplicate_share: fraction of the events that are duplicates.
         api_requests_per_day: requests for the state of one shipment.
         api_unchanged_share: fraction of them that is answered with 304.
     """
 
     events_per_day: float
     event_bytes: int = TYPICAL_EVENT_BYTES
-    duplicate_share: float = 0.02
+    duplicate_share: float = TYPICAL_DUPLICATE_SHARE
     api_requests_per_day: float = 0
     api_unchanged_share: float = 0
 

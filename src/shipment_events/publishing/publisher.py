@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_events import EventBridgeClient
 
+CONCURRENCY: Final = 4
+"""Number of parallel requests, unless a caller sets another."""
+
 # Sending the same entry again cannot help after these errors. Every other error may be temporary.
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
 _PERMANENT_ERRORS: Final = frozenset(
@@ -109,7 +112,12 @@ class Publisher:
     """
 
     def __init__(
-        self, client: "EventBridgeClient", bus_name: str, *, concurrency: int = 4, max_attempts: int = 8
+        self,
+        client: "EventBridgeClient",
+        bus_name: str,
+        *,
+        concurrency: int = CONCURRENCY,
+        max_attempts: int = 8,
     ) -> None:
         self._client = client
         self._bus_name = bus_name
@@ -118,7 +126,7 @@ class Publisher:
 
     @classmethod
     def connect(
-        cls, environment: str, *, concurrency: int = 4, session: "boto3.Session | None" = None
+        cls, environment: str, *, concurrency: int = CONCURRENCY, session: "boto3.Session | None" = None
     ) -> "Publisher":
         """The publisher for a stage. It calls :meth:`ensure_bus`.
 
