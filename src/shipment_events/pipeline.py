@@ -226,7 +226,7 @@ class Pipeline:
     def archive(self) -> Archive:
         """The archive of every event on the bus."""
         name = self.resources.archive_name
-        return Archive(self._clients.make("events"), self.stage.environment, name, self.queue, self.log)
+        return Archive(self._clients.make("events"), self.stage, name, self.queue, self.log)
 
     @cached_property
     def status_archive(self) -> StatusArchive:

@@ -13,6 +13,7 @@ from botocore.stub import Stubber
 
 from shipment_events.aws_session import CLIENT_CONFIG
 from shipment_events.queue.queue import Queue
+from shipment_events.stages import settings_for
 from shipment_events.table.copy import Copied, copy_missing
 from shipment_events.watching.archive import Archive, ReplayError, ReplayPlan
 from shipment_events.watching.replays import ArchiveContent, cancel_replay, start_replay
@@ -96,7 +97,7 @@ def test_two_starts_have_two_names() -> None:
 
     events: Any = Events()
     none: Any = None
-    archive = Archive(events, "dev", "archive", none, none)
+    archive = Archive(events, settings_for("dev"), "archive", none, none)
     until = datetime.now(UTC)
     names = {archive.plan(NOW, until, all_rules=True).name for _ in range(20)}
     assert len(names) == 20
@@ -107,7 +108,7 @@ def test_a_replay_that_cannot_be_followed_is_said_to_continue(connect: Connect) 
     """The name is needed to stop it, and a second start would replay everything again."""
     client, service = connect("events", says(ReplayArn="arn:r", State="STARTING"), refuses("AccessDenied"))
     plan = ReplayPlan("ours", ARCHIVE, NOW, NOW, None, 1, 1, is_early=False)
-    archive = Archive(client, "dev", "archive", Queue(client, "queue"), cast("Any", None))
+    archive = Archive(client, settings_for("dev"), "archive", Queue(client, "queue"), cast("Any", None))
     with pytest.raises(ReplayError, match=r"ours was started and continues.*AccessDenied") as error:
         archive.replay(plan)
     assert "aws events cancel-replay --replay-name ours" in error.value.next_step

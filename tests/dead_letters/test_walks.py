@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,9 +28,10 @@ from shipment_events.publishing.event_files import EventText
 from shipment_events.queue.queue import Drain, Queue
 from shipment_events.queue.timing import AWS_TIMING, EXACT_TIMING, QueueTiming
 from shipment_events.resources import Resources, find_resources
+from shipment_events.stages import STAGES, StageSettings, settings_for
 from shipment_events.watching import archive as archive_module
 from shipment_events.watching import status as status_module
-from shipment_events.watching.archive import Archive, ReplayPlan
+from shipment_events.watching.archive import Archive, ReplayPlan, ReplayResult
 from shipment_events.watching.flow import Flow
 from shipment_events.watching.replays import ArchiveContent, Replay, ReplayState
 from shipment_events.watching.status import StatusReader
@@ -221,6 +223,30 @@ def test_a_replay_counts_what_came_a_minute_after_its_end(monkeypatch: pytest.Mo
         for number, text in enumerate(BODIES):
             sqs.clock.at(2 * number, partial(process, text))
 
+    result = replay(sqs, start, logged, monkeypatch)
+    assert result.flow.total == COUNT
+    assert result.drain.is_empty
+
+
+def test_a_replay_waits_for_a_failed_event_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    sqs = AwsSqs()
+    stage = replace(settings_for("dev"), processor_timeout_seconds=120)
+
+    def start(*_: object, **__: object) -> None:
+        sqs.put(QUEUE, BODIES[0])
+        sqs.clock.at(stage.visibility_timeout_seconds, partial(sqs.take, QUEUE, BODIES[0]))
+
+    assert replay(sqs, start, [], monkeypatch, stage).drain.is_empty
+
+
+def replay(
+    sqs: AwsSqs,
+    start: Callable[..., None],
+    logged: Sequence[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stage: StageSettings = STAGES["dev"],
+) -> ReplayResult:
+    """Replay what ``start`` puts into the queue."""
     content = ArchiveContent("arn:archive", "arn:bus", 7, COUNT, 1, BEGIN)
     over = Replay(ReplayState.COMPLETED, "", BEGIN)
     monkeypatch.setattr(archive_module, "start_replay", start)
@@ -231,9 +257,7 @@ def test_a_replay_counts_what_came_a_minute_after_its_end(monkeypatch: pytest.Mo
     now = datetime.now(UTC)
     plan = ReplayPlan("r", content, now, now, None, COUNT, COUNT, is_early=False)
     none: Any = None
-    result = Archive(none, "dev", "archive", queue_of(sqs), none).replay(plan)
-    assert result.flow.total == COUNT
-    assert result.drain.is_empty
+    return Archive(none, stage, "archive", queue_of(sqs), none).replay(plan)
 
 
 class SlowTable(StoredFromBus):

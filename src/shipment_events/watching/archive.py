@@ -15,7 +15,8 @@ from shipment_events.contract import names
 from shipment_events.cost.prices import price_table
 from shipment_events.cost.workload import BILLED_BYTES
 from shipment_events.errors import ShipmentEventsError
-from shipment_events.queue.queue import Drain, Queue
+from shipment_events.queue.queue import PATIENCE_SECONDS, Drain, Queue
+from shipment_events.stages import StageSettings
 from shipment_events.watching.flow import Flow, logged_flow
 from shipment_events.watching.log import ProcessorLog
 from shipment_events.watching.replays import (
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html
 SETTLING_TIME: Final = timedelta(minutes=10)
 _POLL_SECONDS: Final = 1.0
-# A failed event is visible again only after the visibility timeout of the queue.
-_PATIENCE_SECONDS: Final = 420.0
 
 
 class ReplayError(ShipmentEventsError):
@@ -91,16 +90,17 @@ class Archive:
 
     Args:
         client: EventBridge client.
+        stage: settings of the stage.
         name: name of the archive.
         queue: receives the replayed events.
         log: the log of the processor that reads the queue.
     """
 
     def __init__(
-        self, client: "EventBridgeClient", environment: str, name: str, queue: Queue, log: ProcessorLog
+        self, client: "EventBridgeClient", stage: StageSettings, name: str, queue: Queue, log: ProcessorLog
     ) -> None:
         self._client = client
-        self._environment = environment
+        self._stage = stage
         self._name = name
         self._queue = queue
         self._log = log
@@ -112,7 +112,7 @@ class Archive:
             ReplayError: the window is empty, ends in the future, or ends before the archive begins.
             botocore.exceptions.ClientError: the archive cannot be read.
         """
-        rule = None if all_rules else names.rule_name(self._environment)
+        rule = None if all_rules else names.rule_name(self._stage.environment)
         return plan_replay(describe_archive(self._client, self._name), since, until, rule)
 
     def replay(
@@ -137,7 +137,9 @@ class Archive:
                 lambda replay: on_progress(replay, self._queue.depth().total),
             )
             drain = self._queue.wait_until_empty(
-                patience=_PATIENCE_SECONDS, on_progress=lambda waiting: on_progress(replay, waiting)
+                # A failed event is visible again only after the visibility timeout.
+                patience=self._stage.visibility_timeout_seconds + PATIENCE_SECONDS,
+                on_progress=lambda waiting: on_progress(replay, waiting),
             )
             return ReplayResult(replay, logged_flow(self._log, started, datetime.now(UTC)), drain)
 
