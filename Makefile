@@ -77,7 +77,7 @@ drill: setup ## Run the stack under faults on its own engine, and account for ev
 
 # Tests wait for engines half of their time, so three workers keep two cores busy.
 .PHONY: test
-test: setup ## Run all tests, also those on the local engine
+test: setup ## Run all tests but the slow ones, also those on the local engine
 	@$(MAKE) --no-print-directory node_modules/.ready \
 	  || echo "The npm packages could not be installed: the tests of the CDK CLI and of the prose linter are skipped." >&2
 	@pytest --numprocesses 3 --dist loadfile
@@ -95,7 +95,7 @@ audit: setup $(AUDIT_VENV)/.ready ## Run all security checks on every stage; fai
 	@python -m workbench.audit
 
 .PHONY: check
-check: lint audit test ## All that CI runs: lint, audit and all tests
+check: lint audit test ## All that CI runs, but not the slow tests: lint, audit and tests
 
 .PHONY: lint
 lint: setup node_modules/.ready ## Lint, format, strict types and plain English

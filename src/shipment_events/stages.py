@@ -155,7 +155,7 @@ class StageSettings:
     alarms_without_receivers: str | None = None
     """Why the alarms need no receiver. A stage needs an address, a channel or this reason."""
     runbook: str = "docs/runbook.md"
-    """Where the runbook is; each alarm's description ends with a link to its entry there."""
+    """Where the runbook is, a path or an address. Each alarm's description ends with it and ``#name``."""
     alarm_period_seconds: int = 60
     """Resolution of the alarms on queues and rules; SQS and EventBridge report once a minute."""
     alarm_rate_period_seconds: int = 300

@@ -149,7 +149,7 @@ def events_table(title: str, events: Iterable[StoredEvent], *, of_many: bool = F
 
 
 def print_feed_report(console: Console, run: FeedRun) -> None:
-    """Print the account of a run. Each accepted event is counted in exactly one row."""
+    """Print the report of a run. Each accepted event is counted in exactly one row."""
     report = run.as_json()
     table = Table(title="Where every event ended", title_justify="left", show_header=False)
     table.add_column()

@@ -61,7 +61,7 @@ def run(
     """Send events from FILE and account for every one.
 
     - is standard input. Broken events are sent too, as a producer without our publisher would send them. The
-    account compares what the bus accepted with the table and the dead-letter queue. It also compares the
+    report compares what the bus accepted with the table and the dead-letter queue. It also compares the
     state of each shipment with its events, and the changes that the subscriber received with those that had
     to come.
 
