@@ -23,6 +23,8 @@ class DrillReport:
         missed: incidents that did not happen, by kind, because no container wrote in time.
         recovery_seconds: from the end of the last fault until the queue was empty; None if it never was.
         read_side: states and changes, checked when the queue was empty.
+        refused: number of lines that no bus accepts, by reason.
+        wrongly_refused: lines of good events that our publisher refused, with its reason.
         unsent: events that the bus did not take even after the faults.
         sent_again: events that the publisher handed back during the faults and that were published again.
         redriven: events that ran out of receives and were moved back from the dead-letter queue once.
@@ -41,6 +43,7 @@ class DrillReport:
     verdict: Verdict = field(default_factory=Verdict)
     read_side: ReadSideAccount = field(default_factory=ReadSideAccount)
     refused: Counter[str] = field(default_factory=Counter)
+    wrongly_refused: list[str] = field(default_factory=list)
     bursts: int = 0
     unsent: int = 0
     sent_again: int = 0
@@ -60,6 +63,7 @@ class DrillReport:
             "altered": len(found.altered),
             "phantom": found.unexpected + len(self.verdict.phantoms),
             "misjudged": len(self.verdict.misjudged),
+            "wrongly refused": len(self.wrongly_refused),
             "unsent": self.unsent,
             "different states": len(self.read_side.different),
             "missing changes": len(changes.missing),
@@ -102,6 +106,7 @@ class DrillReport:
             "misjudged": len(self.verdict.misjudged),
             "unsent": self.unsent,
             "refused": self.refused.total(),
+            "wrongly_refused": len(self.wrongly_refused),
             "sent_again": self.sent_again,
             "redriven": self.redriven,
             "quarantined_again": self.quarantined_again,
@@ -110,6 +115,7 @@ class DrillReport:
             "altered_events": found.altered[:_NAMED],
             "phantom_events": self.verdict.phantoms[:_NAMED],
             "misjudged_events": self.verdict.misjudged[:_NAMED],
+            "wrongly_refused_lines": self.wrongly_refused[:_NAMED],
             **self.read_side.as_json(),
             "failures": self.failures,
         }

@@ -142,6 +142,7 @@ class _Drill:
         report = self.report
         report.fault_kinds, report.missed = self.storm.fired(), self.storm.missed()
         report.bursts, report.refused = self.traffic.bursts, self.traffic.refused
+        report.wrongly_refused = self.traffic.wrongly_refused
         return unsent
 
     def recover(self, unsent: list[Entry]) -> None:

@@ -31,11 +31,13 @@ class Traffic:
     Attributes:
         expected: for each entry by its position, why it must be quarantined; None for a good event.
         refused: number of lines that no bus accepts, by reason.
+        wrongly_refused: lines of good events that our publisher refused, with its reason.
     """
 
     seed: int
     expected: dict[int, str | None] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
+    wrongly_refused: list[str] = field(default_factory=list)
     bursts: int = 0
 
     def entries(self, events: int, seconds: float) -> Iterator[Entry]:
@@ -56,6 +58,8 @@ class Traffic:
             try:
                 entry = to_entry(event)
             except InvalidEventError as error:
+                if line.expected_reason is None:
+                    self.wrongly_refused.append(f"{error.reason.value}: {line.text}")
                 # A producer that does not use our publisher sends such events too.
                 if (careless := careless_entry(event)) is None:
                     self.refused[error.reason.value] += 1
