@@ -27,6 +27,7 @@ class DrillReport:
         wrongly_refused: lines of good events that our publisher refused, with its reason.
         unsent: events that the bus did not take even after the faults.
         sent_again: events that the publisher handed back during the faults and that were published again.
+        is_quiet_after_redrive: whether the queue became empty after the redrive; True without one.
         redriven: events that ran out of receives and were moved back from the dead-letter queue once.
         quarantined_again: exact repeats among the dead letters.
         visibility_timeout: of the queue during the drill; 360 where deployed, everything else in ratio.
@@ -48,6 +49,7 @@ class DrillReport:
     unsent: int = 0
     sent_again: int = 0
     redriven: int = 0
+    is_quiet_after_redrive: bool = True
     quarantined_again: int = 0
     recovery_seconds: float | None = None
     duration_seconds: float = 0.0
@@ -63,6 +65,7 @@ class DrillReport:
             "altered": len(found.altered),
             "phantom": found.unexpected + len(self.verdict.phantoms),
             "misjudged": len(self.verdict.misjudged),
+            "hidden dead letters": found.hidden_dead_letters,
             "wrongly refused": len(self.wrongly_refused),
             "unsent": self.unsent,
             "different states": len(self.read_side.different),
@@ -72,6 +75,8 @@ class DrillReport:
         failures = [f"{count:,} {name}" for name, count in counts.items() if count]
         if self.recovery_seconds is None:
             failures.append("the queue did not empty after the last fault")
+        if not self.is_quiet_after_redrive:
+            failures.append("the queue did not empty after the redrive")
         if found.published < self.wanted_events:
             failures.append(f"{found.published:,} events instead of {self.wanted_events:,}")
         if self.fault_kinds.total() < self.wanted_faults:
@@ -106,6 +111,7 @@ class DrillReport:
             "misjudged": len(self.verdict.misjudged),
             "unsent": self.unsent,
             "refused": self.refused.total(),
+            "hidden_dead_letters": found.hidden_dead_letters,
             "wrongly_refused": len(self.wrongly_refused),
             "sent_again": self.sent_again,
             "redriven": self.redriven,

@@ -106,7 +106,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
     ):
         publisher = Publisher(_events_client(proxies), stage.resources.event_bus_name)
         storm = Storm(stage, proxies, publisher, plan.seed, plan.minutes * 60, _timeouts(plan))
-        drill = _Drill(
+        drill = Drill(
             stage=stage,
             storm=storm,
             report=report,
@@ -123,7 +123,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
 
 
 @dataclass(slots=True, kw_only=True)
-class _Drill:
+class Drill:
     """A drill whose stage is up. It knows what was sent, and writes into the report."""
 
     stage: Stage
@@ -157,7 +157,7 @@ class _Drill:
         report.redriven = len(self.stage.dead_letters.redrive(exhausted).settled)
         if report.redriven:
             progress.phase = f"recovering {report.redriven:,} redriven events"
-            self._wait_until_quiet()
+            report.is_quiet_after_redrive = self._wait_until_quiet() is not None
 
     def account(self) -> None:
         """Find where each event is, and check states and changes."""
@@ -165,11 +165,20 @@ class _Drill:
         self.on_progress(self.progress)
         for _ in range(_SECOND_LOOKS):
             self._reconcile()
-            if not self.report.reconciliation.lost:
+            found = self.report.reconciliation
+            if not (found.lost or found.hidden_dead_letters):
                 break
             time.sleep(_SECOND_LOOK_SECONDS)
-        shipments = {item.detail["shipment_id"] for item in self.stage.table.scan()}
-        self.report.read_side = self.stage.read_side.account(shipments, lambda _: True)
+        stage = self.stage
+        shipments = self._stored_shipments() | stage.tracked_shipments()
+        account = self.report.read_side = stage.read_side.account(shipments, lambda _: True)
+        # The account ignores the changes of shipments that it is not asked about.
+        if account.changes and (others := stage.subscriber.shipment_ids - shipments):
+            made_up = sorted(others - self._stored_shipments())
+            account.changes.impossible += [f"{one}: a change, and no event is stored" for one in made_up]
+
+    def _stored_shipments(self) -> set[str]:
+        return {item.detail["shipment_id"] for item in self.stage.table.scan()}
 
     def _note(self, receipt: Accepted) -> None:
         record = JournalRecord.of(receipt)
@@ -207,8 +216,8 @@ class _Drill:
         return time.time() - drain.empty_seconds if drain.is_empty else None
 
     def _reconcile(self) -> None:
-        dead_letters = self.stage.dead_letters.read().letters
-        letters, self.report.quarantined_again = unique_letters(dead_letters)
+        reading = self.stage.dead_letters.read()
+        letters, self.report.quarantined_again = unique_letters(reading.letters)
         self.report.reconciliation = reconcile(
             (event.record for event in self.sent),
             (
@@ -219,6 +228,7 @@ class _Drill:
             ),
             (QueuedEvent(letter.envelope_id, letter.reason) for letter in letters),
         )
+        self.report.reconciliation.hidden_dead_letters = reading.hidden
         self.report.verdict = judge(self.sent, letters)
 
 

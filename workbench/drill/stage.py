@@ -12,10 +12,12 @@ import psutil
 
 from shipment_events.accounting.read_side import ReadSide
 from shipment_events.contract import names
+from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.queue.queue import Queue
 from shipment_events.resources import Resources, TrackingNotDeployedError, find_resources
 from shipment_events.table.store import EventTable
+from workbench.drill.listener import Listener
 from workbench.engine import engine as engines
 from workbench.engine import synthesis
 from workbench.engine.clients import LOCAL_CONFIG, local_session
@@ -40,7 +42,7 @@ class Stage:
     engine_environment: Mapping[str, str]
     visibility_timeout: int
     resources: Resources
-    subscriber: Queue
+    subscriber: Listener
     sqs: "SQSClient"
     dynamodb: "DynamoDBClient"
     events: "EventBridgeClient"
@@ -63,6 +65,13 @@ class Stage:
     def read_side(self) -> ReadSide:
         """The states of the stage and the changes that its subscriber received."""
         return ReadSide(self.table, self.dynamodb, self.shipments_table_name, self.subscriber)
+
+    def tracked_shipments(self) -> set[str]:
+        """Ids of the shipments that have a state."""
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.shipments_table_name, ConsistentRead=True, ProjectionExpression=PARTITION_KEY
+        )
+        return {item[PARTITION_KEY]["S"] for page in pages for item in page["Items"]}
 
     @property
     def queue(self) -> Queue:
@@ -155,7 +164,7 @@ def _scaled(
         engine_environment=engine_environment,
         visibility_timeout=visibility_timeout,
         resources=resources,
-        subscriber=Queue(sqs, subscribe(running.endpoint, settings.environment), resources.timing),
+        subscriber=Listener(sqs, subscribe(running.endpoint, settings.environment), resources.timing),
         sqs=sqs,
         dynamodb=client("dynamodb"),
         events=client("events"),
