@@ -73,14 +73,16 @@ def start(
     """Start the engine of this directory unless it runs, and wait until it answers.
 
     ``extra_environment`` reaches the engine and every function it runs, for example ``AUTH=true`` or
-    ``AWS_ENDPOINT_URL_DYNAMODB``. ``fresh`` discards everything that an earlier run stored. Raises
-    LocalEngineError if the port is taken, or if the engine is not installed, runs with other settings, does
-    not answer or ends.
+    ``AWS_ENDPOINT_URL_DYNAMODB``. ``fresh`` discards everything that an earlier run stored on the port.
+    Raises LocalEngineError if the port is taken, or if the engine is not installed, runs on another port or
+    with other settings, does not answer or ends.
     """
     extra = dict(extra_environment or {})
     with _exclusive(settings):
         known = record.read(settings.record_file)
         process = known.process() if known is not None else None
+        if known is not None and process is not None:
+            _require_same_port(known, settings)
         if process is not None and fresh:
             end_group(process, grace=0)
         elif known is not None and process is not None:
@@ -105,7 +107,7 @@ def stop(settings: Settings) -> bool:
         known = record.read(settings.record_file)
         process = known.process() if known is not None else None
         if process is None:
-            _forget(settings)
+            # The record of a crashed engine stays, so that the next start says what is lost.
             return False
         polite = end_group(process, grace=STOP_SECONDS)
         _forget(settings)
@@ -140,12 +142,15 @@ def _exclusive(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _require_same(known: Record, settings: Settings, extra: Mapping[str, str]) -> None:
+def _require_same_port(known: Record, settings: Settings) -> None:
     if known.port != settings.port:
         raise LocalEngineError(
             f"The local engine of this directory already runs on port {known.port}, not {settings.port}.",
             f"Stop it first (make down), or use it: SHIPMENTS_PORT={known.port}.",
         )
+
+
+def _require_same(known: Record, settings: Settings, extra: Mapping[str, str]) -> None:
     if known.extra_environment != extra:
         raise LocalEngineError(
             "The local engine of this directory runs with another environment.",
@@ -187,7 +192,14 @@ def _launch(settings: Settings, extra: Mapping[str, str], *, after_crash: bool) 
             f"The local engine is not installed: {settings.engine_python} does not exist.",
             "Run `make setup`.",
         )
-    settings.temporary_dir.mkdir(parents=True)
+    try:
+        # A process that an earlier engine left may still write there.
+        settings.temporary_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalEngineError(
+            f"The local engine's folder {settings.temporary_dir} cannot be made: {error.strerror}.",
+            "Remove what is in its place, then try again.",
+        ) from error
     if settings.log_file.exists():
         settings.log_file.replace(settings.log_file.with_suffix(".previous.log"))
     with contextlib.ExitStack() as undo, settings.log_file.open("wb") as log:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,6 +104,67 @@ class TestStart:
             squatter.listen()
             with pytest.raises(LocalEngineError, match="is taken"):
                 engine.start(settings)
+
+
+    def test_fresh_does_not_end_the_engine_of_another_port(self, settings: Settings) -> None:
+        with running(settings) as process:
+            other = Settings(root=settings.root, home=settings.home, port=free_port())
+            with pytest.raises(LocalEngineError, match=f"already runs on port {settings.port}, not"):
+                engine.start(other, fresh=True)
+            assert processes.is_running(process)
+            assert record.read(settings.record_file) is not None
+
+    def test_fresh_ends_the_engine_of_this_port(self, settings: Settings) -> None:
+        install(settings.root, "exit 3")
+        with running(settings) as process:
+            with pytest.raises(LocalEngineError, match="exit status 3"):
+                engine.start(settings, fresh=True)
+            assert not processes.is_running(process)
+
+    def test_litter_in_the_scratch_folder_does_not_matter(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        install(settings.root, "exit 3")
+        settings.temporary_dir.mkdir(parents=True)
+        monkeypatch.setattr(engine.shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(LocalEngineError, match="exit status 3"):
+            engine.start(settings)
+
+    def test_a_file_in_the_place_of_the_scratch_folder_is_named(self, settings: Settings) -> None:
+        install(settings.root, "exit 3")
+        settings.home.mkdir()
+        settings.temporary_dir.touch()
+        with pytest.raises(LocalEngineError, match=f"{settings.temporary_dir} cannot be made: File exists"):
+            engine.start(settings)
+
+
+class TestCrash:
+    def test_it_is_not_forgotten_before_the_next_start(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with running(settings) as process:
+            processes.end_group(process, grace=0)
+        assert not engine.stop(settings)
+        assert engine.status(settings).state is State.CRASHED
+        install(settings.root, 'echo ready; sleep 60')
+        monkeypatch.setattr(health, "answers", lambda *_: True)
+        try:
+            assert engine.start(settings).after_crash
+        finally:
+            assert engine.stop(settings)
+        assert engine.status(settings).state is State.STOPPED
+
+    def test_it_does_not_matter_to_a_fresh_start(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with running(settings) as process:
+            processes.end_group(process, grace=0)
+        install(settings.root, 'echo ready; sleep 60')
+        monkeypatch.setattr(health, "answers", lambda *_: True)
+        try:
+            assert not engine.start(settings, fresh=True).after_crash
+        finally:
+            assert engine.stop(settings)
 
 
 class TestRecord:
@@ -206,6 +268,19 @@ class TestProgram:
         )
         assert ended.returncode == 1
         assert "dynamodb._set_item is not as its adaptation in workbench/engine expects it" in ended.stderr
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[psutil.Process]:
+    """A process that stands for the engine, with its record."""
+    process = shell("echo ready; sleep 60")
+    settings.home.mkdir(exist_ok=True)
+    known = record.Record(pid=process.pid, created=process.create_time(), port=settings.port)
+    known.write(settings.record_file)
+    try:
+        yield process
+    finally:
+        processes.end_group(process, grace=0)
 
 
 def shell(script: str) -> psutil.Popen:
