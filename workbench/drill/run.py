@@ -1,6 +1,8 @@
 """Run a drill: start, send under faults, wait until quiet, account for everything, clean up."""
 
+import fcntl
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from workbench.drill.storm import Storm
 from workbench.drill.traffic import Traffic
 from workbench.drill.verdict import SentEvent, judge, unique_letters
 from workbench.engine.clients import local_session
+from workbench.engine.errors import LocalEngineError
 from workbench.engine.health import free_ports
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 JOURNAL: Final = "drill-journal.ndjson"
 EVENTS_FILE: Final = "drill-events.ndjson"
 PROXY_LOG: Final = "drill-proxies.log"
+LOCK: Final = "drill.lock"
 
 _PUBLISHER_TIMEOUT: Final = 1.0
 _POLL_SECONDS: Final = 0.2
@@ -76,7 +80,8 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
     """Run a drill on its own engine. Only the report, journal and events stay.
 
     Raises:
-        LocalEngineError: the engine does not start, restart or stop, or the stack cannot be deployed.
+        LocalEngineError: another drill has the folder, the engine does not start, restart or stop, or the
+            stack cannot be deployed.
         botocore.exceptions.ClientError: the engine cannot be read in the end.
     """
     started = time.monotonic()
@@ -92,6 +97,7 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
     engine_port, partial_port, *service_ports = free_ports(2 + len(SERVICES))
     ports = {"partial": partial_port, **dict(zip(SERVICES, service_ports, strict=True))}
     with (
+        _only_drill_of(plan.folder),
         _log_of_proxies(plan.folder / PROXY_LOG),
         FaultProxies(engine_port, ports, plan.seed) as proxies,
         open_stage(
@@ -233,9 +239,26 @@ class Drill:
 
 
 @contextmanager
+def _only_drill_of(folder: Path) -> Iterator[None]:
+    """Keep a second drill from removing the engine and replacing the files of the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise LocalEngineError(
+                f"Process {lock.read()} runs a drill in {folder}.", "Wait for its end, or stop it."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
 def _log_of_proxies(path: Path) -> Iterator[None]:
     """Log the proxies' messages about cut connections to a file, not to the terminal."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     loggers = [logging.getLogger(name) for name in ("aiohttp", "asyncio", "microburst")]
     for logger in loggers:

@@ -122,6 +122,8 @@ def open_stage(
 ) -> Iterator[Stage]:
     """Start an engine, deploy the stack and scale its times. At the end, stop and remove everything.
 
+    No other stage may be open in ``home``. The engine that a killed drill left there is stopped.
+
     Args:
         home: folder of the engine, removed at the end.
         visibility_timeout: of the queue, in seconds, a multiple of 6. The function's timeout and all waits
@@ -138,6 +140,7 @@ def open_stage(
     assembly, _ = synthesis.synthesize(root, environment, root / ".local" / "assemblies")
     settings = Settings(root=root, home=home, port=port, environment=environment)
     try:
+        engines.stop(settings)
         running = engines.start(settings, extra_environment=engine_environment, fresh=True)
         deploy(running.endpoint, assembly, environment)
         yield _scaled(settings, engine_environment, visibility_timeout, running)
