@@ -125,12 +125,11 @@ class Incidents:
             done.set()
 
         self.proxies.at_next_write(WriteHook(table, after_write, act))
-        if done.wait(_HOOK_SECONDS):
-            self.fired[kind] += 1
-            return True
-        self.proxies.at_next_write(None)
-        self.missed[kind] += 1
-        return False
+        if not done.wait(_HOOK_SECONDS):
+            self.proxies.at_next_write(None)
+        # The hook may have been called after the wait and before its removal.
+        (self.fired if done.is_set() else self.missed)[kind] += 1
+        return done.is_set()
 
     def _refuse(self, service: str, stopped: threading.Event) -> None:
         self.current = f"{REFUSED} ({service})"

@@ -27,8 +27,8 @@ class WriteHook:
 
     Attributes:
         table: name of the table whose writes count. It tells the functions apart.
-        after_write: True calls the hook after the table acted and before the client gets the answer. False
-            calls it before, and the table does not act.
+        after_write: True calls the hook after the table wrote an item and before the client gets the answer.
+            False calls it before, and the table does not act.
         action: must be quick, because every request waits for it.
     """
 
@@ -86,7 +86,7 @@ class PartialProxy:
             status, headers, answer = 200, {"Content-Type": request.headers["Content-Type"]}, b"{}"
         else:
             status, headers, answer = await self._forward(request, json.dumps(fault.request).encode())
-        if operation == _WRITE:
+        if operation == _WRITE and status == 200 and _wrote(answer):
             self._call_hook(body, after_write=True)
         if fault is not None and status == 200:
             answer = json.dumps(fault.complete(json.loads(answer))).encode()
@@ -122,6 +122,11 @@ class PartialProxy:
         except (aiohttp.ClientError, TimeoutError) as error:
             # The engine is down.
             raise web.HTTPBadGateway(text=str(error)) from error
+
+
+def _wrote(answer: bytes) -> bool:
+    """Whether a statement of a batch succeeded. A request that was not passed on has no responses."""
+    return any("Error" not in response for response in json.loads(answer).get("Responses", []))
 
 
 def _passed_on(headers: Any) -> dict[str, str]:

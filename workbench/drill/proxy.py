@@ -61,8 +61,11 @@ class FaultProxies:
         self._partial.share = share
 
     def at_next_write(self, hook: WriteHook | None) -> None:
-        """Call a hook once, when the next batch of writes reaches the table. None removes the hook."""
-        self._partial.hook = hook
+        """Call a hook once, when the next batch of writes reaches the table. None removes the hook.
+
+        After the return, no hook from before is at work or will be called.
+        """
+        self._run(self._set_hook(hook))
 
     def refuse(self, service: str) -> None:
         """Cut the connections of a service and refuse new ones, until :meth:`accept`."""
@@ -114,6 +117,10 @@ class FaultProxies:
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+    async def _set_hook(self, hook: WriteHook | None) -> None:
+        # Hooks are called on this thread, too.
+        self._partial.hook = hook
 
     async def _set_faults(self, service: str, rules: list[NamedRule]) -> None:
         made = self._bursts[service].engine.set_rules([named.rule for named in rules])
