@@ -18,7 +18,7 @@ from workbench.engine import health, record
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.processes import end_group
 from workbench.engine.record import Record
-from workbench.engine.settings import HOST, REGION, Settings
+from workbench.engine.settings import HOST, REGION, Settings, endpoint
 
 START_SECONDS: Final = 30.0
 # The socket of a killed engine stays open for a moment after its process ended.
@@ -130,7 +130,7 @@ def status(settings: Settings) -> Status:
         state = State.RUNNING
     else:
         state = State.NOT_ANSWERING
-    return Status(state=state, endpoint=_endpoint(known.port), pid=known.pid, started=known.started)
+    return Status(state=state, endpoint=endpoint(known.port), pid=known.pid, started=known.started)
 
 
 @contextlib.contextmanager
@@ -294,14 +294,10 @@ def _last_lines(log: Path) -> str:
 
 def _running(known: Record, *, started_now: bool, after_crash: bool = False) -> RunningEngine:
     return RunningEngine(
-        endpoint=_endpoint(known.port),
+        endpoint=endpoint(known.port),
         port=known.port,
         pid=known.pid,
         started=known.started,
         started_now=started_now,
         after_crash=after_crash,
     )
-
-
-def _endpoint(port: int) -> str:
-    return f"http://{HOST}:{port}"

@@ -36,7 +36,7 @@ class Settings:
     @property
     def endpoint(self) -> str:
         """Address of the engine, for every AWS service."""
-        return f"http://{HOST}:{self.port}"
+        return endpoint(self.port)
 
     @property
     def engine_python(self) -> Path:
@@ -67,6 +67,11 @@ class Settings:
     def assemblies_dir(self) -> Path:
         """Synthesized stacks, one folder for each content of the sources."""
         return self.home / "assemblies"
+
+
+def endpoint(port: int) -> str:
+    """Address of what listens on a port of loopback."""
+    return f"http://{HOST}:{port}"
 
 
 def repository_root() -> Path:

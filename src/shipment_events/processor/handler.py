@@ -9,7 +9,7 @@ from shipment_events.function.direct_client import DirectDynamoDBClient
 from shipment_events.processor.batch import BatchProcessor
 from shipment_events.processor.records import Record, Retried
 from shipment_events.processor.retries import RetryPolicy
-from shipment_events.processor.settings import ProcessorSettings
+from shipment_events.processor.settings import CONNECT_SHARE, READ_SHARE, ProcessorSettings
 from shipment_events.processor.telemetry import report_batch
 from shipment_events.table.item import without_event
 from shipment_events.table.store import EventTable
@@ -38,9 +38,9 @@ def handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any
 
 
 def _build_processor(settings: ProcessorSettings) -> BatchProcessor:
-    # 1 s and 3 s of 360: all times of a batch follow the visibility timeout.
     clients = FunctionClients(
-        connect_timeout=settings.visibility_timeout / 360, read_timeout=settings.visibility_timeout / 120
+        connect_timeout=settings.visibility_timeout * CONNECT_SHARE,
+        read_timeout=settings.visibility_timeout * READ_SHARE,
     )
     direct = DirectDynamoDBClient(clients.make("dynamodb"), clients.session, without_event)
     return BatchProcessor(

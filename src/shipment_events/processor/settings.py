@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
+
+# 1 s and 3 s of 360: all times of a batch follow the visibility timeout.
+CONNECT_SHARE: Final = 1 / 360
+READ_SHARE: Final = 1 / 120
 
 
 @dataclass(frozen=True, slots=True)
