@@ -53,9 +53,7 @@ def test_a_second_drill_says_which_process_has_the_folder(tmp_path: Path) -> Non
     assert (tmp_path / LOCK).read_text() == str(os.getpid())
 
 
-def test_the_engine_of_a_killed_drill_is_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_engine_of_a_killed_drill_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = psutil.Popen(["sleep", "60"], start_new_session=True)
     home = tmp_path / "drill"
     home.mkdir()

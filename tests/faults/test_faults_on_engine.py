@@ -8,7 +8,7 @@ import pytest
 from shipment_events.dead_letters.letters import Selection
 from shipment_events.dead_letters.reasons import DeadLetterReason
 from tests.faults.conftest import VISIBILITY_TIMEOUT, Scene
-from workbench.drill.faults import DYNAMODB, RESET_AFTER, THROTTLED, every, outage
+from workbench.drill.faults import DYNAMODB, Fault, every, outage
 from workbench.drill.partial_proxy import WriteHook
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -19,21 +19,21 @@ SOON = 60 * VISIBILITY_TIMEOUT / 360 + 3
 
 
 def test_a_throttled_batch_is_stored_soon_after_the_throttling_ends(scene: Scene) -> None:
-    scene.proxies.set_faults(DYNAMODB, every(THROTTLED, DYNAMODB))
+    scene.proxies.set_faults(DYNAMODB, every(Fault.THROTTLED, DYNAMODB))
     scene.publish("THROTTLED", 10)
-    before = scene.proxies.fired()[THROTTLED]
-    scene.until(lambda: scene.proxies.fired()[THROTTLED] - before >= 2, 10)
+    before = scene.proxies.fired()[Fault.THROTTLED]
+    scene.until(lambda: scene.proxies.fired()[Fault.THROTTLED] - before >= 2, 10)
     assert scene.stored("THROTTLED") == []
     scene.proxies.set_faults(DYNAMODB, [])
     scene.until(lambda: scene.stored("THROTTLED") == IDS, SOON)
 
 
 def test_a_connection_reset_after_the_write_leaves_one_item_each(scene: Scene) -> None:
-    scene.proxies.set_faults(DYNAMODB, every(RESET_AFTER, DYNAMODB))
+    scene.proxies.set_faults(DYNAMODB, every(Fault.RESET_AFTER, DYNAMODB))
     scene.publish("RESET", 10)
-    before = scene.proxies.fired()[RESET_AFTER]
+    before = scene.proxies.fired()[Fault.RESET_AFTER]
     scene.until(lambda: scene.stored("RESET") == IDS, 10)
-    scene.until(lambda: scene.proxies.fired()[RESET_AFTER] - before >= 2, 10)
+    scene.until(lambda: scene.proxies.fired()[Fault.RESET_AFTER] - before >= 2, 10)
     assert scene.waiting() > 0, "the function cannot know yet"
     scene.proxies.set_faults(DYNAMODB, [])
     scene.until(lambda: scene.waiting() == 0, SOON)

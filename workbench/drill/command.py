@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from shipment_events.stages import DEFAULT_STAGE, settings_for
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.settings import repository_root
 
@@ -139,7 +140,8 @@ def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path
     console.print(
         f"Seed {result['seed']}; {result['duration_seconds']:,.0f} s in all; recovered"
         f" {'never' if recovery is None else f'{recovery:,.1f} s'} after the last fault."
-        f" Times are scaled: a visibility timeout of {result['visibility_timeout_seconds']} s for 360 s,"
+        f" Times are scaled: a visibility timeout of {result['visibility_timeout_seconds']} s for"
+        f" {settings_for(DEFAULT_STAGE).visibility_timeout_seconds} s,"
         " all others in ratio.",
         highlight=False,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 DYNAMODB: Final = "dynamodb"
@@ -9,26 +10,31 @@ SQS: Final = "sqs"
 EVENTS: Final = "events"
 SERVICES: Final = (DYNAMODB, SQS, EVENTS)
 
-THROTTLED: Final = "throttled"
-SERVER_ERROR: Final = "server_error"
-UNAVAILABLE: Final = "unavailable"
-SLOW_REQUEST: Final = "slow_request"
-SLOW_ANSWER: Final = "slow_answer"
-RESET_BEFORE: Final = "reset_before_it_acted"
-RESET_AFTER: Final = "reset_after_it_acted"
-CUT_ANSWER: Final = "cut_answer"
-OUTAGE: Final = "table_outage"
+
+class Fault(StrEnum):
+    """A fault of a whole request, by its name in the counts."""
+
+    THROTTLED = "throttled"
+    SERVER_ERROR = "server_error"
+    UNAVAILABLE = "unavailable"
+    SLOW_REQUEST = "slow_request"
+    SLOW_ANSWER = "slow_answer"
+    RESET_BEFORE = "reset_before_it_acted"
+    RESET_AFTER = "reset_after_it_acted"
+    CUT_ANSWER = "cut_answer"
+    TABLE_OUTAGE = "table_outage"
+
 
 # A slow answer blocks a worker for its client's whole timeout, so there are fewer of them.
-_WEIGHTS: Final[Mapping[str, float]] = {
-    THROTTLED: 0.26,
-    SERVER_ERROR: 0.15,
-    UNAVAILABLE: 0.12,
-    RESET_BEFORE: 0.14,
-    RESET_AFTER: 0.17,
-    CUT_ANSWER: 0.06,
-    SLOW_REQUEST: 0.05,
-    SLOW_ANSWER: 0.05,
+_WEIGHTS: Final[Mapping[Fault, float]] = {
+    Fault.THROTTLED: 0.26,
+    Fault.SERVER_ERROR: 0.15,
+    Fault.UNAVAILABLE: 0.12,
+    Fault.RESET_BEFORE: 0.14,
+    Fault.RESET_AFTER: 0.17,
+    Fault.CUT_ANSWER: 0.06,
+    Fault.SLOW_REQUEST: 0.05,
+    Fault.SLOW_ANSWER: 0.05,
 }
 _THROTTLES: Final[Mapping[str, str]] = {
     DYNAMODB: "ProvisionedThroughputExceededException",
@@ -52,52 +58,69 @@ class NamedRule:
     rule: Rule
 
 
-def background(service: str, share: float, client_timeout: float) -> list[NamedRule]:
-    """Rules that together hit this share of a service's requests.
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The client for which slow requests and answers of a service are too slow.
 
-    Args:
-        client_timeout: seconds after which the client gives up on an answer.
+    Attributes:
+        timeout: seconds after which it gives up on an answer.
+        names: its requests have one of these texts. The tracker is more patient and has the same proxies.
     """
+
+    timeout: float
+    names: tuple[str, ...]
+
+    @property
+    def expression(self) -> str:
+        """What is true of its requests' JSON (https://jmespath.org)."""
+        named = " || ".join(f"contains(to_string(@), '{name}')" for name in self.names)
+        # The tracker reads the table of events, too: by Query, whose request alone has this key.
+        return f"!TableName && ({named})"
+
+
+def background(service: str, share: float, client: Client) -> list[NamedRule]:
+    """Rules that together hit this share of a service's requests, or less where it is not this client's."""
     rules: list[NamedRule] = []
     left = 1.0
     for kind, weight in _WEIGHTS.items():
         # The proxy asks a rule only if no rule before it fired.
         chance = share * weight / left
         left -= share * weight
-        rule = {**_effect(kind, service, client_timeout), "probability": round(chance, 6)}
+        rule = {**_effect(kind, service, client), "probability": round(chance, 6)}
         rules.append(NamedRule(kind, rule))
     return rules
 
 
 def outage() -> list[NamedRule]:
     """Every request fails."""
-    return [NamedRule(OUTAGE, {"error": {"code": "InternalServerError", "status": 500}})]
+    return [NamedRule(Fault.TABLE_OUTAGE, {"error": {"code": "InternalServerError", "status": 500}})]
 
 
-def every(kind: str, service: str, client_timeout: float = 1.0) -> list[NamedRule]:
+def every(kind: Fault, service: str, client: Client = Client(1.0, ("",))) -> list[NamedRule]:
     """One fault for every request."""
-    return [NamedRule(kind, _effect(kind, service, client_timeout))]
+    return [NamedRule(kind, _effect(kind, service, client))]
 
 
-def _effect(kind: str, service: str, client_timeout: float) -> Rule:
+def _effect(kind: Fault, service: str, client: Client) -> Rule:
     match kind:
-        case "throttled":
+        case Fault.THROTTLED:
             return {"error": {"code": _THROTTLES[service], "status": 400}}
-        case "server_error":
+        case Fault.SERVER_ERROR:
             return {"error": {"code": _SERVER_ERRORS[service], "status": 500}}
-        case "unavailable":
+        case Fault.UNAVAILABLE:
             return {"error": {"code": "ServiceUnavailable", "status": 503}}
-        case "slow_request":
+        case Fault.SLOW_REQUEST:
             # The request reaches the service after the client gave up, and the service still acts on it.
-            least = client_timeout * 1000
-            return {"latency": {"min": 1.2 * least, "max": 2.5 * least}}
-        case "slow_answer":
+            least = client.timeout * 1000
+            return {"body": client.expression, "latency": {"min": 1.2 * least, "max": 2.5 * least}}
+        case Fault.SLOW_ANSWER:
             # The bandwidth makes the answer slow. The shortest answers have about 30 bytes.
-            return {"response": {"bandwidth_kbps": 0.025 / client_timeout}}
-        case "reset_before_it_acted":
+            slow = {"bandwidth_kbps": 0.025 / client.timeout}
+            return {"body": client.expression, "response": slow}
+        case Fault.RESET_BEFORE:
             return {"reset": True}
-        case "reset_after_it_acted":
+        case Fault.RESET_AFTER:
             return {"response": {"abort_frac": 0.0}}
-        case "cut_answer":
+        case Fault.CUT_ANSWER:
             return {"response": {"truncate_frac": 0.5}}
     raise ValueError(f"no effect for {kind}")

@@ -20,7 +20,7 @@ from microburst.core.pipeline import Microburst
 from workbench.drill.faults import SERVICES, NamedRule
 from workbench.drill.partial_proxy import PartialProxy, WriteHook
 from workbench.drill.serving import MAX_REQUEST_BYTES, listen
-from workbench.engine.settings import HOST
+from workbench.engine.settings import endpoint
 
 
 class FaultProxies:
@@ -35,8 +35,8 @@ class FaultProxies:
     def __init__(self, engine_port: int, ports: Mapping[str, int], seed: int) -> None:
         self._ports = ports
         self._seed = seed
-        self._partial = PartialProxy(f"http://{HOST}:{engine_port}", random.Random(seed))  # noqa: S311 - a run must be repeatable
-        upstream = f"http://{HOST}:{ports['partial']}"
+        self._partial = PartialProxy(endpoint(engine_port), random.Random(seed))  # noqa: S311 - a run must be repeatable
+        upstream = endpoint(ports["partial"])
         self._bursts = {service: Microburst(upstream, resign=False) for service in SERVICES}
         self._kinds: dict[str, dict[int, str]] = {service: {} for service in SERVICES}
         self._runners: dict[str, web.AppRunner] = {}
@@ -45,7 +45,7 @@ class FaultProxies:
 
     def endpoint(self, service: str) -> str:
         """Address of a service's proxy."""
-        return f"http://{HOST}:{self._ports[service]}"
+        return endpoint(self._ports[service])
 
     @property
     def function_environment(self) -> dict[str, str]:

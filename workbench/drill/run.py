@@ -16,10 +16,12 @@ from botocore.config import Config
 from shipment_events.accounting.reconcile import QueuedEvent, TableEvent, reconcile
 from shipment_events.dead_letters.letters import Selection
 from shipment_events.dead_letters.reasons import DeadLetterReason
+from shipment_events.processor.settings import READ_SHARE
 from shipment_events.publishing.entries import Entry
 from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publisher import Accepted, Publisher
-from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS
+from shipment_events.resources import Resources
+from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS, Client
 from workbench.drill.proxy import FaultProxies
 from workbench.drill.report import DrillReport
 from workbench.drill.stage import Stage, open_stage
@@ -53,7 +55,7 @@ class DrillPlan:
         root: the repository.
         folder: for the journal and the events, and for the engine during the drill.
         minutes: duration of the faults; up to double if events or faults are too few by then.
-        visibility_timeout: seconds of the scaled stage, a multiple of 6.
+        visibility_timeout: seconds of the scaled stage (see :func:`open_stage`).
     """
 
     root: Path
@@ -111,7 +113,8 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
         (plan.folder / EVENTS_FILE).open("w", encoding="utf-8") as events,
     ):
         publisher = Publisher(_events_client(proxies), stage.resources.event_bus_name)
-        storm = Storm(stage, proxies, publisher, plan.seed, plan.minutes * 60, _timeouts(plan))
+        clients = _clients(plan, stage.resources)
+        storm = Storm(stage, proxies, publisher, plan.seed, plan.minutes * 60, clients)
         drill = Drill(
             stage=stage,
             storm=storm,
@@ -273,10 +276,14 @@ def _log_of_proxies(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _timeouts(plan: DrillPlan) -> dict[str, float]:
-    """Seconds after which the client of each service gives up on an answer."""
-    of_function = plan.visibility_timeout / 120
-    return {DYNAMODB: of_function, SQS: of_function, EVENTS: _PUBLISHER_TIMEOUT}
+def _clients(plan: DrillPlan, resources: Resources) -> dict[str, Client]:
+    """The processor's and the publisher's, which give up first."""
+    timeout = plan.visibility_timeout * READ_SHARE
+    return {
+        DYNAMODB: Client(timeout, (resources.table_name,)),
+        SQS: Client(timeout, (resources.queue_url, resources.dead_letter_queue_url)),
+        EVENTS: Client(_PUBLISHER_TIMEOUT, (resources.event_bus_name,)),
+    }
 
 
 def _events_client(proxies: FaultProxies) -> "EventBridgeClient":

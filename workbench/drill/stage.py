@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -16,6 +16,7 @@ from shipment_events.contract.names import PARTITION_KEY
 from shipment_events.dead_letters.queue import DeadLetterQueue
 from shipment_events.queue.queue import Queue
 from shipment_events.resources import Resources, TrackingNotDeployedError, find_resources
+from shipment_events.stages import DEFAULT_STAGE, settings_for
 from shipment_events.table.store import EventTable
 from workbench.drill.listener import Listener
 from workbench.engine import engine as engines
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
-
-_VISIBILITY_MULTIPLE: Final = 6
 
 
 @dataclass(slots=True)
@@ -87,7 +86,7 @@ class Stage:
     @property
     def function_timeout(self) -> int:
         """Seconds after which the service ends the function."""
-        return self.visibility_timeout // _VISIBILITY_MULTIPLE
+        return self.visibility_timeout // settings_for(self.settings.environment).visibility_timeout_multiple
 
     def workers(self) -> list[psutil.Process]:
         """The processes that run the function. They stand for Lambda's containers."""
@@ -118,7 +117,7 @@ def open_stage(
     *,
     visibility_timeout: int,
     engine_environment: Mapping[str, str],
-    environment: str = "dev",
+    environment: str = DEFAULT_STAGE,
 ) -> Iterator[Stage]:
     """Start an engine, deploy the stack and scale its times. At the end, stop and remove everything.
 
@@ -126,17 +125,16 @@ def open_stage(
 
     Args:
         home: folder of the engine, removed at the end.
-        visibility_timeout: of the queue, in seconds, a multiple of 6. The function's timeout and all waits
-            and client timeouts within it follow in the ratios of the deployed stack.
+        visibility_timeout: of the queue, in seconds, a multiple of the stage's multiple. The processor's
+            timeout and all waits and client timeouts within it follow in the ratios of the deployed stack.
         engine_environment: variables that reach the engine and the functions it runs.
 
     Raises:
         LocalEngineError: the engine does not start or the stack cannot be deployed.
     """
-    if visibility_timeout % _VISIBILITY_MULTIPLE:
-        raise ValueError(
-            f"visibility_timeout: expected a multiple of {_VISIBILITY_MULTIPLE}, got {visibility_timeout}"
-        )
+    multiple = settings_for(environment).visibility_timeout_multiple
+    if visibility_timeout % multiple:
+        raise ValueError(f"visibility_timeout: expected a multiple of {multiple}, got {visibility_timeout}")
     assembly, _ = synthesis.synthesize(root, environment, root / ".local" / "assemblies")
     settings = Settings(root=root, home=home, port=port, environment=environment)
     try:

@@ -11,7 +11,7 @@ from typing import Final
 
 from shipment_events.publishing.entries import Entry
 from shipment_events.publishing.publisher import Accepted, Publisher
-from workbench.drill.faults import SERVICES, NamedRule, background
+from workbench.drill.faults import SERVICES, Client, NamedRule, background
 from workbench.drill.incidents import Incidents
 from workbench.drill.proxy import FaultProxies
 from workbench.drill.stage import Stage
@@ -31,7 +31,7 @@ class Storm:
 
     Attributes:
         seconds: duration; up to double if events or faults are too few by then.
-        client_timeouts: seconds after which the client of each service gives up.
+        clients: those for which slow faults are too slow, by service.
     """
 
     stage: Stage
@@ -39,7 +39,7 @@ class Storm:
     publisher: Publisher
     seed: int
     seconds: float
-    client_timeouts: Mapping[str, float]
+    clients: Mapping[str, Client]
     _incidents: Incidents | None = field(default=None)
     _accepted: int = 0
 
@@ -66,7 +66,7 @@ class Storm:
         share = min(_MOST_SHARE, faults / (events * _REQUESTS_AN_EVENT))
 
         def calm(service: str) -> list[NamedRule]:
-            return background(service, share, self.client_timeouts[service])
+            return background(service, share, self.clients[service])
 
         for service in SERVICES:
             self.proxies.set_faults(service, calm(service))

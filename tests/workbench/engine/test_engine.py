@@ -105,7 +105,6 @@ class TestStart:
             with pytest.raises(LocalEngineError, match="is taken"):
                 engine.start(settings)
 
-
     def test_fresh_does_not_end_the_engine_of_another_port(self, settings: Settings) -> None:
         with running(settings) as process:
             other = Settings(root=settings.root, home=settings.home, port=free_port())
@@ -146,7 +145,7 @@ class TestCrash:
             processes.end_group(process, grace=0)
         assert not engine.stop(settings)
         assert engine.status(settings).state is State.CRASHED
-        install(settings.root, 'echo ready; sleep 60')
+        install(settings.root, "echo ready; sleep 60")
         monkeypatch.setattr(health, "answers", lambda *_: True)
         try:
             assert engine.start(settings).after_crash
@@ -159,7 +158,7 @@ class TestCrash:
     ) -> None:
         with running(settings) as process:
             processes.end_group(process, grace=0)
-        install(settings.root, 'echo ready; sleep 60')
+        install(settings.root, "echo ready; sleep 60")
         monkeypatch.setattr(health, "answers", lambda *_: True)
         try:
             assert not engine.start(settings, fresh=True).after_crash
