@@ -27,6 +27,7 @@ from workbench.engine.deploy import deploy
 from workbench.engine.health import free_port
 from workbench.engine.settings import DEFAULT_ENVIRONMENT, Settings
 from workbench.feed import generate
+from workbench.signals import exit_on_signals
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, ViewportSize
@@ -47,7 +48,7 @@ def main() -> None:
     path = find_chromium()
     if path is None:
         sys.exit(HOW_TO_INSTALL)
-    with tempfile.TemporaryDirectory() as folder, _engine(Path(folder)) as endpoint:
+    with exit_on_signals(), tempfile.TemporaryDirectory() as folder, _engine(Path(folder)) as endpoint:
         environment = os.environ | environment_variables(endpoint)
         pipeline = engine_pipeline(endpoint, DEFAULT_ENVIRONMENT)
         _feed(environment)

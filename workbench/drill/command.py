@@ -1,7 +1,6 @@
 """``shipments drill``."""
 
 import json
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table
 from shipment_events.stages import DEFAULT_STAGE, settings_for
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.settings import repository_root
+from workbench.signals import exit_on_signals
 
 if TYPE_CHECKING:
     from workbench.drill.run import DrillProgress
@@ -56,8 +56,6 @@ def drill(*, minutes: float, events: int, faults: int, seed: int, as_json: bool)
     """
     from workbench.drill.run import EVENTS_FILE, DrillPlan, run_drill  # noqa: PLC0415
 
-    # On SIGTERM the drill has to end the engine and all its processes.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(stderr=True)
     try:
         root = repository_root()
@@ -65,7 +63,7 @@ def drill(*, minutes: float, events: int, faults: int, seed: int, as_json: bool)
         with Progress(
             SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
             console=console, transient=True, disable=not console.is_terminal,
-        ) as progress:  # fmt: skip
+        ) as progress, exit_on_signals():  # fmt: skip
             task = progress.add_task("starting", total=None)
             plan = DrillPlan(
                 root=root, folder=folder, seed=seed, minutes=minutes, events=events, faults=faults
