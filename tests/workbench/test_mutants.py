@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from workbench.mutants import run as gate
 from workbench.mutants.patches import DoesNotApplyError, Mutant, load
 from workbench.mutants.run import ROOT, Result, UnpatchedTestsFailError, Verdict, main, run
 
@@ -177,6 +178,62 @@ def test_test_that_is_red_anyway_does_not_kill(tmp_path: Path) -> None:
         Verdict.NOT_TESTED,
         "red without the mistake too: tests/test_wide.py::test_sum",
     )
+
+
+class TestRuns:
+    """What ends of pytest's runs prove, with runs that are only said to have been."""
+
+    NAMED: Final = (0, "2 passed")
+    RED: Final = (1, "FAILED tests/test_a.py::test_a[1 - 2] - assert 1 == 2\n1 failed")
+
+    def verdict(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *ends: tuple[int, str]
+    ) -> tuple[Verdict, str]:
+        runs = iter(ends)
+        monkeypatch.setattr(gate, "_pytest", lambda *_: next(runs))
+        judged = gate._try(MISTAKE, write_code(tmp_path, CODE), ["tests"])
+        assert next(runs, None) is None
+        return judged
+
+    def test_red_test_of_all_that_passes_alone_kills(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        judged = self.verdict(tmp_path, monkeypatch, self.NAMED, self.RED, (0, "1 passed"))
+        assert judged == (Verdict.KILLED, "tests/test_a.py::test_a[1 - 2]")
+
+    @pytest.mark.parametrize("code", [1, 2, 4, 5, gate._NO_END, -9])
+    def test_red_test_of_all_that_does_not_pass_alone_proves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        judged, why = self.verdict(tmp_path, monkeypatch, self.NAMED, self.RED, (code, ""))
+        assert judged is Verdict.NOT_TESTED
+        assert why.endswith("without the mistake too: tests/test_a.py::test_a[1 - 2]")
+
+    @pytest.mark.parametrize("before", [[], [NAMED]], ids=["named tests", "all tests"])
+    def test_run_without_an_end_proves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: list[tuple[int, str]]
+    ) -> None:
+        end = (gate._NO_END, "no end within 900 s: tests")
+        judged = self.verdict(tmp_path, monkeypatch, *before, end)
+        assert judged == (Verdict.NOT_TESTED, end[1])
+
+    def test_time_limit_is_told_from_a_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gate, "TIMEOUT_SECONDS", 0.01)
+        assert gate._pytest(tmp_path, ["tests"]) == (gate._NO_END, "no end within 0.01 s: tests")
+
+    @pytest.mark.parametrize(
+        ("line", "red"),
+        [
+            ("FAILED tests/a.py::test_a - assert [1] == [2]", "tests/a.py::test_a"),
+            ("FAILED tests/a.py::test_a", "tests/a.py::test_a"),
+            ("FAILED tests/a.py::Test::test_a[b - c]", "tests/a.py::Test::test_a[b - c]"),
+            ("FAILED tests/a.py::test_a[b - c] - x[0] - y", "tests/a.py::test_a[b - c]"),
+            ("ERROR tests/a.py - ImportError: x", "tests/a.py"),
+            ("1 error in 0.1 s", "1 error in 0.1 s"),
+        ],
+    )
+    def test_red_test_is_named_whole(self, line: str, red: str) -> None:
+        assert gate._red_test(f"F\n{line}") == red
 
 
 def test_list_is_long_enough_and_names_are_distinct() -> None:

@@ -7,6 +7,7 @@ each is applied to a copy of the repository, never to the repository itself.
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,10 @@ _NOT_COPIED: Final = shutil.ignore_patterns(".*", "node_modules", "cdk.out", "__
 _LINKED: Final = (".venv", ".venv-engine", "node_modules")
 _PASSED: Final = 0
 _FAILED: Final = 1
+# That of the command `timeout`; pytest has none of this number.
+_NO_END: Final = 124
+# An id may have blanks and dashes between its brackets. A reason may follow it.
+_RED: Final = re.compile(r"(?:FAILED|ERROR) ([^\[]+?(?:\[.*?\])?)(?: - .*)?")
 
 
 class Verdict(StrEnum):
@@ -137,12 +142,17 @@ def _try(mutant: Mutant, copy: Path, all_tests: Sequence[str]) -> tuple[Verdict,
         _write(path, original)
     if code == _PASSED:
         return Verdict.SURVIVED, "every test stays green"
+    # pytest itself ends a test that hangs (`timeout` in pyproject.toml), and then names it as red. If a whole
+    # run has no end, no test says that the mistake is the reason, and the machine may be.
+    if code == _NO_END:
+        return Verdict.NOT_TESTED, report
     if code != _FAILED:
         return Verdict.NOT_TESTED, f"pytest ended with status {code}: {_last_line(report)}"
     red = _red_test(report)
     # The named tests passed at the start. For other tests this is not known.
-    if not is_named and _pytest(copy, [red])[0] == _FAILED:
-        return Verdict.NOT_TESTED, f"red without the mistake too: {red}"
+    if not is_named and (code := _pytest(copy, [red])[0]) != _PASSED:
+        why = "red" if code == _FAILED else f"status {code} of pytest"
+        return Verdict.NOT_TESTED, f"{why} without the mistake too: {red}"
     return Verdict.KILLED, red
 
 
@@ -180,15 +190,14 @@ def _pytest(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return _FAILED, f"FAILED {' '.join(tests)} - no end within {TIMEOUT_SECONDS} s"
+        return _NO_END, f"no end within {TIMEOUT_SECONDS} s: {' '.join(tests)}"
     return done.returncode, done.stdout
 
 
 def _red_test(report: str) -> str:
-    for line in report.splitlines():
-        if line.startswith(("FAILED ", "ERROR ")):
-            return line.split(" ", 1)[1].split(" - ")[0]
-    return _last_line(report)
+    found = filter(None, map(_RED.fullmatch, report.splitlines()))
+    first = next(found, None)
+    return first[1] if first else _last_line(report)
 
 
 def _last_line(report: str) -> str:
