@@ -3,14 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from infrastructure.acknowledgements import Acknowledgement
 from workbench.audit.code import FOLDERS, bandit
 from workbench.audit.findings import Finding, JudgeError, judge
-from workbench.audit.judges import zizmor
+from workbench.audit.judges import CHECKOV, checkov, zizmor
+from workbench.audit.stage import Stage
 
 FINDING = Finding("judge", "R1", "stack/Queue/Resource", "message")
 
@@ -73,6 +74,32 @@ def test_findings_in_the_workflows_have_their_file_and_line(tmp_path: Path) -> N
 def test_workflows_that_cannot_be_read_are_no_acquittal(tmp_path: Path) -> None:
     with pytest.raises(JudgeError, match="no inputs collected"):
         zizmor(tmp_path, program(tmp_path / "zizmor", "no inputs collected", status=3))
+
+
+def test_a_finding_of_checkov_belongs_to_its_stage_and_none_gets_lost(tmp_path: Path) -> None:
+    stages = [
+        Stage(
+            app=cast("Any", None), environment=name, template_path=tmp_path / f"{name}.json", template={},
+            acknowledgements=(), _paths={"Queue": f"{name}/Queue"},
+        )
+        for name in ("dev", "prod")
+    ]  # fmt: skip
+
+    def judged(file: Path) -> dict[str, list[Finding]]:
+        check = {
+            "file_abs_path": str(file),
+            "resource": "AWS::SQS::Queue.Queue",
+            "check_id": "CKV_1",
+            "check_name": "why",
+        }
+        summary = {"passed": 1, "failed": 1, "parsing_errors": 0}
+        report = json.dumps({"results": {"failed_checks": [check]}, "summary": summary})
+        return checkov(stages, program(tmp_path / "checkov", report))
+
+    finding = Finding(CHECKOV, "CKV_1", "prod/Queue", "why")
+    assert judged(stages[1].template_path) == {"dev": [], "prod": [finding]}
+    with pytest.raises(JudgeError, match="CKV_1 is in no stage: /elsewhere"):
+        judged(Path("/elsewhere.json"))
 
 
 def in_file(name: str) -> dict[str, Any]:

@@ -69,13 +69,13 @@ def checkov(stages: Sequence[Stage], executable: Path) -> dict[str, list[Finding
     if report["summary"]["parsing_errors"] or looked_at == 0:
         raise JudgeError(f"checkov could not read the templates: {report['summary']}")
     found: dict[str, list[Finding]] = {stage.environment: [] for stage in stages}
+    by_path = {stage.template_path.resolve(): stage for stage in stages}
     for check in failed:
-        for stage in stages:
-            if Path(check["file_abs_path"]) == stage.template_path.resolve():
-                place = stage.place(check["resource"].rpartition(".")[2])
-                found[stage.environment].append(
-                    Finding(CHECKOV, check["check_id"], place, check["check_name"])
-                )
+        judged = by_path.get(Path(check["file_abs_path"]))
+        if judged is None:
+            raise JudgeError(f"checkov: {check['check_id']} is in no stage: {check['file_abs_path']}")
+        place = judged.place(check["resource"].rpartition(".")[2])
+        found[judged.environment].append(Finding(CHECKOV, check["check_id"], place, check["check_name"]))
     return found
 
 
