@@ -118,6 +118,11 @@ def delivery_alarm(broken: Broken) -> dict[str, Any]:
     return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-delivery-lost")
 
 
+def lag_alarms_watch_for_no_lag(broken: Broken) -> None:
+    for each in filter(alarm_on("IteratorAge"), broken.resources.values()):
+        each["Properties"]["ComparisonOperator"] = "LessThanThreshold"
+
+
 def old_letters_alarm(broken: Broken) -> dict[str, Any]:
     return broken.properties("AWS::CloudWatch::Alarm", AlarmName="shipmentevents-dev-dead-letters-old")
 
@@ -190,6 +195,7 @@ MISTAKES: Final[tuple[tuple[str, Change], ...]] = (
     ("StreamFilter", filtered({"eventName": ["MODIFY", "REMOVE"]})),
     ("StreamFilter", filtered({"eventName": ["INSERT"], "dynamodb": {"NewImage": {"x": {"S": ["y"]}}}})),
     ("StreamLagAlarm", lambda broken: broken.remove(alarm_on("IteratorAge"))),
+    ("StreamLagAlarm", lag_alarms_watch_for_no_lag),
     ("DeadLetterAlarm", given(failures_alarm, Threshold=2)),
     ("ExpiryAlarm", queue(FAILURES, MessageRetentionPeriod=5 * 86_400)),
     ("PointInTimeRecovery", without(lambda broken: broken.table, "PointInTimeRecoverySpecification")),

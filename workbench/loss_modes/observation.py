@@ -53,7 +53,7 @@ def _dead_letters_unseen(template: Template) -> Breaches:
     queues = dict(template.queues())
     for logical_id in sorted(template.dead_letter_queues()):
         dimension = _queue_dimension(logical_id, queues[logical_id])
-        if not any(_goes_off_at(1, alarm) for alarm in template.alarms_on(_DEPTH, dimension)):
+        if not any(goes_off_at(1, alarm) for alarm in template.alarms_on(_DEPTH, dimension)):
             yield logical_id, f"no alarm on the first message ({_DEPTH})"
 
 
@@ -67,7 +67,7 @@ def _expiry_unseen(template: Template) -> Breaches:
             if life > 0 and not any(each < life for each in _never_empty(template, dimension)):
                 yield logical_id, f"no alarm on messages that wait, read or not, for less than {life} s"
         elif not any(
-            _goes_off_at(_retention(queue) - 1, alarm) for alarm in template.alarms_on(_AGE, dimension)
+            goes_off_at(_retention(queue) - 1, alarm) for alarm in template.alarms_on(_AGE, dimension)
         ):
             yield logical_id, f"no alarm on {_AGE} before its retention ends"
 
@@ -90,7 +90,7 @@ def _never_empty(template: Template, dimension: Mapping[str, Any]) -> Iterator[i
             stat["Metric"]["MetricName"] for stat in stats if dimension in stat["Metric"]["Dimensions"]
         }
         sums = [each for each in alarm.get("Metrics", []) if _SUM.fullmatch(each.get("Expression", ""))]
-        if sums and watched == {_DEPTH, _IN_WORK} and _goes_off_at(1, alarm):
+        if sums and watched == {_DEPTH, _IN_WORK} and goes_off_at(1, alarm):
             yield alarm["EvaluationPeriods"] * stats[0]["Period"]
 
 
@@ -112,11 +112,12 @@ def _failed_delivery_unseen(template: Template) -> Breaches:
             has_next = "DeadLetterConfig" in target
             metric = "InvocationsFailedToBeSentToDlq" if has_next else "FailedInvocations"
             alarms = template.alarms_on(metric, {"Name": "RuleName", "Value": name})
-            if not any(_goes_off_at(1, alarm) for alarm in alarms):
+            if not any(goes_off_at(1, alarm) for alarm in alarms):
                 yield logical_id, f"no alarm on {metric}"
 
 
-def _goes_off_at(value: float, alarm: Mapping[str, Any]) -> bool:
+def goes_off_at(value: float, alarm: Mapping[str, Any]) -> bool:
+    """Whether an alarm goes off at this value of its metric."""
     match alarm["ComparisonOperator"]:
         case "GreaterThanOrEqualToThreshold":
             return bool(value >= alarm["Threshold"])

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from shipment_events.stage_limits import SECONDS_PER_HOUR, STREAM_RETENTION_HOURS
 from workbench.loss_modes.model import Breaches, Rule, Template
+from workbench.loss_modes.observation import goes_off_at
 
 _INSERT: Final = "INSERT"
 
@@ -65,7 +66,7 @@ def _lag_unseen(template: Template) -> Breaches:
         dimension = {"Name": "FunctionName", "Value": function and function.get("FunctionName")}
         limit = 1000 * source.get("MaximumRecordAgeInSeconds", 0)
         alarms = template.alarms_on("IteratorAge", dimension)
-        if not any(alarm["Threshold"] < limit for alarm in alarms):
+        if not any(goes_off_at(limit - 1, alarm) for alarm in alarms):
             yield logical_id, "no alarm on IteratorAge before Lambda gives up on records"
 
 
