@@ -10,7 +10,7 @@ import pytest
 
 from workbench.drill import stage
 from workbench.drill.run import JOURNAL, LOCK, DrillPlan, run_drill
-from workbench.engine import processes
+from workbench.engine import processes, synthesis
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.record import Record
 from workbench.engine.settings import Settings
@@ -25,7 +25,7 @@ def no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise LocalEngineError("no stack", "none")
 
-    monkeypatch.setattr(stage.synthesis, "synthesize", fail)
+    monkeypatch.setattr(synthesis, "synthesize", fail)
 
 
 @pytest.mark.usefixtures("no_stack")
@@ -60,7 +60,7 @@ def test_the_engine_of_a_killed_drill_is_stopped(tmp_path: Path, monkeypatch: py
     Record(pid=left.pid, created=left.create_time(), port=1).write(
         Settings(root=tmp_path, home=home).record_file
     )
-    monkeypatch.setattr(stage.synthesis, "synthesize", lambda *_: (tmp_path, False))
+    monkeypatch.setattr(synthesis, "synthesize", lambda *_: (tmp_path, False))
     with (
         pytest.raises(LocalEngineError, match="not installed"),
         stage.open_stage(tmp_path, home, 4880, visibility_timeout=18, engine_environment={}),

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jmespath
 import pytest
+from microburst.core.context import RequestContext
+from microburst.rules import from_dict
 
 from shipment_events.resources import Resources
 from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS, Fault, background
@@ -34,7 +35,7 @@ OF_TRACKER = [
 ]
 
 
-def slow_rules(service: str) -> list[Mapping[str, Any]]:
+def slow_rules(service: str) -> list[dict[str, Any]]:
     rules = background(service, 0.2, CLIENTS[service])
     return [one.rule for one in rules if one.kind in {Fault.SLOW_REQUEST, Fault.SLOW_ANSWER}]
 
@@ -46,8 +47,8 @@ def slow_rules(service: str) -> list[Mapping[str, Any]]:
 def test_only_the_client_that_gives_up_first_is_hit(
     service: str, request_: Mapping[str, Any], is_hit: bool
 ) -> None:
-    body = json.loads(json.dumps(request_))
-    assert [bool(jmespath.search(rule["body"], body)) for rule in slow_rules(service)] == [is_hit] * 2
+    sent = RequestContext(body=json.dumps(request_).encode())
+    assert [from_dict(rule).matches(sent) for rule in slow_rules(service)] == [is_hit] * 2
 
 
 @pytest.mark.parametrize("service", SERVICES)

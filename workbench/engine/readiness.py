@@ -25,6 +25,9 @@ def wait_until_ready(
 ) -> None:
     """Wait until tables, functions and event sources of a deployed template work; load each consumer once.
 
+    Functions without an event source, API and watcher, take no empty batch and are not loaded here.
+    ``tests/infrastructure/test_bundle.py`` loads the bundles of all functions.
+
     ``code_hashes`` has the SHA-256 of each uploaded asset by its key. Raises LocalEngineError for the first
     resource that is not ready after ``READY_SECONDS``, and for a consumer that fails on an empty batch.
     """

@@ -1,4 +1,6 @@
-"""Shortcuts in the engine, which has one thread for all requests. They change no answer.
+"""Shortcuts in the engine, which has one thread for all requests. They change no answer of a request.
+
+``invoke_few_at_once`` and ``wait_shortly_for_log_lines`` say what they change instead.
 
 The engine's own interpreter runs this file, so it imports nothing but the engine, the standard library and
 ``adaptations.py``. ``tests/workbench/engine/test_shortcuts.py`` holds that no answer changes.

@@ -82,7 +82,8 @@ _LEFT_OUT_TYPES: Final = {
 def prepare(template: Mapping[str, Any], endpoint: str) -> Prepared:
     """Remove or change the parts of a synthesized template that the engine would refuse.
 
-    The given template is left as it is. ``endpoint`` is the URL of the engine.
+    It also adds outputs: those that ``completion`` needs, and one by which the commands know that the counts
+    of queues are exact. The given template is left as it is. ``endpoint`` is the URL of the engine.
     """
     changed, left_out = _without_rollout(copy.deepcopy(dict(template)))
     substitutions = [

@@ -125,7 +125,7 @@ class TestStart:
     ) -> None:
         install(settings.root, "exit 3")
         settings.temporary_dir.mkdir(parents=True)
-        monkeypatch.setattr(engine.shutil, "rmtree", lambda *_, **__: None)
+        monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(LocalEngineError, match="exit status 3"):
             engine.start(settings)
 
