@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from workbench.drill import stage
-from workbench.drill.run import JOURNAL, LOCK, DrillPlan, run_drill
+from workbench.drill.folder import LOCK
+from workbench.drill.run import JOURNAL, DrillPlan, run_drill
 from workbench.engine import processes, synthesis
 from workbench.engine.errors import LocalEngineError
 from workbench.engine.record import Record
@@ -34,8 +35,8 @@ def test_a_second_drill_says_which_process_has_the_folder(tmp_path: Path) -> Non
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from workbench.drill.run import _only_drill_of\n"
-        "with _only_drill_of(Path(sys.argv[1])):\n"
+        "from workbench.drill.folder import only_drill_of\n"
+        "with only_drill_of(Path(sys.argv[1])):\n"
         "    print('ready', flush=True)\n"
         "    sys.stdin.read()\n"
     )

@@ -1,11 +1,7 @@
 """Run a drill: start, send under faults, wait until quiet, account for everything, clean up."""
 
-import fcntl
-import logging
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +18,7 @@ from shipment_events.publishing.journal import JournalRecord, JournalWriter
 from shipment_events.publishing.publisher import Accepted, Publisher
 from shipment_events.resources import Resources
 from workbench.drill.faults import DYNAMODB, EVENTS, SERVICES, SQS, Client
+from workbench.drill.folder import log_of_proxies, only_drill_of
 from workbench.drill.proxy import FaultProxies
 from workbench.drill.report import DrillReport
 from workbench.drill.stage import Stage, open_stage
@@ -29,7 +26,6 @@ from workbench.drill.storm import Storm
 from workbench.drill.traffic import Traffic
 from workbench.drill.verdict import SentEvent, judge, unique_letters
 from workbench.engine.clients import local_session
-from workbench.engine.errors import LocalEngineError
 from workbench.engine.health import free_ports
 
 if TYPE_CHECKING:
@@ -38,7 +34,6 @@ if TYPE_CHECKING:
 JOURNAL: Final = "drill-journal.ndjson"
 EVENTS_FILE: Final = "drill-events.ndjson"
 PROXY_LOG: Final = "drill-proxies.log"
-LOCK: Final = "drill.lock"
 
 _PUBLISHER_TIMEOUT: Final = 1.0
 _POLL_SECONDS: Final = 0.2
@@ -66,6 +61,16 @@ class DrillPlan:
     faults: int = 1_000
     visibility_timeout: int = 36
 
+    def report(self) -> DrillReport:
+        """The report of a drill that has not begun."""
+        return DrillReport(
+            seed=self.seed,
+            minutes=self.minutes,
+            wanted_events=self.events,
+            wanted_faults=self.faults,
+            visibility_timeout=self.visibility_timeout,
+        )
+
 
 @dataclass(slots=True)
 class DrillProgress:
@@ -87,20 +92,14 @@ def run_drill(plan: DrillPlan, on_progress: Callable[[DrillProgress], None] = la
         botocore.exceptions.ClientError: the engine cannot be read in the end.
     """
     started = time.monotonic()
-    report = DrillReport(
-        seed=plan.seed,
-        minutes=plan.minutes,
-        wanted_events=plan.events,
-        wanted_faults=plan.faults,
-        visibility_timeout=plan.visibility_timeout,
-    )
+    report = plan.report()
     progress = DrillProgress("starting")
     on_progress(progress)
     engine_port, partial_port, *service_ports = free_ports(2 + len(SERVICES))
     ports = {"partial": partial_port, **dict(zip(SERVICES, service_ports, strict=True))}
     with (
-        _only_drill_of(plan.folder),
-        _log_of_proxies(plan.folder / PROXY_LOG),
+        only_drill_of(plan.folder),
+        log_of_proxies(plan.folder / PROXY_LOG),
         FaultProxies(engine_port, ports, plan.seed) as proxies,
         open_stage(
             plan.root,
@@ -239,41 +238,6 @@ class Drill:
         )
         self.report.reconciliation.hidden_dead_letters = reading.hidden
         self.report.verdict = judge(self.sent, letters)
-
-
-@contextmanager
-def _only_drill_of(folder: Path) -> Iterator[None]:
-    """Keep a second drill from removing the engine and replacing the files of the first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise LocalEngineError(
-                f"Process {lock.read()} runs a drill in {folder}.", "Wait for its end, or stop it."
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-@contextmanager
-def _log_of_proxies(path: Path) -> Iterator[None]:
-    """Log the proxies' messages about cut connections to a file, not to the terminal."""
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-    loggers = [logging.getLogger(name) for name in ("aiohttp", "asyncio", "microburst")]
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.propagate = False
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-            logger.propagate = True
-        handler.close()
 
 
 def _clients(plan: DrillPlan, resources: Resources) -> dict[str, Client]:
