@@ -140,7 +140,7 @@ def _print(console: Console, result: Mapping[str, Any], path: Path, events: Path
         f" {'never' if recovery is None else f'{recovery:,.1f} s'} after the last fault."
         f" Times are scaled: a visibility timeout of {result['visibility_timeout_seconds']} s for"
         f" {settings_for(DEFAULT_STAGE).visibility_timeout_seconds} s,"
-        " all others in ratio.",
+        " the processor's in ratio.",
         highlight=False,
     )
     console.print(

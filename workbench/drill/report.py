@@ -30,7 +30,7 @@ class DrillReport:
         is_quiet_after_redrive: whether the queue became empty after the redrive; True without one.
         redriven: events that ran out of receives and were moved back from the dead-letter queue once.
         quarantined_again: exact repeats among the dead letters.
-        visibility_timeout: of the queue during the drill; everything else is in ratio.
+        visibility_timeout: of the queue during the drill; the times of the processor are in ratio.
     """
 
     seed: int
