@@ -63,6 +63,39 @@ def test_one_letter_is_explained_with_its_field_marked(browser: Browser, service
 
 
 @pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"location": {"country": "\ud800"}}, "location.country"),
+        ({"\ud800": 1}, ""),
+        ({"location": {"\ud800": 1}}, ""),
+        ({"a\u202eb": "\ud800"}, ""),
+        ({"a.b": "\ud800"}, ""),
+        ({"": "\ud800"}, ""),
+        ({" a": "\ud800"}, ""),
+        ({"source": "\ud800"}, ""),
+        ({"legs": ["\ud800"]}, ""),
+    ],
+)
+def test_the_form_names_a_field_only_if_its_correction_would_reach_it(
+    browser: Browser, services: Services, changes: dict[str, Any], field: str
+) -> None:
+    (one,) = services.sqs.put(LETTERS, body(1, **changes))
+    browser.read()
+    shown = browser.get(f"/dead-letters/{one}")
+    assert f'name="field" list="fields" value="{field}"' in shown
+    assert "lone surrogate" in text_of(shown)
+    if field:
+        corrected = browser.preview(action="redrive", id=one, field=field, value="CH")
+        assert "would be stored" in text_of(corrected)
+
+
+def test_the_form_names_the_field_of_the_envelope_that_is_wrong(browser: Browser, services: Services) -> None:
+    (one,) = services.sqs.put(LETTERS, json.dumps({**json.loads(body(1)), "source": "other.service"}))
+    browser.read()
+    assert 'list="fields" value="source"' in browser.get(f"/dead-letters/{one}")
+
+
+@pytest.mark.parametrize(
     ("changes", "marked"),
     [
         ({"note": "x" * 410_000}, '"detail": {'),

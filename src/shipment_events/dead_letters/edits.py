@@ -97,11 +97,18 @@ def problem_of(body: str) -> InvalidEventError | None:
 
 def field_to_correct(problem: InvalidEventError | None) -> str:
     """The field that a correction begins with, as an edit names it. Empty if an edit cannot reach it."""
-    if problem is None or not problem.path or not all(isinstance(part, str) for part in problem.path):
+    if problem is None or not problem.path or problem.path[0] in ("body", "detail", "event"):
         return ""
-    if problem.path[0] in ("body", "detail", "event"):
+    if problem.path[0] in ENVELOPE_FIELDS and problem.reason is not Reason.SOURCE_MISMATCH:
+        # The event has a field of this name, too, and an edit would change the envelope's.
         return ""
-    return ".".join(map(str, problem.path))
+    names = [part for part in problem.path if isinstance(part, str) and _can_be_typed(part)]
+    return ".".join(names) if len(names) == len(problem.path) else ""
+
+
+def _can_be_typed(name: str) -> bool:
+    """Whether a person can write the producer's name into a form, as a part of a field with dots."""
+    return name.isprintable() and name == name.strip() != "" and "." not in name
 
 
 def still_broken(body: str) -> str:
