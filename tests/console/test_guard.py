@@ -61,6 +61,29 @@ def test_a_token_in_an_address_of_another_site_still_opens_the_page(browser: Bro
     assert "set-cookie" in answer.headers
 
 
+ELSEWHERE = [
+    "//evil.example/x",
+    "///evil.example/x",
+    "/\\evil.example/x",
+    "/%5C/evil.example/x",
+    "/%2F/evil.example/x",
+]
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+@pytest.mark.parametrize("site", ["none", "cross-site"])
+def test_no_address_of_this_server_leads_to_another(browser: Browser, path: str, site: str) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
+    token = browser.access.address.partition("?")[2]
+    answer = browser.another().get(f"{HOME}{path}?{token}", headers=headers, follow_redirects=False)
+    (there,) = re.findall(r"url=([^\"]+)", answer.text) or [answer.headers["location"]]
+    assert there == "/evil.example/x"
+    asked = browser.another().get(f"{HOME}{path}?q=1", headers=headers)
+    assert re.findall(r'href="(/[^"]*evil[^"]*)"', asked.text) == (
+        [] if site == "none" else ["/evil.example/x?q=1"]
+    )
+
+
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "é", "%ff"])
 def test_a_wrong_token_opens_nothing(browser: Browser, token: str) -> None:
     answer = browser.stranger.get(f"/?token={token}", follow_redirects=False)

@@ -82,7 +82,7 @@ class Guard:
         """Turn the token into the cookie, and take it out of the address."""
         if not self._access.takes(request.query_params[TOKEN]):
             return self._stranger(request, is_wrong=True)
-        path = quote(request.url.path)
+        path = _path(request)
         if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             # A browser does not send a strict cookie after a redirect that another site began.
             answer: Response = page("welcome.html", path=path)
@@ -95,9 +95,14 @@ class Guard:
         if request.headers.get("hx-request"):
             return PlainTextResponse("Open the address that the command printed.\n", 403)
         came_from_elsewhere = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        again = f"{quote(request.url.path)}?{request.url.query}".removesuffix("?")
+        again = f"{_path(request)}?{request.url.query}".removesuffix("?")
         shown = again if came_from_elsewhere and not is_wrong else ""
         return page("stranger.html", 403, again=shown, is_wrong=is_wrong)
+
+
+def _path(request: Request) -> str:
+    """The path of the request on this server. A browser takes what follows two slashes for another server."""
+    return quote("/" + request.scope["path"].lstrip("/\\"))
 
 
 class TooLargeError(ShipmentEventsError):
