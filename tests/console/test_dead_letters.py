@@ -51,6 +51,23 @@ def test_a_group_and_a_shipment_have_addresses(browser: Browser, services: Servi
     assert "None is here" in browser.get("/dead-letters?reason=nonsense&limit=x")
 
 
+def test_the_number_on_the_button_is_that_of_the_change(browser: Browser, services: Services) -> None:
+    services.sqs.put(LETTERS, *map(body, range(6)), body(7), body(7, carrier=1), body(7, carrier=2))
+    browser.read()
+    for query, count in (
+        ("reason=unmatched", 9),
+        ("reason=unmatched&shipment=S-7", 9),
+        ("shipment=S-7", 3),
+        ("shipment=S-7&reason=", 3),
+    ):
+        shown = browser.get(f"/dead-letters?{query}")
+        (form,) = re.findall(r"<form[^>]*>(?:(?!</form>).)*Redrive all .*?</form>", shown, re.DOTALL)
+        assert f"Redrive all {count} …" in form
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+        assert f"Redrive {count} dead letters</button>" in browser.preview(**fields)
+        assert shown.count('name="id"') == count
+
+
 def test_one_letter_is_explained_with_its_field_marked(browser: Browser, services: Services) -> None:
     (one,) = services.sqs.put(LETTERS, body(1, carrier=7))
     browser.read()

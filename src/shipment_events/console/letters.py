@@ -55,9 +55,11 @@ def groups_of(letters: Sequence[DeadLetterMessage]) -> list[Group]:
 
 
 def dead_letters(request: Request) -> Response:
-    """All dead letters that were read, or those of a reason or a shipment."""
+    """All dead letters that were read, or those of a reason, or else of a shipment."""
     shelf = console_of(request).shelf
-    reason, shipment = request.query_params.get("reason", ""), request.query_params.get("shipment", "")
+    reason = request.query_params.get("reason", "")
+    # A change is for one of the two.
+    shipment = "" if reason else request.query_params.get("shipment", "")
     limit = request.query_params.get("limit", "")
     found = shelf.letters(reason, shipment)
     return view(
