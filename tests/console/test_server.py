@@ -10,13 +10,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from click.testing import CliRunner
 
 from shipment_events.cli import main
-from shipment_events.console.server import PortTakenError, listen
+from shipment_events.console.jobs import Job
+from shipment_events.console.server import PortTakenError, listen, serve
+from shipment_events.pipeline import Pipeline
+from shipment_events.stages import settings_for
+from tests.console.stage import Services
 from workbench.browsing import running_console
 
 
@@ -56,6 +62,29 @@ def test_ctrl_c_ends_it_although_aws_does_not_answer(tmp_path: Path) -> None:
                 _, log = server.communicate(timeout=40)
                 assert server.returncode == 0
                 assert "Traceback" not in log
+
+
+def test_a_change_ends_properly_also_without_the_end_of_the_application(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+
+    def act(job: Job) -> None:
+        deadline = time.monotonic() + 10
+        while not job.is_stopping and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    async def forced(server: uvicorn.Server, _: object) -> None:
+        """What uvicorn does after a second Ctrl-C: no end of the lifespan, and the signal again."""
+        app: Any = server.config.app
+        jobs.append(app.state.console.jobs.begin("redriven", 1, act))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(uvicorn.Server, "serve", forced)
+    session: Any = services
+    pipeline = Pipeline(settings_for("dev"), session)
+    serve(pipeline, 0, allow_changes=True, opens=False, copies=tmp_path, on_ready=lambda _: None)
+    assert [(job.is_stopping, job.ended is not None, job.why) for job in jobs] == [(True, True, "")]
 
 
 def test_it_listens_on_loopback_only() -> None:

@@ -105,7 +105,7 @@ class Jobs:
             return self._jobs[-1] if self._jobs else None
 
     def end(self) -> None:
-        """Stop the change that is running, and wait until it has ended. A reading may go on."""
+        """Stop the change that is running, and wait until it has ended. A reading is not waited for."""
         job = self.last()
         if job and self._thread and job.ended is None and job.verb != "read":
             job.is_stopping = True

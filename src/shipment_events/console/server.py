@@ -74,6 +74,8 @@ def serve(
     finally:
         for one in sockets:
             one.close()
+        # After a second signal, uvicorn leaves out the end of the application.
+        app.state.console.jobs.end()
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
@@ -83,7 +85,8 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
 def leave() -> None:
     """End the process, although threads still wait for a slow answer of AWS.
 
-    Such a thread only reads. Changes have ended, because the server waits for them.
+    Changes have ended, because the server waits for them. Such a thread reads. If it reads dead letters, those
+    that it holds stay hidden from others until their hold ends.
     """
     if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
         for stream in (sys.stdout, sys.stderr):
