@@ -11,6 +11,7 @@ import pytest
 
 from shipment_events.console.overview import PLACES, WINDOWS
 from shipment_events.console.state import Memo
+from shipment_events.watching.log import MOST_READ
 from tests.console.stage import BATCH, FAILURES, LETTERS, QUARANTINED, QUEUE, Browser, Services
 from tests.dead_letters.test_walks import body
 
@@ -119,7 +120,37 @@ def test_a_stage_without_tracking_says_so(browser: Browser, services: Services) 
         assert "does not track shipments" in browser.get(f"/panels/{name}")
 
 
-def test_unknown_is_shown_as_unknown(browser: Browser) -> None:
+def test_a_part_of_the_log_is_called_a_part(browser: Browser, services: Services) -> None:
+    services.lines = [QUARANTINED]
+    shown = browser.get("/panels/letters")
+    assert "only a part was read" not in shown
+    services.lines = [QUARANTINED] * MOST_READ
+    browser.app.state.console.memo = Memo()
+    shown = browser.get("/panels/letters")
+    assert "reasons from the processor's log, of which only a part was read" in shown
+    services.lines = [BATCH.replace("}", ', "by": "quarantined"}')] * MOST_READ
+    browser.app.state.console.memo = Memo()
+    assert "In the part of the log that was read, none was quarantined" in browser.get("/panels/letters")
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_the_oldest_message_is_one_of_now(browser: Browser, services: Services, name: str) -> None:
+    services.measured = {"waiting": 9.0, "oldest_seconds": 7_200.0, "age": 150.0}
+    shown = browser.get(f"/panels/queue?window={name}")
+    assert re.search(r"oldest</dt><dd>none<", shown), "nothing waits"
+    assert "the oldest from" not in shown
+    services.sqs.put(QUEUE, body(1))
+    browser.app.state.console.memo = Memo()
+    shown = browser.get(f"/panels/queue?window={name}")
+    assert re.search(r"oldest</dt><dd>2 min<", shown), "not the highest age of a bucket"
+    assert "the oldest from a CloudWatch metric, at most 5 min old" in shown
+    del services.measured["age"]
+    browser.app.state.console.memo = Memo()
+    assert re.search(r"oldest</dt><dd>unknown<", browser.get(f"/panels/queue?window={name}"))
+
+
+def test_unknown_is_shown_as_unknown(browser: Browser, services: Services) -> None:
+    services.sqs.put(QUEUE, body(1))
     assert "No value is known" in browser.get("/panels/latency")
     queue = browser.get("/panels/queue")
     assert re.search(r"oldest</dt><dd>unknown", queue)

@@ -16,6 +16,7 @@ from shipment_events.console.state import Console, Read, console_of, panel, view
 from shipment_events.contract import names
 from shipment_events.contract.outcome import Outcome
 from shipment_events.watching.series import (
+    Reasons,
     Series,
     Window,
     latency_series,
@@ -35,6 +36,8 @@ WINDOWS: Final[Mapping[str, Window]] = {
 }
 _DEFAULT: Final = "15m"
 _VERDICT_MINUTES: Final = 15
+# SQS measures an age each minute, and CloudWatch has it within minutes.
+_AGE_MINUTES: Final = 5
 _CHANGES: Final = (Line("changes", "changes"), Line("again", "events tried again"))
 
 
@@ -101,12 +104,16 @@ def queue(request: Request) -> Response:
     if found is None:
         found = console.samples.series(window.buckets(now), timedelta(seconds=window.bucket_seconds))
         lines = lines[:1]
-    else:
-        oldest = next((age for age in reversed(found.values["oldest_seconds"]) if age is not None), None)
+    elif depth.total:
+        # A bucket of the plot can be long, and has its highest age.
+        since = now - timedelta(minutes=_AGE_MINUTES)
+        oldest = console.memo.get(
+            "oldest", lambda: console.pipeline.metrics.oldest_message_seconds(since, now)
+        )
     shown = plot("Messages", found, lines)
     return page(
-        "queue.html", shown=shown, depth=depth, oldest=oldest, since=console.samples.since,
-        minutes=window.minutes, **_measured(found, now),
+        "queue.html", shown=shown, depth=depth, oldest=oldest, age_minutes=_AGE_MINUTES,
+        since=console.samples.since, minutes=window.minutes, **_measured(found, now),
     )  # fmt: skip
 
 
@@ -118,9 +125,10 @@ def letters(request: Request) -> Response:
     window = WINDOWS[_window_name(request)]
     depth = console.memo.get("letters", pipeline.dead_letters.depth)
     since = window.buckets(now)[0]
-    reasons = console.memo.get(("reasons", window), lambda: logged_reasons(pipeline.log, since, now))
+    found: Reasons = console.memo.get(("reasons", window), lambda: logged_reasons(pipeline.log, since, now))
     return page(
-        "letters_panel.html", depth=depth, reasons=reasons.most_common(8), minutes=window.minutes, now=now,
+        "letters_panel.html", depth=depth, reasons=found.counts.most_common(8), is_whole=found.is_whole,
+        minutes=window.minutes, now=now,
     )  # fmt: skip
 
 

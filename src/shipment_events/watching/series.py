@@ -178,15 +178,28 @@ def _batches(
             yield line, begins[min(int(behind // window.bucket_seconds), len(begins) - 1)]
 
 
-def logged_reasons(log: ProcessorLog, since: datetime, until: datetime) -> Counter[str]:
+@dataclass(frozen=True, slots=True)
+class Reasons:
     """The number of events that were quarantined, by reason.
+
+    Attributes:
+        is_whole: False if a limit stopped the reading of the log.
+    """
+
+    counts: Counter[str]
+    is_whole: bool
+
+
+def logged_reasons(log: ProcessorLog, since: datetime, until: datetime) -> Reasons:
+    """Why events were quarantined.
 
     Raises:
         botocore.exceptions.ClientError: the log cannot be read.
     """
     lines = log.lines(Outcome.QUARANTINED.value, since, until)
-    return Counter(
+    counts = Counter(
         str(line.fields["reason"])
         for line in lines
         if line.fields.get("outcome") == Outcome.QUARANTINED.value and "reason" in line.fields
     )
+    return Reasons(counts, lines.is_whole)
