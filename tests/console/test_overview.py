@@ -5,16 +5,20 @@ import re
 import threading
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from shipment_events.console import overview
 from shipment_events.console.overview import PLACES, WINDOWS
 from shipment_events.console.state import Memo
 from shipment_events.watching.log import MOST_READ
 from tests.console.stage import BATCH, FAILURES, LETTERS, QUARANTINED, QUEUE, Browser, Services
 from tests.dead_letters.test_walks import body
 
+# Before the end of a minute, so that the last minute is nearly over.
+NOW = datetime(2026, 5, 4, 10, 7, 59, 999_999, tzinfo=UTC)
 PANELS = ["verdict", *(place.name for place in PLACES)]
 
 
@@ -36,6 +40,11 @@ def plotted(shown: str) -> dict[str, Any]:
     (data,) = re.findall(r'data-plot="([^"]+)"', shown)
     found: dict[str, Any] = json.loads(data.replace("&#34;", '"'))
     return found
+
+
+@pytest.fixture
+def late_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "datetime", SimpleNamespace(now=lambda _: NOW))
 
 
 def test_each_panel_has_a_request_of_its_own(browser: Browser, services: Services) -> None:
@@ -70,6 +79,7 @@ def test_looking_receives_nothing(browser: Browser, services: Services) -> None:
     assert services.received == 0
 
 
+@pytest.mark.usefixtures("late_in_a_minute")
 def test_events_come_from_the_log_where_there_are_no_metrics(browser: Browser, services: Services) -> None:
     services.lines = [BATCH, BATCH, QUARANTINED]
     shown = browser.get("/panels/events")
@@ -89,6 +99,7 @@ def test_events_come_from_the_log_where_there_are_no_metrics(browser: Browser, s
 TRACKED = '{"message": "batch tracked", "folded": 3, "announced": 2, "unsettled": 1, "slowest_ms": 70}'
 
 
+@pytest.mark.usefixtures("late_in_a_minute")
 def test_states_have_their_lag_changes_and_failures(browser: Browser, services: Services) -> None:
     services.lines = [TRACKED, TRACKED, BATCH]
     shown = browser.get("/panels/states")

@@ -74,9 +74,10 @@ def events(request: Request) -> Response:
         ("events", window), lambda: outcome_series(pipeline.metrics, pipeline.log, window, now)
     )
     lines = [Line(outcome.value, outcome.value) for outcome in Outcome]
-    totals = {outcome.value: round(_total(found, outcome.value)) for outcome in Outcome}
     shown = plot("Events a minute", found, lines, digits=1)
-    return page("events.html", shown=shown, totals=totals, minutes=window.minutes, **_measured(found, now))
+    return page(
+        "events.html", shown=shown, totals=found.totals, minutes=window.minutes, **_measured(found, now)
+    )
 
 
 @panel("From the bus to the table")
@@ -164,9 +165,8 @@ def changes(request: Request) -> Response:
         return page("untracked.html", title="Changes")
     found, minutes = _tracked(request, sources, now)
     shown = plot("Changes a minute", found, _CHANGES, digits=1)
-    totals = {line.name: round(_total(found, line.name)) for line in _CHANGES}
     return page(
-        "changes.html", shown=shown, totals=totals, minutes=minutes, **_measured(found, now, "tracker")
+        "changes.html", shown=shown, totals=found.totals, minutes=minutes, **_measured(found, now, "tracker")
     )
 
 
@@ -201,12 +201,6 @@ def deployment(request: Request) -> Response:
 def _window_name(request: Request) -> str:
     chosen = request.query_params.get("window", _DEFAULT)
     return chosen if chosen in WINDOWS else _DEFAULT
-
-
-def _total(found: Series, name: str) -> float:
-    """The number in the whole period, from values a minute."""
-    minutes = (found.begins[1] - found.begins[0]).total_seconds() / 60
-    return sum(value or 0 for value in found.values[name]) * minutes
 
 
 def _measured(found: Series, now: datetime, function: str = "processor") -> dict[str, Any]:

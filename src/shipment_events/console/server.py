@@ -85,8 +85,8 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
 def leave() -> None:
     """End the process, although threads still wait for a slow answer of AWS.
 
-    Changes have ended, because the server waits for them. Such a thread reads. If it reads dead letters, those
-    that it holds stay hidden from others until their hold ends.
+    Changes have ended, because the server waits for them. Such a thread reads. If it reads dead letters,
+    those that it holds stay hidden from others until their hold ends.
     """
     if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
         for stream in (sys.stdout, sys.stderr):

@@ -5,7 +5,7 @@ They come from the metrics, or from the logs if there are no metrics, as on the 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -24,6 +24,8 @@ from shipment_events.watching.metrics import Metrics, Points
 
 # A metric filter counts a line within minutes, so the newest buckets of a metric can be incomplete.
 _METRIC_DELAY: Final = timedelta(minutes=3)
+# The rate of a shorter time says little: one batch more or less changes it much.
+_SHORTEST_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,14 @@ class Series:
     Attributes:
         source: ``metrics`` or ``log``.
         is_whole: False if a limit stopped the reading of the log.
+        totals: the number in the whole period, for values that are a rate.
     """
 
     begins: Sequence[datetime]
     values: Mapping[str, Sequence[float | None]]
     source: str = "metrics"
     is_whole: bool = True
+    totals: Mapping[str, int] = field(default_factory=dict)
 
 
 def outcome_series(metrics: Metrics, log: ProcessorLog, window: Window, now: datetime) -> Series:
@@ -68,25 +72,53 @@ def outcome_series(metrics: Metrics, log: ProcessorLog, window: Window, now: dat
         botocore.exceptions.ClientError: metrics or log cannot be read.
     """
     begins = window.buckets(now)
-    minutes = window.bucket_seconds / 60
     found = metrics.outcome_points(begins[0], now, window.bucket_seconds)
     if found is None:
         return _logged_outcomes(log, window, now)
-    return Series(
-        begins,
-        {outcome.value: _a_minute(points, begins, minutes, now) for outcome, points in found.items()},
-    )
+    points = {outcome.value: of_outcome for outcome, of_outcome in found.items()}
+    return Series(begins, _measured_rates(points, window, now), totals=_sums(points))
 
 
-def _a_minute(
-    points: Points, begins: Sequence[datetime], minutes: float, now: datetime
-) -> list[float | None]:
-    """A metric filter writes nothing while there are no batches, so no value means no event."""
+def _measured_rates(
+    found: Mapping[str, Points], window: Window, now: datetime
+) -> dict[str, Sequence[float | None]]:
+    """Numbers a minute.
+
+    A metric filter writes nothing while there are no batches, so no value means no event. The last bucket is
+    still filling, and nobody knows how much of it the metric has. It has no rate yet.
+    """
+    begins = window.buckets(now)
     known_until = now - _METRIC_DELAY
-    return [
-        points[begin] / minutes if begin in points else (0.0 if begin < known_until else None)
-        for begin in begins
-    ]
+    minutes = window.bucket_seconds / 60
+    return {
+        name: [
+            *(
+                points[begin] / minutes if begin in points else (0.0 if begin < known_until else None)
+                for begin in begins[:-1]
+            ),
+            None,
+        ]
+        for name, points in found.items()
+    }
+
+
+def _logged_rates(
+    found: Mapping[str, Points], window: Window, now: datetime
+) -> dict[str, Sequence[float | None]]:
+    """Numbers a minute. The log has a line within seconds, so the last bucket is as long as has passed."""
+    *begins, last = window.buckets(now)
+    passed = (now - last).total_seconds()
+    return {
+        name: [
+            *(points.get(begin, 0) * 60 / window.bucket_seconds for begin in begins),
+            points.get(last, 0) * 60 / passed if passed >= _SHORTEST_SECONDS else None,
+        ]
+        for name, points in found.items()
+    }
+
+
+def _sums(found: Mapping[str, Points]) -> dict[str, int]:
+    return {name: round(sum(points.values())) for name, points in found.items()}
 
 
 def latency_series(metrics: Metrics, log: ProcessorLog, window: Window, now: datetime) -> Series:
@@ -115,21 +147,21 @@ def tracking_series(metrics: Metrics, log: FunctionLog, window: Window, now: dat
         botocore.exceptions.ClientError: metrics or log cannot be read.
     """
     begins = window.buckets(now)
-    minutes = window.bucket_seconds / 60
     found = metrics.tracking_points(begins[0], now, window.bucket_seconds)
     if any(found.values()):
-        counted = {name: _a_minute(found[name], begins, minutes, now) for name in ("changes", "again")}
-        return Series(begins, _in_buckets(found, begins) | counted)
+        points = {name: found[name] for name in ("changes", "again")}
+        values = _in_buckets(found, begins) | _measured_rates(points, window, now)
+        return Series(begins, values, totals=_sums(points))
     slowest: dict[datetime, list[float]] = defaultdict(list)
-    counts: dict[datetime, Counter[str]] = {begin: Counter() for begin in begins}
+    counts: dict[str, Counter[datetime]] = {"changes": Counter(), "again": Counter()}
     lines = log.lines(TRACKED_MESSAGE, begins[0], now)
     for line, begin in _batches(lines, TRACKED_MESSAGE, window, begins):
-        counts[begin]["changes"] += int(line.fields.get(ANNOUNCED_FIELD, 0))
-        counts[begin]["again"] += int(line.fields.get(UNSETTLED_FIELD, 0))
+        counts["changes"][begin] += int(line.fields.get(ANNOUNCED_FIELD, 0))
+        counts["again"][begin] += int(line.fields.get(UNSETTLED_FIELD, 0))
         if LAG_FIELD in line.fields:
             slowest[begin].append(float(line.fields[LAG_FIELD]))
-    a_minute = {name: [counts[begin][name] / minutes for begin in begins] for name in ("changes", "again")}
-    return Series(begins, _cuts(slowest, begins) | a_minute, "log", lines.is_whole)
+    values = _cuts(slowest, begins) | _logged_rates(counts, window, now)
+    return Series(begins, values, "log", lines.is_whole, _sums(counts))
 
 
 def _cuts(
@@ -159,13 +191,12 @@ def _in_buckets(found: Mapping[str, Points], begins: Sequence[datetime]) -> dict
 
 def _logged_outcomes(log: ProcessorLog, window: Window, now: datetime) -> Series:
     begins = window.buckets(now)
-    minutes = window.bucket_seconds / 60
-    counts: dict[datetime, Counter[Outcome]] = {begin: Counter() for begin in begins}
+    counts: dict[str, Counter[datetime]] = {outcome.value: Counter() for outcome in Outcome}
     lines = log.lines(BATCH_MESSAGE, begins[0], now)
     for line, begin in _batches(lines, BATCH_MESSAGE, window, begins):
-        counts[begin].update({outcome: int(line.fields.get(outcome.value, 0)) for outcome in Outcome})
-    values = {outcome.value: [counts[begin][outcome] / minutes for begin in begins] for outcome in Outcome}
-    return Series(begins, values, "log", lines.is_whole)
+        for outcome, of_outcome in counts.items():
+            of_outcome[begin] += int(line.fields.get(outcome, 0))
+    return Series(begins, _logged_rates(counts, window, now), "log", lines.is_whole, _sums(counts))
 
 
 def _batches(
