@@ -297,6 +297,31 @@ def test_a_console_that_is_killed_while_it_redrives_200(stage: Stage, visit: Cal
     assert {json.dumps(envelope(event("REPAIR-3", number))) for number in range(count)} <= copied
 
 
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
+def test_a_plot_has_the_times_of_its_table(visit: Callable[..., Visit], zone: str) -> None:
+    there = visit(timezone_id=zone)
+    there.context.add_init_script(
+        """window.written = new Set();
+        const write = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+          window.written.add(text);
+          return write.call(this, text, ...where);
+        };"""
+    )
+    there.go("/?window=1h")
+    page = there.page
+    figure = page.locator("#panel-events figure")
+    at = figure.locator(".at")
+    assert at.inner_text() == "times in UTC"
+    times = {one[-5:] for one in figure.locator("tbody th").all_text_contents()}
+    axis = {one for one in page.evaluate("[...written]") if ":" in one}
+    assert axis
+    assert axis <= times
+    figure.locator(".canvas").hover()
+    hour, _, named = at.inner_text().partition(" ")
+    assert (hour in times, named) == (True, "UTC")
+
+
 def test_a_missing_permission_is_beside_its_panel_only(stage: Stage, visit: Callable[..., Visit]) -> None:
     why = "User: me is not authorized to perform: logs:FilterLogEvents on resource: arn"
     denial = json.dumps({"__type": "AccessDeniedException", "message": why}).encode()

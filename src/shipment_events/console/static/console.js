@@ -16,6 +16,9 @@
     return found || colour("--stored");
   };
 
+  // As the tables and the line below each panel, which people compare with the plot.
+  const utc = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
+
   const said = (value, digits) =>
     value === null || value === undefined
       ? "unknown"
@@ -27,15 +30,18 @@
     const values = [...figure.querySelectorAll("b[data-line]")];
     const latest = values.map((one) => one.textContent);
     const at = figure.querySelector(".at");
+    const zone = "times in UTC";
+    at.textContent = zone;
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
     const options = {
       width: place.clientWidth,
       height: 150,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
       axes: [
-        { ...axis, size: 26, values: "{HH}:{mm}" },
+        { ...axis, size: 26, values: (_, splits) => splits.map(utc) },
         { ...axis, size: 48, space: 34 },
       ],
       series: [
@@ -54,7 +60,7 @@
             values.forEach((one, line) => {
               one.textContent = index == null ? latest[line] : said(plot.data[line + 1][index], data.digits);
             });
-            at.textContent = index == null ? "" : new Date(plot.data[0][index] * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+            at.textContent = index == null ? zone : `${utc(plot.data[0][index])} UTC`;
           },
         ],
       },
