@@ -156,6 +156,14 @@ class Visit:
         self.page.wait_for_url("**/dead-letters")
         self.settle()
 
+    def refresh(self, panel: str) -> None:
+        """Let a panel ask again, and wait for the answer."""
+        with self.page.expect_response(f"**/panels/{panel}*"):
+            self.page.evaluate(
+                """(one) => htmx.ajax("GET", one.getAttribute("hx-get"), {target: one, source: one})""",
+                self.page.query_selector(f"#panel-{panel}"),
+            )
+
     def violations(self) -> list[tuple[str, list[str]]]:
         """What axe-core finds, with the elements."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -295,6 +303,24 @@ def test_a_console_that_is_killed_while_it_redrives_200(stage: Stage, visit: Cal
     files = [path.read_text().splitlines() for path in stage.folder.glob("dead-letters-dev-redriven-*")]
     copied = {json.loads(line)["body"] for lines in files for line in lines}
     assert {json.dumps(envelope(event("REPAIR-3", number))) for number in range(count)} <= copied
+
+
+def test_a_failure_is_shown_until_what_failed_is_read(visit: Callable[..., Visit]) -> None:
+    there = visit()
+    trouble = there.page.locator("#trouble")
+    there.page.route(re.compile("/panels/(alarms|queue)"), lambda route: route.fulfill(status=500))
+    for panel in ("alarms", "queue"):
+        there.refresh(panel)
+    for panel in ("events", "letters"):
+        there.refresh(panel)
+        assert "could not answer (status 500)" in trouble.inner_text()
+    there.page.unroute_all()
+    there.refresh("alarms")
+    there.page.wait_for_timeout(200)
+    assert trouble.is_visible(), "the queue is still not read"
+    there.refresh("queue")
+    trouble.wait_for(state="hidden")
+    there.forgive("500")
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])

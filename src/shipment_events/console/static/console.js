@@ -97,6 +97,15 @@
     trouble.hidden = !text;
   };
 
+  // What went wrong, by the element that asked. A panel that is read has nothing to say of another.
+  const failed = new Map();
+  const complain = (asked, text) => {
+    if (text) failed.set(asked, text);
+    else failed.delete(asked);
+    for (const one of failed.keys()) if (!one.isConnected) failed.delete(one);
+    say([...failed.values()].pop() || "");
+  };
+
   const open = new Map();
   // A panel is replaced as a whole. What a person has opened in it stays open. htmx gives the focus back to an
   // element with the same id.
@@ -120,15 +129,17 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     event.detail.elt.dataset.read = "1";
-    if (event.detail.successful) say("");
+    if (event.detail.successful) complain(event.detail.requestConfig.elt, "");
   });
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;
-    say(status === 403
+    complain(event.detail.requestConfig.elt, status === 403
       ? "The console was started again. Open the address that it printed."
       : `The console could not answer (status ${status}). Its terminal shows why.`);
   });
-  document.addEventListener("htmx:sendError", () => say("The console has ended. What you see is old. Start it again: shipments console"));
+  document.addEventListener("htmx:sendError", (event) => {
+    complain(event.detail.requestConfig.elt, "The console has ended. What you see is old. Start it again: shipments console");
+  });
 
   document.addEventListener("change", (event) => {
     const all = event.target.closest("[data-all]");
