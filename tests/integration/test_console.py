@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from shipment_events.dead_letters.letters import Selection
 from shipment_events.pipeline import Pipeline
 from shipment_events.tracking.shipment import Shipment
 from tests.integration.commands import QuickCommands, exported
@@ -303,6 +305,34 @@ def test_a_console_that_is_killed_while_it_redrives_200(stage: Stage, visit: Cal
     files = [path.read_text().splitlines() for path in stage.folder.glob("dead-letters-dev-redriven-*")]
     copied = {json.loads(line)["body"] for lines in files for line in lines}
     assert {json.dumps(envelope(event("REPAIR-3", number))) for number in range(count)} <= copied
+
+
+def test_two_signals_end_a_change_properly(stage: Stage, visit: Callable[..., Visit]) -> None:
+    count = 300
+    stage.put_dead(*(event("REPAIR-5", number) for number in range(count)))
+    letters = stage.pipeline.dead_letters
+    others = letters.depth().total - count
+    server, address = stage.console("--allow-changes")
+    there = visit(address)
+    there.read_letters()
+    there.go("/dead-letters?shipment=REPAIR-5")
+    there.press(f"Redrive all {count} …")
+    there.page.get_by_role("button", name=f"Redrive {count} dead letters").click(no_wait_after=True)
+    until(lambda: letters.depth().total < others + count)
+    for _ in range(2):
+        server.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    assert server.wait(timeout=40) == 0
+    depth = letters.depth()
+    assert depth.in_flight == 0, "what was not sent is visible again"
+    left = depth.total - others
+    assert 0 < left < count, "the signals should come in the middle of the job"
+    there.context.close()
+    # Its browser complained that the server was gone.
+    there.complaints.clear()
+    until(lambda: len(stage.stored("REPAIR-5")) == count - left)
+    letters.redrive(Selection(shipment_id="REPAIR-5"))
+    until(lambda: len(stage.stored("REPAIR-5")) == count)
 
 
 def test_a_failure_is_shown_until_what_failed_is_read(visit: Callable[..., Visit]) -> None:
