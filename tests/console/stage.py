@@ -3,16 +3,20 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any, Final
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from shipment_events.console.access import Access
 from shipment_events.console.app import create_app
+from shipment_events.console.server import listen
 from shipment_events.contract import names
 from shipment_events.contract.names import BATCH_MESSAGE
 from shipment_events.pipeline import Pipeline
@@ -192,6 +196,23 @@ BATCH: Final = (
 QUARANTINED: Final = '{"outcome": "quarantined", "reason": "invalid_field", "correlation_id": "c"}'
 
 
+@contextmanager
+def served(services: Services, copies: Path) -> Iterator[str]:
+    """Serve the page on a free port, and name its address with the token."""
+    sockets = listen(0)
+    access = Access(sockets[0].getsockname()[1])
+    session: Any = services
+    app = create_app(Pipeline(settings_for("dev"), session), access, copies=copies, allow_changes=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+    thread = Thread(target=server.run, kwargs={"sockets": sockets})
+    thread.start()
+    try:
+        yield access.address
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
 class Browser:
     """A browser with the cookie.
 
@@ -231,7 +252,7 @@ class Browser:
             return shown
         for _ in range(400):
             found = self.client.get(f"/panels/jobs/{number}")
-            if "/panels/jobs/" not in found.text:
+            if "HX-Retarget" in found.headers:
                 return found.text
         raise AssertionError(found.text)
 

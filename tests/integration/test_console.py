@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,8 @@ import pytest
 from shipment_events.dead_letters.letters import Selection
 from shipment_events.pipeline import Pipeline
 from shipment_events.tracking.shipment import Shipment
+from tests.console.stage import LETTERS, Services, served
+from tests.dead_letters.test_walks import body
 from tests.integration.commands import QuickCommands, exported
 from tests.integration.conftest import ROOT, LocalEngine
 from tests.stand_ins.http_service import Service, answer
@@ -158,6 +161,11 @@ class Visit:
         self.page.wait_for_url("**/dead-letters")
         self.settle()
 
+    def focused(self) -> str:
+        """The id of the element that has the focus."""
+        found: str = self.page.evaluate("document.activeElement.id")
+        return found
+
     def refresh(self, panel: str) -> None:
         """Let a panel ask again, and wait for the answer."""
         with self.page.expect_response(f"**/panels/{panel}*"):
@@ -215,8 +223,16 @@ def test_a_shipment_is_found_and_its_history_is_read(stage: Stage, visit: Callab
     newest.get_by_role("button", name="Trace this event").click()
     page.wait_for_selector("#trace ol")
     assert "of the event with the correlation id" in page.inner_text("#trace")
-    page.get_by_role("link", name="as it arrived").click()
+    assert there.focused() == "trace", "its button was disabled, or is gone"
+    of_event = page.inner_text("#trace-said")
+    assert re.fullmatch(r"Trace of one event: \d+ steps? found", of_event)
+    page.get_by_role("button", name="Trace the whole shipment").press("Enter")
+    page.wait_for_selector("#trace:not(:has(button)) ol")
+    assert there.focused() == "trace"
+    assert re.fullmatch(r"Trace of the shipment: \d+ steps? found", page.inner_text("#trace-said"))
+    page.get_by_role("link", name="as it arrived").press("Enter")
     page.wait_for_selector("#timeline a[aria-current]:has-text('as it arrived')")
+    assert there.focused() == "as-it-arrived"
 
 
 def test_lists_lead_to_shipments(visit: Callable[..., Visit]) -> None:
@@ -305,6 +321,32 @@ def test_a_console_that_is_killed_while_it_redrives_200(stage: Stage, visit: Cal
     files = [path.read_text().splitlines() for path in stage.folder.glob("dead-letters-dev-redriven-*")]
     copied = {json.loads(line)["body"] for lines in files for line in lines}
     assert {json.dumps(envelope(event("REPAIR-3", number))) for number in range(count)} <= copied
+
+
+def test_a_change_is_stopped_from_the_keyboard(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    services = Services()
+    services.sqs.put(LETTERS, *map(body, range(400)))
+    # The engine would be too fast for a person.
+    services.sqs.before_receive = partial(time.sleep, 0.2)
+    with served(services, tmp_path) as address:
+        there = visit(address)
+        there.read_letters()
+        there.go("/dead-letters?reason=unmatched")
+        there.press("Redrive all 400 …")
+        there.press("Redrive 400 dead letters")
+        page = there.page
+        page.locator("#stop").focus()
+        page.evaluate("window.held = document.activeElement")
+        page.locator("#job-said:not(:empty)").wait_for(state="attached")
+        told = page.inner_text("#job-said")
+        assert re.fullmatch(r"\d0? % redriven", told), "what a screen reader is told"
+        page.locator(f"#job-said:not(:text-is('{told}'))").wait_for(state="attached")
+        assert page.evaluate("window.held === document.activeElement"), "progress replaces no button"
+        with page.expect_navigation():
+            page.keyboard.press(" ", delay=1_500)
+        assert "It was stopped" in there.ends()
+        page.locator("#job-said:has-text('of 400 redriven, stopped')").wait_for(state="attached")
+    assert 0 < len(services.sqs.bodies(LETTERS)) < 400
 
 
 def test_two_signals_end_a_change_properly(stage: Stage, visit: Callable[..., Visit]) -> None:

@@ -52,6 +52,11 @@ class Job:
             raise KeyboardInterrupt
 
     @property
+    def tenths(self) -> int:
+        """How much is done, in whole tenths."""
+        return self.done * 10 // self.total
+
+    @property
     def missing(self) -> int:
         """Selected dead letters that were not seen: somebody else has settled or holds them."""
         return max(0, self.total - self.done)

@@ -154,10 +154,13 @@ def show_job(request: Request) -> Response:
 
 
 def progress(request: Request) -> Response:
-    """The same as a panel. When the job has ended, the panel no longer asks."""
+    """The progress, beside which a button to stop stays in place; at the end the whole panel."""
     job = _job(request)
-    answer = page("job_panel.html", job=job, now=datetime.now(UTC))
-    if job.verb == "read" and job.ended and not job.why:
+    if not job.ended:
+        return page("job_progress.html", job=job)
+    answer = page("job_panel.html", job=job)
+    answer.headers["HX-Retarget"] = "#job"
+    if job.verb == "read" and not job.why:
         answer.headers["HX-Redirect"] = "/dead-letters"
     return answer
 

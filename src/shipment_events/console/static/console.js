@@ -106,11 +106,24 @@
     say([...failed.values()].pop() || "");
   };
 
+  // A screen reader is told one line of a panel, and only if it is another line than before.
+  const tell = (panel) => {
+    const place = panel && document.getElementById(`${panel.id}-said`);
+    const line = place && panel.querySelector("[data-said]");
+    const text = line ? line.dataset.said || line.textContent.trim().replace(/\s+/g, " ") : "";
+    if (text && place.textContent !== text) place.textContent = text;
+  };
+
   const open = new Map();
+  let isFocusLost = false;
   // A panel is replaced as a whole. What a person has opened in it stays open. htmx gives the focus back to an
-  // element with the same id.
+  // element with the same id. Without one, a panel that can have the focus gets it.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
+    const asked = event.detail.requestConfig.elt;
+    const focused = document.activeElement;
+    // A button that is disabled while it asks has lost the focus already.
+    isFocusLost = target.contains(focused) || focused === asked || (focused === document.body && asked.matches("button"));
     open.set(target.id, [...target.querySelectorAll("details[open][id]")].map((one) => one.id));
     drop(target);
   });
@@ -122,6 +135,8 @@
     }
     open.delete(target.id);
     drawAll(target);
+    tell(target.closest("section"));
+    if (isFocusLost && target.hasAttribute("tabindex") && !target.contains(document.activeElement)) target.focus();
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
     // Nobody looks: ask again when somebody does. The first reading of a panel is not put off.
