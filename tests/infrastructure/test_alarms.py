@@ -17,6 +17,52 @@ from tests.infrastructure.metric_math import evaluate, states
 from tests.infrastructure.template import Template, text
 from tests.infrastructure.watched import alarm_metrics, alarm_named, watches
 
+TOPICS = {
+    "queue-depth": "warning",
+    "error-rate": "page",
+    "dead-letters": "page",
+    "oldest-message": "warning",
+    "oldest-message-hours": "page",
+    "quarantined": "warning",
+    "retried": "warning",
+    "throttles": "warning",
+    "undelivered": "page",
+    "delivery-dead-lettered": "warning",
+    "delivery-lost": "page",
+    "unmatched": "warning",
+    "unmatched-lost": "page",
+    "slow-processor": "warning",
+    "concurrency": "warning",
+    "table-throttled": "warning",
+    "index-throttled": "warning",
+    "table-errors": "warning",
+    "latency": "warning",
+    "tracker-failures": "page",
+    "tracker-lag": "warning",
+    "tracker-lag-hours": "page",
+    "tracker-errors": "page",
+    "tracker-throttles": "warning",
+    "slow-tracker": "warning",
+    "tracker-retried": "warning",
+    "watcher-errors": "warning",
+    "watcher-silent": "warning",
+    "watcher-throttles": "warning",
+    "slow-watcher": "warning",
+    "api-failed": "warning",
+    "api-errors": "page",
+    "api-throttles": "warning",
+    "slow-api": "warning",
+}
+"""Of alarms that also tell their end."""
+TOPICS_OF_BEGINS = {
+    "dead-letters-old": "page",
+    "dead-letters-new": "page",
+    "dead-letters-daily": "warning",
+    "tracker-failures-old": "page",
+    "tracker-stopped": "page",
+}
+"""Of alarms whose end is no news."""
+
 
 def test_contract_alarms(every_template: Template) -> None:
     environment = every_template.environment
@@ -50,45 +96,15 @@ def test_contract_alarms(every_template: Template) -> None:
     assert [each["Id"] for each in errors["Metrics"] if each.get("ReturnData", True)] == [rate["Id"]]
 
 
-@pytest.mark.parametrize(
-    ("alarm", "topic"),
-    [
-        ("queue-depth", "warning"),
-        ("error-rate", "page"),
-        ("dead-letters", "page"),
-        ("oldest-message", "warning"),
-        ("oldest-message-hours", "page"),
-        ("quarantined", "warning"),
-        ("retried", "warning"),
-        ("throttles", "warning"),
-        ("undelivered", "page"),
-        ("delivery-dead-lettered", "warning"),
-        ("delivery-lost", "page"),
-        ("unmatched", "warning"),
-        ("unmatched-lost", "page"),
-        ("slow-processor", "warning"),
-        ("concurrency", "warning"),
-        ("table-throttled", "warning"),
-        ("index-throttled", "warning"),
-        ("table-errors", "warning"),
-        ("latency", "warning"),
-        ("tracker-failures", "page"),
-        ("tracker-lag", "warning"),
-        ("tracker-lag-hours", "page"),
-        ("tracker-errors", "page"),
-        ("tracker-throttles", "warning"),
-        ("slow-tracker", "warning"),
-        ("tracker-retried", "warning"),
-        ("watcher-errors", "warning"),
-        ("watcher-silent", "warning"),
-        ("watcher-throttles", "warning"),
-        ("slow-watcher", "warning"),
-        ("api-failed", "warning"),
-        ("api-errors", "page"),
-        ("api-throttles", "warning"),
-        ("slow-api", "warning"),
-    ],
-)
+def test_topic_of_every_alarm_is_expected(template: Template) -> None:
+    prefix = f"shipmentevents-{template.environment}-"
+    alarms = [
+        alarm["AlarmName"].removeprefix(prefix) for _, alarm in template.of_type("AWS::CloudWatch::Alarm")
+    ]
+    assert sorted(alarms) == sorted([*TOPICS, *TOPICS_OF_BEGINS]), "add a new alarm to one of the two tables"
+
+
+@pytest.mark.parametrize(("alarm", "topic"), TOPICS.items())
 def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topic: str) -> None:
     properties = alarm_named(every_template, alarm)
     told = [_topic(every_template, topic)]
@@ -97,16 +113,7 @@ def test_alarm_tells_the_right_people(every_template: Template, alarm: str, topi
     assert properties.get("ActionsEnabled", True)
 
 
-@pytest.mark.parametrize(
-    ("alarm", "topic"),
-    [
-        ("dead-letters-old", "page"),
-        ("dead-letters-new", "page"),
-        ("dead-letters-daily", "warning"),
-        ("tracker-failures-old", "page"),
-        ("tracker-stopped", "page"),
-    ],
-)
+@pytest.mark.parametrize(("alarm", "topic"), TOPICS_OF_BEGINS.items())
 def test_alarm_whose_end_is_no_news_tells_its_begin_only(
     every_template: Template, alarm: str, topic: str
 ) -> None:
