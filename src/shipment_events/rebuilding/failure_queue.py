@@ -8,48 +8,27 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from shipment_events.contract.moments import utc_text
 from shipment_events.contract.names import PARTITION_KEY, SORT_KEY
 from shipment_events.dead_letters.settlement import until_interrupted
 from shipment_events.dead_letters.walk import Walk
 from shipment_events.queue.messages import MAX_BATCH_ENTRIES
 from shipment_events.queue.queue import Depth, Queue
 from shipment_events.rebuilding.examined import Examined, Verdict
-from shipment_events.rebuilding.histories import StoredHistory
 from shipment_events.rebuilding.rebuilder import Listener, Rebuilder, Rebuilt
 from shipment_events.tracking.failures import Failure
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-_MARGIN: Final = timedelta(minutes=5)
-"""How far the time of a record may be from the time at which its event was stored. Seconds would suffice for
-clocks that differ and for the processor's retries."""
-
 
 @dataclass(frozen=True, slots=True)
 class FailedBatch:
-    """Records for which the tracker failed as a whole.
+    """Records for which the tracker failed as a whole. The message does not say which they are."""
 
-    Attributes:
-        since: the earliest time of storing of their events, as in the table.
-        until: the latest.
-        records: their number.
-    """
-
-    since: str
-    until: str
-    records: int
     reason: str
-
-    def count(self, history: StoredHistory) -> int:
-        """How many events of the shipment can be in the batch."""
-        return sum(self.since <= one.stored_at <= self.until for one in history.news)
 
 
 @dataclass(slots=True)
@@ -75,14 +54,9 @@ def read_failure(body: str) -> Failure | FailedBatch | None:
         message: Any = json.loads(body)
         if "DDBStreamBatchInfo" in message:
             info = message["DDBStreamBatchInfo"]
-            first, last = (
+            for which in ("First", "Last"):
                 datetime.fromisoformat(info[f"approximateArrivalOf{which}Record"])
-                for which in ("First", "Last")
-            )
-            reason = message.get("requestContext", {}).get("condition", "")
-            return FailedBatch(
-                utc_text(first - _MARGIN), utc_text(last + _MARGIN), int(info["batchSize"]), str(reason)
-            )
+            return FailedBatch(str(message.get("requestContext", {}).get("condition", "")))
         return Failure(message[PARTITION_KEY], message[SORT_KEY], str(message["reason"]))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
@@ -112,8 +86,9 @@ class FailureQueue:
     def repair(self, *, dry_run: bool = False, listener: Listener | None = None) -> Repair:
         """Rebuild and announce the shipments that the queue names. Delete each message after that.
 
-        For batches, the table of events is read once. Each shipment that has an event of their time is
-        rebuilt. A message stays if its event still cannot be folded, or if its shipment could not be written.
+        For batches, all shipments are compared. The times in the message do not limit them, because an event
+        that 'shipments recover' copied back was stored long before. A message stays if its event still cannot
+        be folded, or if a shipment could not be written.
 
         Raises:
             botocore.exceptions.ClientError: the queue or the table of events cannot be read.
@@ -138,7 +113,6 @@ class _Report:
 
     message_id: str
     failure: Failure
-    batch: FailedBatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +131,7 @@ class _Work:
         for message in messages:
             found = read_failure(message["Body"])
             if isinstance(found, FailedBatch):
-                batches.append(_Report(message["MessageId"], Failure("", "", found.reason), found))
+                batches.append(_Report(message["MessageId"], Failure("", "", found.reason)))
             elif found is None:
                 self._keep(Failure("", "", ""), "it is no report of the tracker or of Lambda")
             elif not found.shipment_id:
@@ -169,35 +143,14 @@ class _Work:
         return batches
 
     def repair_batches(self, reports: Sequence[_Report]) -> None:
-        """Rebuild each shipment that can have an event of one of the batches."""
-        rebuilt = self._rebuild_batches([report.batch for report in reports if report.batch])
+        """Rebuild all shipments, because any can have an event of one of the batches."""
+        rebuilt = self.rebuilder.rebuild_all(announce=True, dry_run=self.dry_run, listener=self.listener)
         self.repair.rebuilt.merge(rebuilt)
         if rebuilt.interrupted or rebuilt.verdicts[Verdict.FAILED]:
             for report in reports:
-                self._keep(report.failure, "not all shipments of its time were rebuilt")
+                self._keep(report.failure, "not all shipments were rebuilt")
         else:
             self._delete(reports)
-
-    def _rebuild_batches(self, batches: Sequence[FailedBatch]) -> Rebuilt:
-        found, lock = [0] * len(batches), Lock()
-
-        def can_be_in_one(history: StoredHistory) -> bool:
-            counts = [batch.count(history) for batch in batches]
-            with lock:
-                found[:] = [one + more for one, more in zip(found, counts, strict=True)]
-            return any(counts)
-
-        rebuild = partial(
-            self.rebuilder.rebuild_all, announce=True, dry_run=self.dry_run, listener=self.listener
-        )
-        rebuilt = rebuild(takes=can_be_in_one)
-        if not rebuilt.interrupted and any(
-            count < batch.records for count, batch in zip(found, batches, strict=True)
-        ):
-            # Some records are of events that were stored long before: 'shipments recover' copied them back.
-            # They can be of any shipment.
-            rebuilt.merge(rebuild(takes=lambda history: not any(batch.count(history) for batch in batches)))
-        return rebuilt
 
     def _rebuild_named(self, reports: Sequence[_Report]) -> None:
         results: dict[str, Examined] = {}

@@ -144,7 +144,6 @@ class Rebuilder:
         *,
         dry_run: bool = False,
         announce: bool = False,
-        takes: Callable[[StoredHistory], bool] = lambda _: True,
         listener: Listener | None = None,
     ) -> Rebuilt:
         """Rebuild all shipments that have events. The whole table of events is read once.
@@ -152,14 +151,13 @@ class Rebuilder:
         The events of a shipment are read again only if its state differs from them.
 
         Args:
-            takes: whether a shipment with this history is to be compared.
             dry_run, announce: as in :meth:`rebuild`.
 
         Raises:
             botocore.exceptions.ClientError: the table of events cannot be read.
         """
         examiner = self._examiner(dry_run=dry_run, announce=announce)
-        jobs = [_segment(examiner, self.scan, number, takes) for number in range(_SEGMENTS)]
+        jobs = [_segment(examiner, self.scan, number) for number in range(_SEGMENTS)]
         return _run(jobs, listener or Listener())
 
     def _examiner(self, *, dry_run: bool, announce: bool) -> Examiner:
@@ -181,15 +179,13 @@ def _named(examiner: Examiner, ids: Sequence[str]) -> _Job:
     return job
 
 
-def _segment(
-    examiner: Examiner, scan: TableScan, number: int, takes: Callable[[StoredHistory], bool]
-) -> _Job:
+def _segment(examiner: Examiner, scan: TableScan, number: int) -> _Job:
     def job() -> Iterator[_Batch]:
         for part in _parts(histories(scan.segment(number, _SEGMENTS))):
             events = sum(history.items for history in part)
             # If the scan does not bring a shipment's events together, a part of them differs from the state.
             # Then all are read.
-            read = {history.shipment_id: history for history in part if takes(history)}
+            read = {history.shipment_id: history for history in part}
             yield _Batch(examiner.examine(read, read) if read else (), events)
 
     return job
